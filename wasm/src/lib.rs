@@ -1,0 +1,1 @@
+//! Sidekey core in the browser.
