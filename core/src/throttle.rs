@@ -1,0 +1,196 @@
+//! The failure budget of an account (NIST SP 800-63B-4 §3.2.2, ASVS 5.0 §6.5, contract rule 3).
+//!
+//! Guessing is what a six-digit code has to fear. The numbers: four failures in a row are free; from the fifth on the
+//! account waits 30 s, doubling to an hour; over 20 failures within 30 days an answer needs two consecutive codes, which
+//! makes guessing hopeless and locks nobody out; at 100 in a row TOTP is locked until somebody with a right to do so unlocks it.
+//!
+//! The budget belongs to the account, never to a session, an address or a device, and it is asked *before* a code is judged:
+//! [`Throttle::gate`] comes first, then the judgement, then [`Throttle::failed`] or [`Throttle::succeeded`], all within one
+//! transaction. That is the invariant the caller keeps; parallel guesses then cannot overtake it.
+
+use crate::time::UnixTime;
+
+/// Failures in a row that cost no wait.
+pub const FREE_FAILURES: u32 = 4;
+/// The first wait, in seconds.
+pub const FIRST_WAIT: u64 = 30;
+/// The longest wait, in seconds.
+pub const LONGEST_WAIT: u64 = 3_600;
+/// Failures within [`WINDOW`] that are allowed before two consecutive codes are asked for.
+pub const FAILURES_PER_WINDOW: usize = 20;
+/// The rolling window, in seconds: 30 days.
+pub const WINDOW: u64 = 30 * 86_400;
+/// Failures in a row that lock TOTP.
+pub const LOCK_AFTER: u32 = 100;
+
+/// What an account's failures have been. Bounded in size.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct Throttle {
+    in_a_row: u32,
+    wait_until: Option<UnixTime>,
+    /// Times of the latest failures, oldest first, at most one more than [`FAILURES_PER_WINDOW`].
+    recent: Vec<UnixTime>,
+}
+
+/// What a failure leads to, besides the refusal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Consequence {
+    /// Nothing yet.
+    None,
+    /// The account waits from now on, until the time given.
+    Throttled {
+        /// When the next answer is judged.
+        until: UnixTime,
+        /// Whether this is the failure at which the owner is told.
+        first: bool,
+    },
+    /// TOTP is locked from now on.
+    Locked,
+}
+
+/// Whether and how an answer may be judged now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Gate {
+    /// It may.
+    Open,
+    /// It may, if it brings the codes of two consecutive steps.
+    NeedsNextCode,
+    /// It may not: nothing is judged or counted for this many more seconds.
+    Wait {
+        /// Whole seconds until [`Gate::Open`], at least 1.
+        seconds: u64,
+    },
+    /// It may not before an unlock.
+    Locked,
+}
+
+impl Throttle {
+    /// Whether and how an answer may be judged at `now`.
+    pub fn gate(&self, now: UnixTime) -> Gate {
+        if self.is_locked() {
+            return Gate::Locked;
+        }
+        match self.wait_until {
+            Some(until) if now < until => Gate::Wait { seconds: until.since(now) },
+            _ if self.recent_failures(now) > FAILURES_PER_WINDOW => Gate::NeedsNextCode,
+            _ => Gate::Open,
+        }
+    }
+
+    /// Counts a wrong answer.
+    pub fn failed(&mut self, now: UnixTime) -> Consequence {
+        self.in_a_row = self.in_a_row.saturating_add(1);
+        if self.recent.len() > FAILURES_PER_WINDOW {
+            self.recent.remove(0);
+        }
+        self.recent.push(now);
+        if self.is_locked() {
+            return Consequence::Locked;
+        }
+        match wait_after(self.in_a_row) {
+            0 => Consequence::None,
+            seconds => {
+                let until = now.plus(seconds);
+                self.wait_until = Some(until);
+                Consequence::Throttled { until, first: self.in_a_row == FREE_FAILURES + 1 }
+            }
+        }
+    }
+
+    /// A right answer ends the row. It does not empty the window: a victim's own logins must not refill a guesser's budget.
+    pub fn succeeded(&mut self) {
+        self.in_a_row = 0;
+        self.wait_until = None;
+    }
+
+    /// Ends the row and the window: the app or an operator has unlocked the account.
+    pub fn unlock(&mut self) {
+        *self = Self::default();
+    }
+
+    /// Lifts the lock and the wait: a backup code was used.
+    pub fn release(&mut self) {
+        self.succeeded();
+    }
+
+    /// Whether TOTP is locked.
+    pub fn is_locked(&self) -> bool {
+        self.in_a_row >= LOCK_AFTER
+    }
+
+    /// Until when answers wait, if they do at `now`.
+    pub fn waits_until(&self, now: UnixTime) -> Option<UnixTime> {
+        self.wait_until.filter(|until| now < *until)
+    }
+
+    fn recent_failures(&self, now: UnixTime) -> usize {
+        self.recent.iter().filter(|at| now.since(**at) < WINDOW).count()
+    }
+}
+
+/// Seconds to wait after this many failures in a row.
+fn wait_after(in_a_row: u32) -> u64 {
+    match in_a_row.checked_sub(FREE_FAILURES + 1) {
+        None => 0,
+        Some(doublings) => {
+            FIRST_WAIT.checked_shl(doublings.min(16)).unwrap_or(LONGEST_WAIT).min(LONGEST_WAIT)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: UnixTime = UnixTime::from_secs(1_700_000_000);
+
+    #[test]
+    fn four_failures_are_free_and_waits_double_to_an_hour() {
+        let mut throttle = Throttle::default();
+        for _ in 0..4 {
+            assert_eq!(throttle.failed(NOW), Consequence::None);
+            assert_eq!(throttle.gate(NOW), Gate::Open);
+        }
+        let mut now = NOW;
+        for (index, wait) in [30, 60, 120, 240, 480, 960, 1920, 3600, 3600].into_iter().enumerate() {
+            assert_eq!(
+                throttle.failed(now),
+                Consequence::Throttled { until: now.plus(wait), first: index == 0 },
+                "{index}"
+            );
+            assert_eq!(throttle.gate(now), Gate::Wait { seconds: wait });
+            assert_eq!(throttle.gate(now.plus(wait - 1)), Gate::Wait { seconds: 1 });
+            now = now.plus(wait);
+            assert_eq!(throttle.gate(now), Gate::Open);
+        }
+    }
+
+    #[test]
+    fn success_ends_the_row_and_keeps_the_window() {
+        let mut throttle = Throttle::default();
+        for hour in 0..21 {
+            assert_eq!(throttle.gate(NOW.plus(hour * 3600)), Gate::Open, "{hour}");
+            throttle.failed(NOW.plus(hour * 3600));
+            throttle.succeeded();
+        }
+        let later = NOW.plus(21 * 3600);
+        assert_eq!(throttle.gate(later), Gate::NeedsNextCode);
+        assert_eq!(throttle.gate(NOW.plus(WINDOW)), Gate::Open, "the first failure has left the window");
+        assert_eq!(throttle.recent.len(), FAILURES_PER_WINDOW + 1);
+    }
+
+    #[test]
+    fn a_hundred_in_a_row_lock_until_unlocked() {
+        let mut throttle = Throttle::default();
+        let mut now = NOW;
+        for _ in 0..99 {
+            assert_ne!(throttle.failed(now), Consequence::Locked);
+            now = now.plus(LONGEST_WAIT);
+        }
+        assert_eq!(throttle.failed(now), Consequence::Locked);
+        assert_eq!(throttle.gate(now.plus(WINDOW * 2)), Gate::Locked);
+        throttle.unlock();
+        assert_eq!(throttle.gate(now), Gate::Open);
+    }
+}
