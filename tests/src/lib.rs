@@ -1,1 +1,33 @@
-//! The harness.
+//! Harness of the black-box tests: it starts the release binary on a free port with a data folder of its own and
+//! knows nothing of the code, only the HTTP contract and the command line.
+//!
+//! | module | purpose |
+//! |---|---|
+//! | [`server`] | one running `sidekey serve`: start, address, logs, clock, stop |
+//! | [`command`] | the other commands of the binary, with a time limit |
+//! | [`client`] | one HTTP call; every answer passes [`answer`]'s checks |
+//! | [`answer`] | an answer, and what the contract demands of each one |
+//! | [`wire`] | bytes on a socket, for what an HTTP client refuses to send |
+//! | [`authenticator`] | an independent RFC 6238 generator that never gives a code twice |
+//! | [`app`] | a host application and its users: open a session, enrol, sign in |
+//! | [`jwt`] | tokens verified through the JWKS with a JWT library |
+//! | [`clock`] | RFC 3339 times as Unix seconds |
+//!
+//! Time moves only through the development clock: no test sleeps. That clock is global to a server, so a test
+//! that moves it starts a server of its own (as nearly all do: it costs a few milliseconds).
+
+pub mod answer;
+pub mod app;
+pub mod authenticator;
+pub mod client;
+pub mod clock;
+pub mod command;
+pub mod jwt;
+pub mod server;
+pub mod wire;
+
+pub use answer::Answer;
+pub use app::{App, Enforcement, User};
+pub use authenticator::Authenticator;
+pub use serde_json::{Value, json};
+pub use server::{Options, Server};

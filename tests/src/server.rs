@@ -1,0 +1,287 @@
+//! One running `sidekey serve`.
+
+use std::io::{BufRead, BufReader, Read};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Mutex, mpsc};
+use std::time::Duration;
+
+use reqwest::Method;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::app::{App, Enforcement};
+use crate::client::Call;
+use crate::{clock, command};
+
+/// A start that takes longer has failed.
+const START_LIMIT: Duration = Duration::from_secs(60);
+
+/// How to start a server; `Options::default()` is development mode with a new data folder.
+#[derive(Clone)]
+pub struct Options {
+    /// Starts with `--development`.
+    pub development: bool,
+    /// Further arguments of `serve`.
+    pub arguments: Vec<String>,
+    /// Variables of its environment.
+    pub environment: Vec<(String, String)>,
+    /// Prefix of every path (`--base-path`), else empty.
+    pub base_path: String,
+    /// An existing data folder; a new temporary one without.
+    pub data: Option<PathBuf>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            development: true,
+            arguments: Vec::new(),
+            environment: Vec::new(),
+            base_path: String::new(),
+            data: None,
+        }
+    }
+}
+
+/// A running server; it dies with this value, and so does its temporary data folder.
+pub struct Server {
+    child: Child,
+    http: reqwest::Client,
+    address: String,
+    options: Options,
+    folder: PathBuf,
+    temporary: Option<TempDir>,
+    stdout: Capture,
+    stderr: Capture,
+}
+
+type Capture = Arc<Mutex<String>>;
+
+impl Server {
+    /// Starts a server in development mode with a data folder of its own.
+    pub fn start() -> Self {
+        Self::with(Options::default())
+    }
+
+    /// Starts a server with these options.
+    pub fn with(options: Options) -> Self {
+        Self::try_with(options)
+            .unwrap_or_else(|(status, logs)| panic!("the server ended ({status}) at start: {logs}"))
+    }
+
+    /// Starts a server, or gives how it ended and its standard error.
+    ///
+    /// # Errors
+    /// When the process ends before it listens.
+    pub fn try_with(options: Options) -> Result<Self, (ExitStatus, String)> {
+        let temporary =
+            options.data.is_none().then(|| TempDir::new().expect("a temporary folder can be made"));
+        let folder = match (&options.data, &temporary) {
+            (Some(path), _) => path.clone(),
+            (None, Some(folder)) => folder.path().join("data"),
+            (None, None) => unreachable!("one of the two is there"),
+        };
+        Self::spawn(options, folder, temporary)
+    }
+
+    fn spawn(
+        options: Options,
+        folder: PathBuf,
+        temporary: Option<TempDir>,
+    ) -> Result<Self, (ExitStatus, String)> {
+        let mut command = Command::new(command::binary());
+        command.args(["serve", "--listen", "127.0.0.1:0", "--log", "json", "--data"]).arg(&folder);
+        if options.development {
+            command.arg("--development");
+        }
+        if !options.base_path.is_empty() {
+            command.args(["--base-path", &options.base_path]);
+        }
+        for name in command::foreign_variables() {
+            command.env_remove(name);
+        }
+        command.args(&options.arguments).envs(options.environment.clone());
+        let mut child = command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the binary can be started");
+        let (tell, told) = mpsc::channel();
+        let stdout = drain(child.stdout.take().expect("stdout is piped"), None);
+        let stderr = drain(child.stderr.take().expect("stderr is piped"), Some(tell));
+        // The channel closes when standard error does, that is, when the process ends.
+        match told.recv_timeout(START_LIMIT) {
+            Ok(address) => {
+                let http = reqwest::Client::builder()
+                    .no_proxy()
+                    .redirect(reqwest::redirect::Policy::none())
+                    .build()
+                    .expect("a client without TLS can be made");
+                Ok(Self { child, http, address, options, folder, temporary, stdout, stderr })
+            }
+            Err(mpsc::RecvTimeoutError::Disconnected) => {
+                let status = child.wait().expect("the child can be waited for");
+                Err((status, text(&stderr)))
+            }
+            Err(mpsc::RecvTimeoutError::Timeout) => {
+                child.kill().expect("the child can be killed");
+                panic!("the server did not say `listening` within {START_LIMIT:?}: {}", text(&stderr));
+            }
+        }
+    }
+
+    /// `127.0.0.1:PORT`.
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// `http://127.0.0.1:PORT` and the base path.
+    pub fn url(&self, path: &str) -> String {
+        format!("http://{}{}{path}", self.address, self.options.base_path)
+    }
+
+    /// The data folder.
+    pub fn data(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Standard error so far: the log.
+    pub fn log(&self) -> String {
+        text(&self.stderr)
+    }
+
+    /// Standard output so far: the banner.
+    pub fn banner(&self) -> String {
+        text(&self.stdout)
+    }
+
+    /// Process id.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Asks the server to stop (SIGTERM), waits, and gives its exit status and whole log.
+    pub fn stop(mut self) -> (ExitStatus, String) {
+        self.terminate();
+        let status = self.child.wait().expect("the child can be waited for");
+        (status, text(&self.stderr))
+    }
+
+    /// Stops the server and starts it again with the same data folder and options. Its clock is real time again.
+    pub fn restart(mut self) -> Self {
+        self.terminate();
+        let _ = self.child.wait();
+        self.again()
+    }
+
+    /// Kills the server (SIGKILL) and starts it again with the same data folder and options.
+    pub fn crash(mut self) -> Self {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        self.again()
+    }
+
+    fn again(mut self) -> Self {
+        Self::spawn(self.options.clone(), self.folder.clone(), self.temporary.take()).unwrap_or_else(
+            |(status, logs)| panic!("the server ended ({status}) at its second start: {logs}"),
+        )
+    }
+
+    fn terminate(&self) {
+        let pid = self.child.id().to_string();
+        let status = Command::new("kill").args(["-TERM", &pid]).status().expect("kill can be run");
+        assert!(status.success(), "the server was not there any more: {}", self.log());
+    }
+
+    /// A call of any method; the path is without the base path.
+    pub fn call(&self, method: Method, path: &str) -> Call {
+        Call::new(&self.http, method, self.url(path))
+    }
+
+    /// A GET call.
+    pub fn get(&self, path: &str) -> Call {
+        self.call(Method::GET, path)
+    }
+
+    /// A POST call without a body.
+    pub fn post(&self, path: &str) -> Call {
+        self.call(Method::POST, path)
+    }
+
+    /// The server's time, in Unix seconds.
+    pub async fn now(&self) -> u64 {
+        clock::unix(&self.get("/development/clock/").await.ok().text("now"))
+    }
+
+    /// The server's time step.
+    pub async fn step(&self) -> u64 {
+        self.now().await / clock::STEP
+    }
+
+    /// Moves the server's clock forward, and gives the new time.
+    pub async fn advance(&self, seconds: u64) -> u64 {
+        let answer = self.post("/development/clock/").json(json!({"advance_seconds": seconds})).await;
+        clock::unix(&answer.ok().text("now"))
+    }
+
+    /// Moves the clock to the start of the next step, so that a step is not over before the test has used it;
+    /// gives that step.
+    pub async fn next_step(&self) -> u64 {
+        let now = self.now().await;
+        self.advance(clock::STEP - now % clock::STEP).await / clock::STEP
+    }
+
+    /// A new app with this enforcement.
+    pub async fn app(&self, enforcement: Enforcement) -> App<'_> {
+        App::create(self, enforcement).await
+    }
+
+    /// Runs `sidekey <arguments> --data <folder> --json` and gives what it printed.
+    pub async fn command<const N: usize>(&self, arguments: [&str; N]) -> Value {
+        let data = self.folder.to_str().expect("the temporary folder's name is UTF-8");
+        let all = arguments.into_iter().chain(["--data", data, "--json"]);
+        command::run(all).await.ok().json()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn text(capture: &Capture) -> String {
+    capture.lock().expect("no reader panicked").clone()
+}
+
+/// Reads a pipe to its end, so that it never fills, and tells the address of the `listening` line.
+fn drain(pipe: impl Read + Send + 'static, mut tell: Option<mpsc::Sender<String>>) -> Capture {
+    let capture = Capture::default();
+    let keep = Arc::clone(&capture);
+    std::thread::spawn(move || {
+        let mut lines = BufReader::new(pipe);
+        let mut line = Vec::new();
+        while lines.read_until(b'\n', &mut line).is_ok_and(|n| n > 0) {
+            let text = String::from_utf8_lossy(&line).into_owned();
+            keep.lock().expect("no reader panicked").push_str(&text);
+            if let Some(address) = listening(&text)
+                && let Some(tell) = tell.take()
+            {
+                let _ = tell.send(address);
+            }
+            line.clear();
+        }
+    });
+    capture
+}
+
+/// The address in the log line that says `listening`.
+fn listening(line: &str) -> Option<String> {
+    let line: Value = serde_json::from_str(line).ok()?;
+    // tracing's JSON puts the event's own members under `fields`, unless it is told to flatten them.
+    let event = if line.get("fields").is_some() { &line["fields"] } else { &line };
+    (event["message"] == "listening").then(|| event["address"].as_str().map(String::from))?
+}
