@@ -1,0 +1,34 @@
+//! The QR code as SVG: a white square and one path, nothing that a content security policy could object to.
+
+use core::fmt::Write;
+
+use super::{QUIET_ZONE, QrMatrix};
+
+impl QrMatrix {
+    /// An SVG document of the symbol with its quiet zone, black on white whatever the page's colours; one unit is one module.
+    pub fn to_svg(&self) -> String {
+        let side = self.size() + 2 * QUIET_ZONE;
+        format!(
+            "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {side} {side}\" shape-rendering=\"crispEdges\">\
+             <rect width=\"{side}\" height=\"{side}\" fill=\"#fff\"/><path fill=\"#000\" d=\"{}\"/></svg>",
+            self.path()
+        )
+    }
+
+    /// The dark modules as SVG path data: one rectangle for each run in a row, moved by the quiet zone.
+    fn path(&self) -> String {
+        let mut path = String::new();
+        for (y, row) in self.rows().enumerate() {
+            let mut x = 0;
+            for run in row.chunk_by(|left, right| left == right) {
+                if run.first() == Some(&true) {
+                    let (left, top, width) = (x + QUIET_ZONE, y + QUIET_ZONE, run.len());
+                    // Writing to a `String` cannot fail.
+                    let _ = write!(path, "M{left} {top}h{width}v1h-{width}z");
+                }
+                x += run.len();
+            }
+        }
+        path
+    }
+}
