@@ -1,0 +1,191 @@
+//! The settings of `sidekey serve`: flags and environment in, checked values out.
+//!
+//! - this file: [`ServeSettings`] as typed by a person, [`Settings`] as used by the server;
+//! - `address`: the public URL and the base path.
+
+mod address;
+#[cfg(test)]
+mod tests;
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::PathBuf;
+
+use clap::Args;
+use ipnet::IpNet;
+
+pub use address::{BasePath, PublicUrl};
+
+/// The flags of `sidekey serve`, still text: [`ServeSettings::check`] names every mistake in one go.
+#[derive(Args, Clone, Debug)]
+pub struct ServeSettings {
+    /// Address and port to listen on
+    #[arg(long, env = "SIDEKEY_LISTEN", default_value = "127.0.0.1:8080", value_name = "ADDRESS")]
+    pub listen: String,
+    /// Folder of the database and the control socket; made if missing
+    #[arg(long, env = "SIDEKEY_DATA", default_value = "./data", value_name = "FOLDER")]
+    pub data: PathBuf,
+    /// Development mode: a demo application that anybody can sign in to, a generated key, a clock that tests may advance
+    #[arg(long, env = "SIDEKEY_DEVELOPMENT")]
+    pub development: bool,
+    /// Where browsers reach this server, for example `https://login.example.com`; default: the address listened on
+    #[arg(long, env = "SIDEKEY_PUBLIC_URL", value_name = "URL")]
+    pub public_url: Option<String>,
+    /// Path before `/2fa/`, for example `/api`
+    #[arg(long, env = "SIDEKEY_BASE_PATH", default_value = "", value_name = "PATH")]
+    pub base_path: String,
+    /// Name of the service as authenticator apps show it
+    #[arg(long, env = "SIDEKEY_ISSUER", default_value = "Sidekey", value_name = "NAME")]
+    pub issuer: String,
+    /// File with the master key, made by `sidekey keys generate --out FILE`
+    #[arg(long, env = "SIDEKEY_MASTER_KEY_FILE", value_name = "FILE")]
+    pub master_key_file: Option<PathBuf>,
+    /// Proxy whose `X-Forwarded-*` headers are believed, as an address or a CIDR block; may be repeated
+    #[arg(long = "trusted-proxy", env = "SIDEKEY_TRUSTED_PROXY", value_delimiter = ',', value_name = "CIDR")]
+    pub trusted_proxies: Vec<String>,
+    /// Form of the log on standard error: `text` or `json`; default: text on a terminal, JSON elsewhere
+    #[arg(long, env = "SIDEKEY_LOG_FORMAT", value_name = "FORM")]
+    pub log: Option<String>,
+}
+
+/// How log lines look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// Checked settings of a server.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Address to listen on; port 0 lets the system choose.
+    pub listen: SocketAddr,
+    /// Folder of the database, the control socket and, in development mode, the keys.
+    pub data: PathBuf,
+    /// Whether this is a development server.
+    pub development: bool,
+    /// Where browsers reach the server, without the base path; `None`: the address listened on.
+    pub public_url: Option<PublicUrl>,
+    /// The prefix of every path.
+    pub base_path: BasePath,
+    /// The product name in key URIs and on pages.
+    pub issuer: String,
+    /// The file with the master key, if one was named.
+    pub master_key_file: Option<PathBuf>,
+    /// Peers whose forwarding headers are believed.
+    pub trusted_proxies: Vec<IpNet>,
+    /// The form of log lines; `None`: by the kind of standard error.
+    pub log: Option<LogFormat>,
+}
+
+/// The longest product name: it stands in every key URI, and a longer one makes the QR code hard to scan.
+const ISSUER_MAX_CHARS: usize = 64;
+
+impl ServeSettings {
+    /// Parses every setting.
+    ///
+    /// # Errors
+    /// All mistakes, one sentence each.
+    pub fn check(self) -> Result<Settings, Vec<String>> {
+        let mut mistakes = Vec::new();
+        let mut note = |mistake: String| mistakes.push(mistake);
+
+        let listen = self.listen.parse::<SocketAddr>().map_err(|_| {
+            note(format!(
+                "`--listen` must be an address and a port such as 127.0.0.1:8080, not `{}`",
+                self.listen
+            ));
+        });
+        let public_url = self.public_url.as_deref().map(PublicUrl::parse).transpose().map_err(&mut note);
+        let base_path = BasePath::parse(&self.base_path).map_err(&mut note);
+        if let Err(mistake) = check_issuer(&self.issuer) {
+            note(mistake);
+        }
+        let mut trusted_proxies = Vec::new();
+        for text in &self.trusted_proxies {
+            match parse_network(text) {
+                Some(network) => trusted_proxies.push(network),
+                None => note(format!(
+                    "`--trusted-proxy` must be an address or a block such as 10.0.0.0/8, not `{text}`"
+                )),
+            }
+        }
+        let log = match self.log.as_deref() {
+            None => None,
+            Some("text") => Some(LogFormat::Text),
+            Some("json") => Some(LogFormat::Json),
+            Some(other) => {
+                note(format!("`--log` must be `text` or `json`, not `{other}`"));
+                None
+            }
+        };
+        if let (Ok(listen), Ok(public_url), false) = (&listen, &public_url, self.development)
+            && let Err(mistake) = check_transport(*listen, public_url.as_ref())
+        {
+            note(mistake);
+        }
+        match (listen, public_url, base_path) {
+            (Ok(listen), Ok(public_url), Ok(base_path)) if mistakes.is_empty() => Ok(Settings {
+                listen,
+                data: self.data,
+                development: self.development,
+                public_url,
+                base_path,
+                issuer: self.issuer,
+                master_key_file: self.master_key_file,
+                trusted_proxies,
+                log,
+            }),
+            _ => Err(mistakes),
+        }
+    }
+}
+
+impl Settings {
+    /// Where browsers reach the server when it listens on `bound`, the address with its real port.
+    pub fn public_url_on(&self, bound: SocketAddr) -> PublicUrl {
+        self.public_url.clone().unwrap_or_else(|| PublicUrl::of_address(reachable(bound)))
+    }
+}
+
+/// An unspecified address (`0.0.0.0`, `::`) is listened on, never connected to: the same machine is reached by loopback.
+fn reachable(address: SocketAddr) -> SocketAddr {
+    let ip = match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
+        IpAddr::V6(ip) if ip.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),
+        ip => ip,
+    };
+    SocketAddr::new(ip, address.port())
+}
+
+/// Codes and tokens travel over TLS unless they stay on the machine.
+fn check_transport(listen: SocketAddr, public_url: Option<&PublicUrl>) -> Result<(), String> {
+    match public_url {
+        Some(url) if url.is_https() || url.is_loopback() => Ok(()),
+        Some(url) => Err(format!(
+            "`--public-url` must begin with https:// (codes and tokens would cross the network in the clear), not `{url}`"
+        )),
+        None if listen.ip().is_loopback() => Ok(()),
+        None => Err(format!(
+            "`--listen {listen}` is reached over the network: say under which address, `--public-url https://…`"
+        )),
+    }
+}
+
+/// The issuer is part of the label of a key URI, where `:` separates it from the account.
+fn check_issuer(issuer: &str) -> Result<(), String> {
+    let fits = (1..=ISSUER_MAX_CHARS).contains(&issuer.chars().count());
+    let clean = !issuer.chars().any(|c| c.is_control() || c == ':') && issuer.trim() == issuer;
+    if fits && clean {
+        return Ok(());
+    }
+    Err(format!(
+        "`--issuer` must be 1 to {ISSUER_MAX_CHARS} characters without colons, control characters and outer blanks, not `{}`",
+        issuer.escape_debug()
+    ))
+}
+
+fn parse_network(text: &str) -> Option<IpNet> {
+    text.parse().ok().or_else(|| text.parse::<IpAddr>().ok().map(IpNet::from))
+}

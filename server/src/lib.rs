@@ -1,0 +1,20 @@
+//! The server: it brings time, randomness, disk and network to the rules of `sidekey-core`.
+//!
+//! | module | what it is |
+//! |---|---|
+//! | [`clock`], [`entropy`] | the only readers of time and randomness |
+//! | [`config`] | the settings of `serve` |
+//! | [`hardening`] | what the process gives up at start |
+//! | [`keyring`] | the master key: what seals secrets at rest |
+//! | [`listener`] | the accept loop and its limits |
+//! | [`logging`] | log lines on standard error |
+//! | [`store`] | records on disk and the durable commit |
+
+pub mod clock;
+pub mod config;
+pub mod entropy;
+pub mod hardening;
+pub mod keyring;
+pub mod listener;
+pub mod logging;
+pub mod store;

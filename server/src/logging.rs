@@ -1,0 +1,86 @@
+//! Log lines on standard error. Standard output is for what commands print.
+
+use std::io::{self, IsTerminal};
+
+use tracing_subscriber::filter::EnvFilter;
+use tracing_subscriber::prelude::*;
+use tracing_subscriber::registry::LookupSpan;
+use tracing_subscriber::{Layer, fmt};
+
+use crate::config::LogFormat;
+
+/// The variable that says how much is logged: `error`, `warn`, `info` (the default), `debug`, or directives such as
+/// `info,sidekey_server=debug`.
+pub const LEVEL_VARIABLE: &str = "SIDEKEY_LOG";
+
+/// Starts logging; `None` means text on a terminal and JSON lines elsewhere.
+///
+/// # Errors
+/// A sentence when [`LEVEL_VARIABLE`] cannot be understood or logging has been started before.
+pub fn start(format: Option<LogFormat>) -> Result<(), String> {
+    let level = level(std::env::var(LEVEL_VARIABLE).ok())?;
+    let terminal = io::stderr().is_terminal();
+    let registry = tracing_subscriber::registry().with(level);
+    let started = match format.unwrap_or(if terminal { LogFormat::Text } else { LogFormat::Json }) {
+        LogFormat::Text => registry.with(fmt::layer().with_ansi(terminal).with_writer(io::stderr)).try_init(),
+        LogFormat::Json => registry.with(json_layer(io::stderr)).try_init(),
+    };
+    started.map_err(|error| format!("cannot start logging: {error}"))
+}
+
+fn level(directives: Option<String>) -> Result<EnvFilter, String> {
+    let directives = directives.unwrap_or_else(|| "info".to_owned());
+    EnvFilter::try_new(&directives)
+        .map_err(|_| format!("`{LEVEL_VARIABLE}` must be a level such as info or debug, not `{directives}`"))
+}
+
+/// One object a line, the event's fields at its top level, those of the request around it under `span`.
+fn json_layer<S, W>(writer: W) -> impl Layer<S>
+where
+    S: tracing::Subscriber + for<'span> LookupSpan<'span>,
+    W: for<'writer> fmt::MakeWriter<'writer> + Send + Sync + 'static,
+{
+    fmt::layer().json().flatten_event(true).with_current_span(true).with_span_list(false).with_writer(writer)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use super::*;
+
+    #[derive(Clone, Default)]
+    struct Lines(Arc<Mutex<Vec<u8>>>);
+
+    impl io::Write for Lines {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_json_line_has_the_fields_of_the_event_at_its_top_level() {
+        let lines = Lines::default();
+        let writer = lines.clone();
+        let subscriber = tracing_subscriber::registry().with(json_layer(move || writer.clone()));
+        tracing::subscriber::with_default(subscriber, || {
+            tracing::info!(address = %"127.0.0.1:4711", "listening");
+        });
+        let line: serde_json::Value = serde_json::from_slice(&lines.0.lock().unwrap()).unwrap();
+        assert_eq!(line["message"], "listening");
+        assert_eq!(line["address"], "127.0.0.1:4711");
+        assert_eq!(line["level"], "INFO");
+    }
+
+    #[test]
+    fn a_level_that_is_none_is_a_mistake() {
+        assert!(level(Some("info,sidekey_server=debug".to_owned())).is_ok());
+        assert!(level(None).is_ok());
+        assert!(level(Some("sidekey=loud".to_owned())).unwrap_err().contains("SIDEKEY_LOG"));
+    }
+}
