@@ -93,6 +93,13 @@ name! {
     "must have 1 to 100 characters and no control characters"
 }
 
+impl DeviceName {
+    /// The name of a device that nobody named: `Authenticator`, and with its number from the second on.
+    pub(crate) fn numbered(number: usize) -> Self {
+        Self(if number == 1 { "Authenticator".to_owned() } else { format!("Authenticator {number}") })
+    }
+}
+
 /// Declares a random identifier of 128 bits, written as 32 lower-case hex digits.
 macro_rules! random_id {
     ($(#[$doc:meta])* $name:ident) => {

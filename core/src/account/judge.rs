@@ -1,0 +1,174 @@
+//! Answers: the one place where a code or a backup code is judged.
+
+use super::Account;
+use crate::{
+    backup_code::CodeHash,
+    device::{Answer, Judgement, PendingDevice},
+    event::Event,
+    id::DeviceId,
+    login::{Method, SecondFactor},
+    throttle::{Consequence, Gate},
+    time::{Step, UnixTime},
+};
+
+/// Why a TOTP answer did not count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// 2FA is off: there is no device to judge it by.
+    NotEnabled,
+    /// It does not have the digits of the device. Costs nothing.
+    Malformed,
+    /// Wrong, or used before. Counted.
+    Wrong,
+    /// Not judged and not counted: the account waits.
+    Throttled {
+        /// Whole seconds to wait.
+        seconds: u64,
+    },
+    /// Not judged and not counted: the codes of two consecutive steps are needed.
+    NeedsNextCode,
+    /// Not judged and not counted: TOTP is locked.
+    Locked,
+}
+
+/// Why a backup code did not count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BackupRefusal {
+    /// 2FA is off.
+    NotEnabled,
+    /// Wrong, or used before. Counted.
+    Wrong,
+    /// Not judged and not counted: backup codes wait, by a budget of their own.
+    Throttled {
+        /// Whole seconds to wait.
+        seconds: u64,
+    },
+}
+
+impl Account {
+    /// Judges an answer by the active devices and, where it is right, uses its step up.
+    ///
+    /// # Errors
+    /// See [`Refusal`]; [`Refusal::Wrong`] has changed the account.
+    pub fn answer(
+        &mut self,
+        answer: &Answer,
+        now: UnixTime,
+        events: &mut Vec<Event>,
+    ) -> Result<SecondFactor, Refusal> {
+        let (index, step) = self.judged(answer, now, events)?;
+        self.totp_throttle.succeeded();
+        self.last_verified_at = Some(now);
+        let mut device = None;
+        if let Some(right) = self.active.get_mut(index) {
+            right.accept(step, now);
+            device = Some(right.id);
+        }
+        events.push(Event::SecondFactorAccepted { method: Method::Otp, device });
+        Ok(SecondFactor { method: Method::Otp, at: now })
+    }
+
+    /// Judges a backup code by its hash and, where it is right, takes it out of the set. It also lifts a lock of TOTP.
+    ///
+    /// # Errors
+    /// See [`BackupRefusal`]; [`BackupRefusal::Wrong`] has changed the account.
+    pub fn answer_with_backup_code(
+        &mut self,
+        hash: CodeHash,
+        now: UnixTime,
+        events: &mut Vec<Event>,
+    ) -> Result<SecondFactor, BackupRefusal> {
+        if !self.has_active_device() {
+            return Err(BackupRefusal::NotEnabled);
+        }
+        if let Some(seconds) = self.backup_codes_wait(now) {
+            return Err(BackupRefusal::Throttled { seconds });
+        }
+        if !self.backup_codes.as_mut().is_some_and(|codes| codes.spend(hash)) {
+            events.push(Event::AnswerRefused { method: Method::BackupCode, replayed: false });
+            // Only the waits count here: a set of 80-bit codes cannot be guessed, and nothing may lock its owner out.
+            if let Consequence::Throttled { until, first } = self.backup_throttle.failed(now) {
+                events.push(Event::AccountThrottled { method: Method::BackupCode, until, notify: first });
+            }
+            return Err(BackupRefusal::Wrong);
+        }
+        self.backup_throttle.succeeded();
+        if self.totp_throttle.is_locked() {
+            events.push(Event::AccountUnlocked);
+        }
+        self.totp_throttle.release();
+        self.last_verified_at = Some(now);
+        events.push(Event::SecondFactorAccepted { method: Method::BackupCode, device: None });
+        Ok(SecondFactor { method: Method::BackupCode, at: now })
+    }
+
+    /// Judges the first code of a pending device, by the same budget.
+    pub(super) fn judge_pending(
+        &mut self,
+        device: &PendingDevice,
+        answer: &Answer,
+        now: UnixTime,
+        events: &mut Vec<Event>,
+    ) -> Result<Step, Refusal> {
+        if !answer.fits(device.params.digits) {
+            return Err(Refusal::Malformed);
+        }
+        self.pass_gate(answer, now)?;
+        match device.judge(answer, now) {
+            Judgement::Right(step) => Ok(step),
+            refused => Err(self.refuse(refused == Judgement::Replayed, now, events)),
+        }
+    }
+
+    /// Form, then budget, then every device; the index of the device that is right and the step.
+    fn judged(
+        &mut self,
+        answer: &Answer,
+        now: UnixTime,
+        events: &mut Vec<Event>,
+    ) -> Result<(usize, Step), Refusal> {
+        if !self.has_active_device() {
+            return Err(Refusal::NotEnabled);
+        }
+        if !self.active.iter().any(|device| answer.fits(device.params.digits)) {
+            return Err(Refusal::Malformed);
+        }
+        self.pass_gate(answer, now)?;
+        let mut replayed = false;
+        for (index, device) in self.active.iter().enumerate() {
+            match device.judge(answer, now) {
+                Judgement::Right(step) => return Ok((index, step)),
+                Judgement::Replayed => replayed = true,
+                Judgement::Wrong => {}
+            }
+        }
+        Err(self.refuse(replayed, now, events))
+    }
+
+    fn pass_gate(&self, answer: &Answer, now: UnixTime) -> Result<(), Refusal> {
+        match self.totp_throttle.gate(now) {
+            Gate::Open => Ok(()),
+            Gate::NeedsNextCode if answer.next_code.is_some() => Ok(()),
+            Gate::NeedsNextCode => Err(Refusal::NeedsNextCode),
+            Gate::Wait { seconds } => Err(Refusal::Throttled { seconds }),
+            Gate::Locked => Err(Refusal::Locked),
+        }
+    }
+
+    fn refuse(&mut self, replayed: bool, now: UnixTime, events: &mut Vec<Event>) -> Refusal {
+        events.push(Event::AnswerRefused { method: Method::Otp, replayed });
+        match self.totp_throttle.failed(now) {
+            Consequence::None => {}
+            Consequence::Throttled { until, first } => {
+                events.push(Event::AccountThrottled { method: Method::Otp, until, notify: first });
+            }
+            Consequence::Locked => events.push(Event::AccountLocked),
+        }
+        Refusal::Wrong
+    }
+
+    /// The active device with this id.
+    pub fn active_device(&self, id: DeviceId) -> Option<&crate::device::ActiveDevice> {
+        self.active.iter().find(|device| device.id == id)
+    }
+}

@@ -1,0 +1,125 @@
+//! What the owner, the app and an operator do to an account besides answering.
+
+use rand_core::CryptoRng;
+
+use super::{Account, Refusal};
+use crate::{
+    backup_code::BackupCodes,
+    device::Answer,
+    event::Event,
+    id::{DeviceId, DeviceName, Incarnation},
+    time::UnixTime,
+};
+
+/// Why a device was not removed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RemoveRefusal {
+    /// No device has this id.
+    NotFound,
+    /// It is the last active device: removing it turns 2FA off and needs a code.
+    CodeRequired,
+    /// The code did not count.
+    Code(Refusal),
+}
+
+/// What was removed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Removed {
+    /// A device; others are left, or it was pending.
+    Device,
+    /// The last active device, and 2FA with it.
+    LastDevice,
+}
+
+impl Account {
+    /// Gives a device another name; whether there is such a device.
+    pub fn rename_device(&mut self, id: DeviceId, name: DeviceName, events: &mut Vec<Event>) -> bool {
+        let active = self.active.iter_mut().find(|device| device.id == id).map(|device| &mut device.name);
+        let place = active.or_else(|| {
+            self.pending.iter_mut().find(|device| device.id == id).map(|device| &mut device.name)
+        });
+        if let Some(place) = place {
+            *place = name;
+            events.push(Event::DeviceRenamed { device: id });
+            return true;
+        }
+        false
+    }
+
+    /// Makes an active device the primary one; whether there is such a device.
+    pub fn make_primary(&mut self, id: DeviceId, events: &mut Vec<Event>) -> bool {
+        if self.active_device(id).is_none() {
+            return false;
+        }
+        if self.primary != Some(id) {
+            self.primary = Some(id);
+            events.push(Event::PrimaryChanged { device: id });
+        }
+        true
+    }
+
+    /// Whether this is a pending device that is still alive.
+    pub fn is_pending(&self, id: DeviceId, now: UnixTime) -> bool {
+        self.pending_devices(now).any(|device| device.id == id)
+    }
+
+    /// Removes a device. The last active one turns 2FA off and needs an answer.
+    ///
+    /// # Errors
+    /// See [`RemoveRefusal`]; a wrong code has changed the account.
+    pub fn remove_device(
+        &mut self,
+        id: DeviceId,
+        answer: Option<&Answer>,
+        now: UnixTime,
+        rng: &mut impl CryptoRng,
+        events: &mut Vec<Event>,
+    ) -> Result<Removed, RemoveRefusal> {
+        if self.is_pending(id, now) {
+            self.pending.retain(|device| device.id != id);
+            events.push(Event::DeviceRemoved { device: id });
+            return Ok(Removed::Device);
+        }
+        if self.active_device(id).is_none() {
+            return Err(RemoveRefusal::NotFound);
+        }
+        if self.active.len() == 1 {
+            let answer = answer.ok_or(RemoveRefusal::CodeRequired)?;
+            self.answer(answer, now, events).map_err(RemoveRefusal::Code)?;
+            events.push(Event::DeviceRemoved { device: id });
+            self.turn_off(rng, events);
+            return Ok(Removed::LastDevice);
+        }
+        self.active.retain(|device| device.id != id);
+        if self.primary == Some(id) {
+            self.primary = self.active.first().map(|device| device.id);
+        }
+        events.push(Event::DeviceRemoved { device: id });
+        Ok(Removed::Device)
+    }
+
+    /// Turns 2FA off: devices, codes and everything that was given out are dead. The failure budget stays, so that turning
+    /// off and on again refills nothing.
+    pub fn turn_off(&mut self, rng: &mut impl CryptoRng, events: &mut Vec<Event>) {
+        self.incarnation = Incarnation::generate(rng);
+        self.pending.clear();
+        self.active.clear();
+        self.primary = None;
+        self.backup_codes = None;
+        self.protected_since = None;
+        events.push(Event::TwoFactorDisabled);
+    }
+
+    /// Replaces the backup codes, after an answer has counted.
+    pub fn renew_backup_codes(&mut self, codes: BackupCodes, events: &mut Vec<Event>) {
+        self.backup_codes = Some(codes);
+        events.push(Event::BackupCodesRenewed);
+    }
+
+    /// Clears the failure budget: the app or an operator says so.
+    pub fn unlock(&mut self, events: &mut Vec<Event>) {
+        self.totp_throttle.unlock();
+        self.backup_throttle.unlock();
+        events.push(Event::AccountUnlocked);
+    }
+}

@@ -1,0 +1,198 @@
+//! The account: one user of one app, with devices, backup codes and the failure budget. Every change of it is a method
+//! that takes what it needs (`now` and randomness included), changes the state, reports events and gives the outcome.
+//!
+//! - `mod`: the state and what can be read off it
+//! - `setup`: start and confirm a device
+//! - `judge`: answer with a code or a backup code
+//! - `manage`: rename, remove, turn off, renew, unlock
+//!
+//! The invariant that the caller keeps: load, change and store under one transaction per account, and store what a method
+//! changed *also when it refused*, because a refusal counts.
+
+mod judge;
+mod manage;
+mod setup;
+#[cfg(test)]
+mod tests;
+
+use rand_core::CryptoRng;
+
+use crate::{
+    backup_code::BackupCodes,
+    device::{ActiveDevice, PendingDevice},
+    id::{AccountId, AccountName, DeviceId, Incarnation},
+    login::SecondFactor,
+    policy::{Admission, Enforcement},
+    secret::Secret,
+    throttle::{Gate, Throttle},
+    time::UnixTime,
+};
+
+pub use judge::{BackupRefusal, Refusal};
+pub use manage::{RemoveRefusal, Removed};
+pub use setup::{ConfirmRefusal, Confirmed, TooManyDevices};
+
+/// Active devices that an account may have.
+pub const MAX_DEVICES: usize = 10;
+/// Pending devices that an account may have at once; the oldest gives way.
+pub const MAX_PENDING: usize = 3;
+
+/// The state of one account, with secrets held as `S`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct Account<S = Secret> {
+    /// Whose it is.
+    pub id: AccountId,
+    /// Which life of it this is; what was given out in another one is dead.
+    pub incarnation: Incarnation,
+    /// What people see of it, as the host told last.
+    pub name: Option<AccountName>,
+    /// Whether the host called this user an administrator, last.
+    pub is_admin: bool,
+    /// When it was first seen.
+    pub created_at: UnixTime,
+    /// When the user was first asked to enrol: the grace period runs from here.
+    pub asked_to_enroll_at: Option<UnixTime>,
+    /// When 2FA was turned on. A second factor from before was given to other devices.
+    pub protected_since: Option<UnixTime>,
+    /// When a second factor was last accepted.
+    pub last_verified_at: Option<UnixTime>,
+    pending: Vec<PendingDevice<S>>,
+    active: Vec<ActiveDevice<S>>,
+    primary: Option<DeviceId>,
+    backup_codes: Option<BackupCodes>,
+    totp_throttle: Throttle,
+    backup_throttle: Throttle,
+}
+
+/// A token without a second factor, or with one that is too old, was used where one is needed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SecondFactorNeeded {
+    /// How old it may be, in seconds, where that matters.
+    pub max_age: Option<u64>,
+}
+
+impl<S> Account<S> {
+    /// An account that nobody has seen before.
+    pub fn new(id: AccountId, now: UnixTime, rng: &mut impl CryptoRng) -> Self {
+        Self {
+            id,
+            incarnation: Incarnation::generate(rng),
+            name: None,
+            is_admin: false,
+            created_at: now,
+            asked_to_enroll_at: None,
+            protected_since: None,
+            last_verified_at: None,
+            pending: Vec::new(),
+            active: Vec::new(),
+            primary: None,
+            backup_codes: None,
+            totp_throttle: Throttle::default(),
+            backup_throttle: Throttle::default(),
+        }
+    }
+
+    /// Whether 2FA is on.
+    pub fn has_active_device(&self) -> bool {
+        !self.active.is_empty()
+    }
+
+    /// Its active devices, oldest first.
+    pub fn active_devices(&self) -> &[ActiveDevice<S>] {
+        &self.active
+    }
+
+    /// Its pending devices that are still alive, oldest first.
+    pub fn pending_devices(&self, now: UnixTime) -> impl Iterator<Item = &PendingDevice<S>> {
+        self.pending.iter().filter(move |device| device.is_alive(now))
+    }
+
+    /// Whether this is the primary device.
+    pub fn is_primary(&self, id: DeviceId) -> bool {
+        self.primary == Some(id)
+    }
+
+    /// Its backup codes, if it has a set.
+    pub fn backup_codes(&self) -> Option<&BackupCodes> {
+        self.backup_codes.as_ref()
+    }
+
+    /// Until when TOTP answers wait, if they do.
+    pub fn throttled_until(&self, now: UnixTime) -> Option<UnixTime> {
+        self.totp_throttle.waits_until(now)
+    }
+
+    /// Whether TOTP is locked.
+    pub fn is_locked(&self) -> bool {
+        self.totp_throttle.is_locked()
+    }
+
+    /// How long backup codes wait, in seconds, if they do. The slow hash of an attempt need not be computed then.
+    pub fn backup_codes_wait(&self, now: UnixTime) -> Option<u64> {
+        match self.backup_throttle.gate(now) {
+            Gate::Wait { seconds } => Some(seconds),
+            _ => None,
+        }
+    }
+
+    /// Whether a login may do what needs a second factor, at most `max_age` seconds old where that is given.
+    ///
+    /// # Errors
+    /// There is an active device, and the second factor is missing, too old, or was given to devices of an earlier enrolment.
+    pub fn require_second_factor(
+        &self,
+        factor: Option<SecondFactor>,
+        max_age: Option<u64>,
+        now: UnixTime,
+    ) -> Result<(), SecondFactorNeeded> {
+        if !self.has_active_device() {
+            return Ok(());
+        }
+        let counts = factor.is_some_and(|factor| {
+            self.protected_since.is_none_or(|since| factor.at >= since)
+                && max_age.is_none_or(|max_age| now.since(factor.at) <= max_age)
+        });
+        if counts { Ok(()) } else { Err(SecondFactorNeeded { max_age }) }
+    }
+
+    /// Notes what the host says of the user, and decides on a login without any active device.
+    pub fn admit(&mut self, enforcement: Enforcement, now: UnixTime) -> Admission {
+        let asked = *self.asked_to_enroll_at.get_or_insert(now);
+        let admission = enforcement.admit(self.is_admin, asked, now);
+        if admission == Admission::Free {
+            self.asked_to_enroll_at = None;
+        }
+        admission
+    }
+
+    /// The same account with its secrets held in another way: sealed for the disk, or opened for the rules.
+    ///
+    /// # Errors
+    /// What `map` fails with.
+    pub fn try_map_secrets<T, E>(
+        self,
+        mut map: impl FnMut(DeviceId, S) -> Result<T, E>,
+    ) -> Result<Account<T>, E> {
+        let pending: Result<_, E> =
+            self.pending.into_iter().map(|device| device.try_map_secret(&mut map)).collect();
+        let active: Result<_, E> =
+            self.active.into_iter().map(|device| device.try_map_secret(&mut map)).collect();
+        Ok(Account {
+            id: self.id,
+            incarnation: self.incarnation,
+            name: self.name,
+            is_admin: self.is_admin,
+            created_at: self.created_at,
+            asked_to_enroll_at: self.asked_to_enroll_at,
+            protected_since: self.protected_since,
+            last_verified_at: self.last_verified_at,
+            pending: pending?,
+            active: active?,
+            primary: self.primary,
+            backup_codes: self.backup_codes,
+            totp_throttle: self.totp_throttle,
+            backup_throttle: self.backup_throttle,
+        })
+    }
+}

@@ -1,0 +1,220 @@
+//! Devices: a [`PendingDevice`] becomes an [`ActiveDevice`] by its first right code, and never the other way round.
+//!
+//! Both are generic over how the secret is held: [`Secret`] while a rule works on it, whatever the host seals it into at rest.
+
+use crate::{
+    code::Code,
+    id::{DeviceId, DeviceName, LoginId},
+    secret::Secret,
+    time::{Step, UnixTime},
+    totp::{TotpParams, matching_step},
+};
+
+/// How long a pending device lives, in seconds.
+pub const SETUP_LIFETIME: u64 = 600;
+
+/// A device whose secret has been shown and not yet proved.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct PendingDevice<S = Secret> {
+    /// Its name for programs.
+    pub id: DeviceId,
+    /// Its name for people.
+    pub name: DeviceName,
+    /// The shared secret.
+    pub secret: S,
+    /// Its parameters.
+    pub params: TotpParams,
+    /// The login that asked for it, and is shown the same secret when it asks again.
+    pub login: LoginId,
+    /// When it was made.
+    pub created_at: UnixTime,
+}
+
+/// A device that counts as a second factor.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct ActiveDevice<S = Secret> {
+    /// Its name for programs.
+    pub id: DeviceId,
+    /// Its name for people.
+    pub name: DeviceName,
+    /// The shared secret.
+    pub secret: S,
+    /// Its parameters.
+    pub params: TotpParams,
+    /// When it was made.
+    pub created_at: UnixTime,
+    /// When its first code came.
+    pub confirmed_at: UnixTime,
+    /// When it last logged its owner in.
+    pub last_used_at: Option<UnixTime>,
+    /// The last accepted step: a code counts only for a later one. It never decreases.
+    pub last_step: Step,
+    /// How many steps its clock is usually off ours: −1, 0 or 1. Learnt from each accepted code, tried first next time.
+    pub drift: i8,
+}
+
+/// What an authenticator's owner answered: the code, and the one after it where two are asked for.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    /// The code.
+    pub code: Code,
+    /// The code of the step after that.
+    pub next_code: Option<Code>,
+}
+
+/// How an answer fares with one device.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Judgement {
+    /// Right: this is the step to remember.
+    Right(Step),
+    /// The right code of a step that is not later than the last accepted one.
+    Replayed,
+    /// Wrong.
+    Wrong,
+}
+
+impl<S> PendingDevice<S> {
+    /// When it dies.
+    pub fn expires_at(&self) -> UnixTime {
+        self.created_at.plus(SETUP_LIFETIME)
+    }
+
+    /// Whether it may still be confirmed.
+    pub fn is_alive(&self, now: UnixTime) -> bool {
+        now < self.expires_at()
+    }
+
+    /// The device with its secret held in another way.
+    ///
+    /// # Errors
+    /// What `map` fails with.
+    pub fn try_map_secret<T, E>(
+        self,
+        map: impl FnOnce(DeviceId, S) -> Result<T, E>,
+    ) -> Result<PendingDevice<T>, E> {
+        let Self { id, name, secret, params, login, created_at } = self;
+        Ok(PendingDevice { id, name, secret: map(id, secret)?, params, login, created_at })
+    }
+}
+
+impl PendingDevice {
+    /// Judges the first code, whatever step was used before: this secret has never been used.
+    pub(crate) fn judge(&self, answer: &Answer, now: UnixTime) -> Judgement {
+        judge(&self.secret, self.params, answer, now, 0, None)
+    }
+
+    /// Becomes active. `step` is the step of the code that proved it, which is used up by that.
+    pub(crate) fn confirm(self, step: Step, now: UnixTime) -> ActiveDevice {
+        let Self { id, name, secret, params, created_at, .. } = self;
+        let drift = drift(step, params, now);
+        ActiveDevice {
+            id,
+            name,
+            secret,
+            params,
+            created_at,
+            confirmed_at: now,
+            last_used_at: Some(now),
+            last_step: step,
+            drift,
+        }
+    }
+}
+
+impl<S> ActiveDevice<S> {
+    /// The device with its secret held in another way.
+    ///
+    /// # Errors
+    /// What `map` fails with.
+    pub fn try_map_secret<T, E>(
+        self,
+        map: impl FnOnce(DeviceId, S) -> Result<T, E>,
+    ) -> Result<ActiveDevice<T>, E> {
+        let Self { id, name, secret, params, created_at, confirmed_at, last_used_at, last_step, drift } =
+            self;
+        let secret = map(id, secret)?;
+        Ok(ActiveDevice {
+            id,
+            name,
+            secret,
+            params,
+            created_at,
+            confirmed_at,
+            last_used_at,
+            last_step,
+            drift,
+        })
+    }
+}
+
+impl ActiveDevice {
+    /// Judges an answer against the steps around `now` that are later than the last accepted one.
+    pub(crate) fn judge(&self, answer: &Answer, now: UnixTime) -> Judgement {
+        judge(&self.secret, self.params, answer, now, self.drift, Some(self.last_step))
+    }
+
+    /// Uses up a step.
+    pub(crate) fn accept(&mut self, step: Step, now: UnixTime) {
+        debug_assert!(step > self.last_step, "an accepted step is later than every one before");
+        self.last_step = self.last_step.max(step);
+        self.last_used_at = Some(now);
+        self.drift = drift(step, self.params, now);
+    }
+}
+
+/// At most one step either side of the server's (RFC 6238 §5.2), the device's usual one first.
+fn window(params: TotpParams, now: UnixTime, drift: i8) -> [Step; 3] {
+    let here = Step::at(now, params.period);
+    match drift {
+        ..0 => [here.previous(), here, here.next()],
+        0 => [here, here.previous(), here.next()],
+        1.. => [here.next(), here, here.previous()],
+    }
+}
+
+fn judge(
+    secret: &Secret,
+    params: TotpParams,
+    answer: &Answer,
+    now: UnixTime,
+    drift: i8,
+    last: Option<Step>,
+) -> Judgement {
+    let is_later = |step: &Step| last.is_none_or(|last| *step > last);
+    let window = window(params, now, drift);
+    let right = match &answer.next_code {
+        None => matching_step(secret, params, &answer.code, window.into_iter().filter(is_later)),
+        // Two codes: the second lies in the window, the first directly before it, and both are unused.
+        Some(next_code) => window.into_iter().filter(|second| is_later(&second.previous())).find(|second| {
+            matching_step(secret, params, &answer.code, [second.previous()]).is_some()
+                && matching_step(secret, params, next_code, [*second]).is_some()
+        }),
+    };
+    match right {
+        Some(step) => Judgement::Right(step),
+        None if matching_step(secret, params, &answer.code, window).is_some() => Judgement::Replayed,
+        None => Judgement::Wrong,
+    }
+}
+
+fn drift(step: Step, params: TotpParams, now: UnixTime) -> i8 {
+    match step.cmp(&Step::at(now, params.period)) {
+        core::cmp::Ordering::Less => -1,
+        core::cmp::Ordering::Equal => 0,
+        core::cmp::Ordering::Greater => 1,
+    }
+}
+
+impl Answer {
+    /// An answer of one code.
+    pub const fn of(code: Code) -> Self {
+        Self { code, next_code: None }
+    }
+
+    /// Whether its codes have exactly this many digits.
+    pub(crate) fn fits(&self, digits: crate::totp::Digits) -> bool {
+        self.code.has(digits) && self.next_code.as_ref().is_none_or(|next| next.has(digits))
+    }
+}

@@ -1,0 +1,98 @@
+//! What has happened, for the audit trail and for everybody who wants to be told. No event holds anything secret.
+
+use crate::{id::DeviceId, login::Method, time::UnixTime};
+
+/// One thing that happened to an account.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(tag = "type", rename_all = "snake_case")
+)]
+pub enum Event {
+    /// The host's own login succeeded and a session was opened, or the user was let in without one.
+    SessionOpened {
+        /// What the session asks for.
+        asks: Asks,
+    },
+    /// A pending device was made.
+    SetupStarted {
+        /// The pending device.
+        device: DeviceId,
+    },
+    /// A pending device was confirmed by its first code.
+    DeviceConfirmed {
+        /// The device, active now.
+        device: DeviceId,
+        /// Whether it turned 2FA on.
+        first: bool,
+    },
+    /// A second factor was given and accepted.
+    SecondFactorAccepted {
+        /// How.
+        method: Method,
+        /// With which device, where it was one.
+        device: Option<DeviceId>,
+    },
+    /// An answer was wrong and has been counted.
+    AnswerRefused {
+        /// What was tried.
+        method: Method,
+        /// Whether it was the right code of a step that has been used: a replay, or a user who was too quick.
+        replayed: bool,
+    },
+    /// Answers wait from now on.
+    AccountThrottled {
+        /// Which kind of answer.
+        method: Method,
+        /// Until when.
+        until: UnixTime,
+        /// Whether the owner is told: at the fifth failure in a row, not at every one after it.
+        notify: bool,
+    },
+    /// TOTP is locked.
+    AccountLocked,
+    /// The throttle was cleared by the app, an operator or a backup code.
+    AccountUnlocked,
+    /// A session has had all its answers.
+    SessionFailed,
+    /// A device was renamed.
+    DeviceRenamed {
+        /// The device.
+        device: DeviceId,
+    },
+    /// Another device became the primary one.
+    PrimaryChanged {
+        /// The device that is primary now.
+        device: DeviceId,
+    },
+    /// A device was removed.
+    DeviceRemoved {
+        /// The device that is gone.
+        device: DeviceId,
+    },
+    /// 2FA was turned off, and everything that belonged to it is gone.
+    TwoFactorDisabled,
+    /// A new set of backup codes replaced the old one.
+    BackupCodesRenewed,
+    /// A spent refresh token was presented again: its family is dead.
+    RefreshTokenReused,
+    /// A login was ended by its owner.
+    LoginRevoked,
+    /// The user was erased.
+    UserErased,
+}
+
+/// What a session asks of its user.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "snake_case"))]
+pub enum Asks {
+    /// Nothing: the user was let in.
+    Nothing,
+    /// A second factor, at login.
+    SecondFactor,
+    /// A second factor again, of a user who is logged in.
+    StepUp,
+    /// To enrol a device.
+    Enrollment,
+}

@@ -1,0 +1,144 @@
+//! Refresh tokens: a family for each login, of which one member is alive (RFC 9700 §4.14.2).
+//!
+//! A family counts its tokens. The host makes the token of a number and can tell its own from others (a MAC under a server-side
+//! key); this module decides which number may be used. So nothing of a token is stored, and a spent one is known for what it is.
+
+use crate::{
+    account::Account,
+    event::Event,
+    id::{AccountId, Incarnation, LoginId},
+    login::{Grant, SecondFactor},
+    time::UnixTime,
+};
+
+/// How long a refresh token lives, in seconds: 7 days.
+pub const LIFETIME: u64 = 7 * 86_400;
+/// How long it lives where the user asked to be remembered: 30 days.
+pub const LIFETIME_REMEMBERED: u64 = 30 * 86_400;
+/// How long a client that lost an answer may ask for it again, in seconds.
+pub const RETRY: u64 = 10;
+
+/// The refresh tokens of one login.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct Family {
+    /// Whose login it is.
+    pub account: AccountId,
+    /// The life of the account that it belongs to.
+    pub incarnation: Incarnation,
+    /// The login, `sid` of its access tokens.
+    pub login: LoginId,
+    /// The second factor of the login: no refresh moves it.
+    pub second_factor: Option<SecondFactor>,
+    /// Whether its tokens live longer.
+    pub remember_me: bool,
+    /// When the login was.
+    pub started_at: UnixTime,
+    /// When the living token dies.
+    pub expires_at: UnixTime,
+    /// The number of the living token.
+    number: u64,
+    /// How the living token was asked for, so that the same asking can be answered again.
+    retry: Option<Retry>,
+    revoked: bool,
+}
+
+/// The request that the last rotation answered: a hash of its idempotency key, and when.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+struct Retry {
+    key: [u8; 32],
+    at: UnixTime,
+}
+
+/// Why a refresh token was refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RefreshRefusal {
+    /// It has expired, was revoked, or belongs to another life of the account.
+    Dead,
+    /// It was spent before: the family has been revoked now, and is to be stored.
+    Reused,
+    /// The account has a device by now, and this login had no second factor.
+    SecondFactorNeeded,
+}
+
+impl Family {
+    /// The family of a login that has just succeeded, and whose first token has the number 0.
+    pub fn start(account: &Account, grant: Grant, now: UnixTime) -> Self {
+        Self {
+            account: account.id.clone(),
+            incarnation: account.incarnation,
+            login: grant.login,
+            second_factor: grant.second_factor,
+            remember_me: grant.remember_me,
+            started_at: now,
+            expires_at: now.plus(lifetime(grant.remember_me)),
+            number: 0,
+            retry: None,
+            revoked: false,
+        }
+    }
+
+    /// The number of the living token.
+    pub fn number(&self) -> u64 {
+        self.number
+    }
+
+    /// Whether the login is still good for anything.
+    pub fn is_alive(&self, account: Option<&Account>, now: UnixTime) -> bool {
+        !self.revoked
+            && now < self.expires_at
+            && account.is_some_and(|account| account.incarnation == self.incarnation)
+    }
+
+    /// Spends the token with this number; afterwards [`Family::number`] is its successor's.
+    ///
+    /// A client that lost the answer says so by asking with the same idempotency key (`retry_key`, hashed) within [`RETRY`]
+    /// seconds, and gets the same successor. Without a key every second use is a theft: whoever has both tokens cannot be told apart.
+    ///
+    /// # Errors
+    /// See [`RefreshRefusal`].
+    pub fn rotate(
+        &mut self,
+        account: Option<&Account>,
+        number: u64,
+        retry_key: Option<[u8; 32]>,
+        now: UnixTime,
+        events: &mut Vec<Event>,
+    ) -> Result<(), RefreshRefusal> {
+        if !self.is_alive(account, now) {
+            return Err(RefreshRefusal::Dead);
+        }
+        if account
+            .is_some_and(|account| account.require_second_factor(self.second_factor, None, now).is_err())
+        {
+            return Err(RefreshRefusal::SecondFactorNeeded);
+        }
+        if number == self.number {
+            self.number = self.number.saturating_add(1);
+            self.expires_at = now.plus(lifetime(self.remember_me));
+            self.retry = retry_key.map(|key| Retry { key, at: now });
+            return Ok(());
+        }
+        let is_retry = number.saturating_add(1) == self.number
+            && self.retry.is_some_and(|retry| Some(retry.key) == retry_key && now.since(retry.at) <= RETRY);
+        if is_retry {
+            // Once: the next repetition is a reuse like any other.
+            self.retry = None;
+            return Ok(());
+        }
+        self.revoke();
+        events.push(Event::RefreshTokenReused);
+        Err(RefreshRefusal::Reused)
+    }
+
+    /// Ends the login.
+    pub fn revoke(&mut self) {
+        self.revoked = true;
+    }
+}
+
+/// How long a refresh token lives, in seconds.
+pub const fn lifetime(remember_me: bool) -> u64 {
+    if remember_me { LIFETIME_REMEMBERED } else { LIFETIME }
+}

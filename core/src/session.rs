@@ -1,0 +1,245 @@
+//! Sessions: a short challenge that one right answer spends, and five wrong ones.
+
+use crate::{
+    account::{Account, BackupRefusal, Refusal},
+    backup_code::CodeHash,
+    device::Answer,
+    event::{Asks, Event},
+    id::{AccountId, AccountName, Incarnation, LoginId},
+    login::{Grant, SecondFactor},
+    time::UnixTime,
+};
+
+/// How long a session lives, in seconds.
+pub const LIFETIME: u64 = 300;
+/// How many wrong answers a session takes.
+pub const WRONG_ANSWERS: u8 = 5;
+
+/// A session. Its id is kept by the host, as a hash, and never here.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct Session {
+    /// Whose second factor it asks for.
+    pub account: AccountId,
+    /// The life of the account that it was opened in.
+    pub incarnation: Incarnation,
+    /// What its tokens will be called.
+    pub login: LoginId,
+    /// What it asks for.
+    pub purpose: Purpose,
+    /// When it was opened.
+    pub opened_at: UnixTime,
+    /// Whether the tokens are to live longer.
+    pub remember_me: bool,
+    /// What people see of the account.
+    pub account_name: Option<AccountName>,
+    /// Where the browser goes afterwards, as the host said.
+    pub return_url: Option<String>,
+    /// The address that the host saw, for the record.
+    pub ip_address: Option<String>,
+    /// The user agent that the host saw, for the record.
+    pub user_agent: Option<String>,
+    state: State,
+}
+
+/// What a session is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub enum Purpose {
+    /// The second factor of a login.
+    Login,
+    /// The second factor again, within a login.
+    StepUp,
+    /// The enrolment of a first device.
+    Enrollment,
+}
+
+/// Where it stands. Only `Open` leads anywhere; the other two are final.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+enum State {
+    Open { wrong: u8 },
+    Verified { at: UnixTime },
+    Failed,
+}
+
+/// What the host application is told of a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Status {
+    /// It waits for an answer.
+    Pending,
+    /// It was answered rightly, then.
+    Verified {
+        /// When.
+        at: UnixTime,
+    },
+    /// Nobody answered in time.
+    Expired,
+    /// It had its wrong answers.
+    Failed,
+}
+
+/// Why a session takes no answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Closed {
+    /// Its time is over, or the account is not what it was when the session was opened.
+    Expired,
+    /// It had its wrong answers; a right one does not count any more.
+    Failed,
+    /// It was answered: it never yields a second pair of tokens.
+    Verified,
+}
+
+/// Why an answer to a session did not count. `R` is why the account refused it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AnswerRefusal<R> {
+    /// The session takes no answer.
+    Closed(Closed),
+    /// The account refused it for a reason that costs no attempt.
+    Refused(R),
+    /// The answer was wrong; the session takes this many more, and has ended at 0.
+    Wrong {
+        /// Answers left.
+        attempts_remaining: u8,
+    },
+}
+
+/// Everything that the opening of a session needs to know.
+#[derive(Clone, Debug)]
+pub struct Opening {
+    /// What it is for.
+    pub purpose: Purpose,
+    /// What its tokens will be called.
+    pub login: LoginId,
+    /// Whether the tokens are to live longer.
+    pub remember_me: bool,
+    /// Where the browser goes afterwards.
+    pub return_url: Option<String>,
+    /// The address that the host saw.
+    pub ip_address: Option<String>,
+    /// The user agent that the host saw.
+    pub user_agent: Option<String>,
+}
+
+impl Session {
+    /// Opens a session for an account.
+    pub fn open(account: &Account, opening: Opening, now: UnixTime, events: &mut Vec<Event>) -> Self {
+        let Opening { purpose, login, remember_me, return_url, ip_address, user_agent } = opening;
+        events.push(Event::SessionOpened {
+            asks: match purpose {
+                Purpose::Login => Asks::SecondFactor,
+                Purpose::StepUp => Asks::StepUp,
+                Purpose::Enrollment => Asks::Enrollment,
+            },
+        });
+        Self {
+            account: account.id.clone(),
+            incarnation: account.incarnation,
+            login,
+            purpose,
+            opened_at: now,
+            remember_me,
+            account_name: account.name.clone(),
+            return_url,
+            ip_address,
+            user_agent,
+            state: State::Open { wrong: 0 },
+        }
+    }
+
+    /// When it ends, answered or not.
+    pub fn expires_at(&self) -> UnixTime {
+        self.opened_at.plus(LIFETIME)
+    }
+
+    /// Where it stands.
+    pub fn status(&self, now: UnixTime) -> Status {
+        match self.state {
+            State::Verified { at } => Status::Verified { at },
+            State::Failed => Status::Failed,
+            State::Open { .. } if now < self.expires_at() => Status::Pending,
+            State::Open { .. } => Status::Expired,
+        }
+    }
+
+    /// Whether it takes an answer: asked before anything is judged.
+    ///
+    /// # Errors
+    /// See [`Closed`].
+    pub fn require_open(&self, account: Option<&Account>, now: UnixTime) -> Result<(), Closed> {
+        match self.status(now) {
+            Status::Verified { .. } => Err(Closed::Verified),
+            Status::Failed => Err(Closed::Failed),
+            Status::Pending if account.is_some_and(|account| account.incarnation == self.incarnation) => {
+                Ok(())
+            }
+            Status::Pending | Status::Expired => Err(Closed::Expired),
+        }
+    }
+
+    /// Answers it with a code.
+    ///
+    /// # Errors
+    /// See [`AnswerRefusal`]; [`AnswerRefusal::Wrong`] has changed session and account, both are to be stored.
+    pub fn answer(
+        &mut self,
+        account: &mut Account,
+        answer: &Answer,
+        now: UnixTime,
+        events: &mut Vec<Event>,
+    ) -> Result<Grant, AnswerRefusal<Refusal>> {
+        self.require_challenge(account, now).map_err(AnswerRefusal::Closed)?;
+        match account.answer(answer, now, events) {
+            Ok(factor) => Ok(self.verified(factor, now)),
+            Err(Refusal::Wrong) => Err(self.wrong(events)),
+            Err(refusal) => Err(AnswerRefusal::Refused(refusal)),
+        }
+    }
+
+    /// Answers it with a backup code.
+    ///
+    /// # Errors
+    /// See [`AnswerRefusal`]; [`AnswerRefusal::Wrong`] has changed session and account, both are to be stored.
+    pub fn answer_with_backup_code(
+        &mut self,
+        account: &mut Account,
+        hash: CodeHash,
+        now: UnixTime,
+        events: &mut Vec<Event>,
+    ) -> Result<Grant, AnswerRefusal<BackupRefusal>> {
+        self.require_challenge(account, now).map_err(AnswerRefusal::Closed)?;
+        match account.answer_with_backup_code(hash, now, events) {
+            Ok(factor) => Ok(self.verified(factor, now)),
+            Err(BackupRefusal::Wrong) => Err(self.wrong(events)),
+            Err(refusal) => Err(AnswerRefusal::Refused(refusal)),
+        }
+    }
+
+    /// Spends it after its enrolment was confirmed, whose code was the second factor.
+    pub fn enrolled(&mut self, factor: SecondFactor, now: UnixTime) -> Grant {
+        self.verified(factor, now)
+    }
+
+    /// An enrolment session is open, but not to answers: there is no device that could judge them.
+    fn require_challenge(&self, account: &Account, now: UnixTime) -> Result<(), Closed> {
+        self.require_open(Some(account), now)?;
+        if self.purpose == Purpose::Enrollment { Err(Closed::Expired) } else { Ok(()) }
+    }
+
+    fn verified(&mut self, factor: SecondFactor, now: UnixTime) -> Grant {
+        self.state = State::Verified { at: now };
+        Grant { login: self.login, second_factor: Some(factor), remember_me: self.remember_me }
+    }
+
+    fn wrong<R>(&mut self, events: &mut Vec<Event>) -> AnswerRefusal<R> {
+        let wrong = match self.state {
+            State::Open { wrong } => wrong.saturating_add(1),
+            State::Verified { .. } | State::Failed => WRONG_ANSWERS,
+        };
+        self.state = if wrong < WRONG_ANSWERS { State::Open { wrong } } else { State::Failed };
+        if self.state == State::Failed {
+            events.push(Event::SessionFailed);
+        }
+        AnswerRefusal::Wrong { attempts_remaining: WRONG_ANSWERS.saturating_sub(wrong) }
+    }
+}
