@@ -1,0 +1,1 @@
+//! Master keys, sealed values, the pepper.

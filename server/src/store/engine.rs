@@ -1,0 +1,240 @@
+//! The trait that storage engines implement, and what a transaction hands them.
+//!
+//! Written for two engines: sled on one machine, and a database that speaks PostgreSQL's wire protocol for clusters.
+//! So nothing here is a sled type, a lock is never what correctness rests on, and no number is drawn on a hot path
+//! that servers would have to agree on.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+
+use tokio::sync::OwnedMutexGuard;
+
+use super::keys::{Key, MAX_KEY};
+
+/// Most bytes of one stored value.
+///
+/// sled moves a tree leaf that grows past 128 KiB into a file of its own under `blobs/`, which it never syncs. A leaf
+/// holds at most 20 records for a moment (17 before it splits, 3 more when a neighbour is merged in), so that
+/// 20 × (value + header + key) has to stay below that.
+pub const MAX_VALUE: usize = 6_000;
+/// Most writes, audit entries and expectations of one batch together.
+pub const MAX_WRITES: usize = 2_048;
+/// Most records that one scan returns.
+pub const MAX_SCAN: usize = 1_000;
+
+/// A boxed future, so that [`Engine`] can be a trait object.
+pub type Pending<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// The random id of a store, made when it was created.
+pub type StoreId = [u8; 16];
+
+/// What a record is known by in a compare-and-set: two reads of one key that give the same version gave the same
+/// record. Engines assign it at commit and never assign it twice for one key, not even after a deletion. It has no
+/// other meaning: above all, it does not count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Version(pub(super) u64);
+
+/// A stored value and the version that it has.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Record {
+    /// For [`Batch::expect`].
+    pub version: Version,
+    /// The bytes that were put. What is secret in them has been sealed by the caller.
+    pub value: Vec<u8>,
+}
+
+impl fmt::Debug for Record {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Record({:?}, {} bytes)", self.version, self.value.len())
+    }
+}
+
+/// A storage engine.
+///
+/// Invariants that every engine keeps:
+/// - What `get` and `scan` return is durable: a state that a power cut could still take back is never seen.
+/// - `commit` applies a batch entirely or not at all, and it is durable when `Ok` returns.
+/// - After `Unavailable` the batch may or may not have been applied; the engine says so for ever after, and the
+///   process has to end.
+/// - A dropped `commit` future does not take the batch back.
+pub trait Engine: Send + Sync {
+    /// The id of this store.
+    fn id(&self) -> StoreId;
+
+    /// The record under `key`, if there is one.
+    fn get<'a>(&'a self, key: &'a Key) -> Pending<'a, Result<Option<Record>, StoreError>>;
+
+    /// Records whose keys start with `prefix`, in key order, from the first key after `after` on, at most `limit` and
+    /// never more than [`MAX_SCAN`]. To page, pass the last key of the page before. A scan is no snapshot: pages show
+    /// what is committed in between.
+    fn scan<'a>(
+        &'a self,
+        prefix: &'a Key,
+        after: Option<&'a Key>,
+        limit: usize,
+    ) -> Pending<'a, Result<Vec<(Key, Record)>, StoreError>>;
+
+    /// Checks what the batch expects, applies all of it and makes it durable.
+    fn commit(&self, batch: Batch) -> Pending<'_, Result<(), CommitError>>;
+
+    /// Waits for this process's lock on `key` (usually the account's). It keeps operations on one account from
+    /// running into each other's conflicts; it proves nothing, so pass expectations all the same and retry on
+    /// [`CommitError::Conflict`]. Hold at most one guard at a time: keys share stripes, and two can deadlock.
+    fn lock<'a>(&'a self, key: &'a Key) -> Pending<'a, Guard>;
+
+    /// Whether commits can succeed; for `/readyz`.
+    fn is_healthy(&self) -> bool;
+
+    /// Waits until the engine has failed for good and returns why. `main` waits for it and exits with a failure: the
+    /// state on disk is only known again after a restart.
+    fn failed(&self) -> Pending<'_, String>;
+
+    /// Finishes what waits, makes it durable and closes; later commits are `Unavailable`.
+    fn close(&self) -> Pending<'_, Result<(), StoreError>>;
+}
+
+/// The proof of holding a lock; dropping it lets the next one in.
+#[must_use = "the lock lasts as long as the guard"]
+#[derive(Debug)]
+pub struct Guard {
+    _held: Option<OwnedMutexGuard<()>>,
+}
+
+impl Guard {
+    pub(super) fn holding(held: OwnedMutexGuard<()>) -> Self {
+        Self { _held: Some(held) }
+    }
+
+    /// The guard of an engine whose compare-and-set does all the work.
+    pub fn none() -> Self {
+        Self { _held: None }
+    }
+}
+
+/// One write of a batch.
+#[derive(Clone, PartialEq, Eq)]
+pub(super) enum Write {
+    Put(Key, Vec<u8>),
+    Delete(Key),
+}
+
+/// What one operation changes: it is applied entirely or not at all.
+///
+/// Writes take effect in order, so the last one to a key wins. Expectations look at the state before the batch.
+#[derive(Clone, Default)]
+pub struct Batch {
+    pub(super) writes: Vec<Write>,
+    pub(super) expected: Vec<(Key, Option<Version>)>,
+    pub(super) appended: Vec<Vec<u8>>,
+}
+
+impl Batch {
+    /// A batch that changes nothing yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Stores `value` under `key`, over whatever is there.
+    pub fn put(&mut self, key: Key, value: Vec<u8>) -> &mut Self {
+        self.writes.push(Write::Put(key, value));
+        self
+    }
+
+    /// Removes the record under `key`; without one nothing happens.
+    pub fn delete(&mut self, key: Key) -> &mut Self {
+        self.writes.push(Write::Delete(key));
+        self
+    }
+
+    /// Makes the commit a conflict unless the record under `key` still has this version, or there is none for `None`.
+    /// Everything that a decision was based on belongs here.
+    pub fn expect(&mut self, key: Key, version: Option<Version>) -> &mut Self {
+        self.expected.push((key, version));
+        self
+    }
+
+    /// Appends an entry to the audit log. The engine gives it the next sequence number of the store and puts it under
+    /// [`Key::audit`]; numbers follow the order of commits and have no gaps.
+    pub fn append(&mut self, entry: Vec<u8>) -> &mut Self {
+        self.appended.push(entry);
+        self
+    }
+
+    /// Whether committing would change nothing.
+    pub fn is_empty(&self) -> bool {
+        self.writes.is_empty() && self.appended.is_empty()
+    }
+
+    /// Bytes of all values, about.
+    pub(super) fn bytes(&self) -> usize {
+        let puts = self.writes.iter().map(|write| match write {
+            Write::Put(_, value) => value.len(),
+            Write::Delete(_) => 0,
+        });
+        puts.chain(self.appended.iter().map(Vec::len)).sum()
+    }
+
+    /// Refuses what no engine takes, so that the limits are the same on all of them.
+    pub(super) fn check_limits(&self) -> Result<(), CommitError> {
+        let at_most = |limit: usize, size: usize, what: &dyn fmt::Display| {
+            if size <= limit {
+                return Ok(());
+            }
+            Err(CommitError::TooLarge { what: what.to_string(), size, limit })
+        };
+        at_most(MAX_WRITES, self.writes.len() + self.appended.len() + self.expected.len(), &"batch")?;
+        for write in &self.writes {
+            let (Write::Put(key, _) | Write::Delete(key)) = write;
+            at_most(MAX_KEY, key.as_bytes().len(), key)?;
+            if let Write::Put(key, value) = write {
+                at_most(MAX_VALUE, value.len(), key)?;
+            }
+        }
+        self.appended.iter().try_for_each(|entry| at_most(MAX_VALUE, entry.len(), &"audit entry"))
+    }
+}
+
+impl fmt::Debug for Batch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (writes, expected, appended) = (self.writes.len(), self.expected.len(), self.appended.len());
+        write!(f, "Batch({writes} writes, {expected} expected, {appended} appended)")
+    }
+}
+
+/// Why a read failed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum StoreError {
+    /// The bytes on disk are not the ones that were written.
+    #[error("record `{key}` is damaged ({damage}): stop the server and restore a backup")]
+    Damaged {
+        /// The record's key, printable; keys hold hashes and ids only.
+        key: String,
+        /// What is wrong with it, without a byte of its value.
+        damage: &'static str,
+    },
+    /// The store could not be read, has failed, or is closed.
+    #[error("the store is not available: {0}")]
+    Unavailable(String),
+}
+
+/// Why a commit failed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CommitError {
+    /// A record is not what the batch expected: nothing was applied, read again and decide again.
+    #[error("another operation changed the record `{0}` meanwhile")]
+    Conflict(String),
+    /// A key, a value or the batch is over its limit: nothing was applied.
+    #[error("`{what}` is too large to store: {size}, and at most {limit} are allowed")]
+    TooLarge {
+        /// The key, or `batch`.
+        what: String,
+        /// Bytes of a key or value, or parts of a batch.
+        size: usize,
+        /// Most of the same.
+        limit: usize,
+    },
+    /// A record that the batch expects cannot be read, or nothing can be committed any more.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}

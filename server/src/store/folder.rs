@@ -1,0 +1,175 @@
+//! The data folder: owner, permissions, lock, syncing of entries.
+//!
+//! ```text
+//! <data>/                 0700
+//!   lock                  held by the server that has the store open; its process id
+//!   store.id              the store's id in hex: tells an emptied database from a new one
+//!   sled/                 the database
+//!   sled-damaged-<n>/     copies made before a damaged snapshot was removed
+//! ```
+
+use std::fs::{self, DirBuilder, File, OpenOptions, Permissions, TryLockError};
+use std::io::{self, ErrorKind, Read as _, Seek as _, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+
+use super::engine::StoreId;
+use super::sled::OpenError;
+
+/// A data folder that this process has locked, until the value is dropped.
+pub(super) struct Folder {
+    path: PathBuf,
+    _lock: File,
+}
+
+impl Folder {
+    /// Makes the folder if it is missing and takes its lock.
+    pub(super) fn open(path: &Path) -> Result<Self, OpenError> {
+        make_private_folder(path)?;
+        let lock = lock(path)?;
+        Ok(Self { path: path.to_owned(), _lock: lock })
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The database's folder.
+    pub(super) fn database(&self) -> PathBuf {
+        self.path.join("sled")
+    }
+
+    /// The id of the store that this folder has held before, if any.
+    pub(super) fn known_store(&self) -> Result<Option<String>, OpenError> {
+        let path = self.path.join("store.id");
+        match fs::read_to_string(&path) {
+            Ok(id) => Ok(Some(id.trim().to_owned())),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(OpenError::io(&path, error)),
+        }
+    }
+
+    /// Remembers which store this folder holds.
+    pub(super) fn remember_store(&self, id: StoreId) -> Result<(), OpenError> {
+        let path = self.path.join("store.id");
+        let write = || {
+            let mut file =
+                OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&path)?;
+            file.write_all(format!("{}\n", hex(id)).as_bytes())?;
+            file.sync_all()?;
+            sync_folder(&self.path)
+        };
+        write().map_err(|error| OpenError::io(&path, error))
+    }
+
+    /// Copies the database's folder aside, durably, and returns where to.
+    pub(super) fn copy_database(&self) -> Result<PathBuf, OpenError> {
+        let mut number = 1;
+        let copy = loop {
+            let copy = self.path.join(format!("sled-damaged-{number}"));
+            if !copy.exists() {
+                break copy;
+            }
+            number += 1;
+        };
+        copy_folder(&self.database(), &copy)
+            .and_then(|()| sync_folder(&self.path))
+            .map_err(|error| OpenError::io(&copy, error))?;
+        Ok(copy)
+    }
+
+    /// The database's snapshots, which sled can do without.
+    pub(super) fn snapshots(&self) -> Result<Vec<PathBuf>, OpenError> {
+        let database = self.database();
+        let list = || -> io::Result<Vec<PathBuf>> {
+            let entries = fs::read_dir(&database)?.collect::<io::Result<Vec<_>>>()?;
+            let snapshots = entries.iter().filter(|e| e.file_name().as_encoded_bytes().starts_with(b"snap."));
+            Ok(snapshots.map(fs::DirEntry::path).collect())
+        };
+        list().map_err(|error| OpenError::io(&database, error))
+    }
+
+    /// Makes the database's files private, and them and their folder entries durable.
+    pub(super) fn settle_database(&self) -> Result<(), OpenError> {
+        let database = self.database();
+        settle(&database)
+            .and_then(|()| sync_folder(&self.path))
+            .map_err(|error| OpenError::io(&database, error))
+    }
+}
+
+pub(super) fn hex(id: StoreId) -> String {
+    data_encoding::HEXLOWER.encode(&id)
+}
+
+fn make_private_folder(path: &Path) -> Result<(), OpenError> {
+    match fs::metadata(path) {
+        Ok(found) if found.is_dir() => return Ok(()),
+        Ok(_) => return Err(OpenError::NotAFolder { path: path.to_owned() }),
+        Err(error) if error.kind() == ErrorKind::NotFound => {}
+        Err(error) => return Err(OpenError::io(path, error)),
+    }
+    let make = || {
+        DirBuilder::new().recursive(true).mode(0o700).create(path)?;
+        // The new entry, not only the new folder, must survive a power cut.
+        path.canonicalize()?.parent().map_or(Ok(()), sync_folder)
+    };
+    make().map_err(|error| OpenError::io(path, error))
+}
+
+fn lock(folder: &Path) -> Result<File, OpenError> {
+    let path = folder.join("lock");
+    let open = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(&path);
+    let mut file = open.map_err(|error| OpenError::io(&path, error))?;
+    match file.try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => {
+            let mut holder = String::new();
+            // For the message only; without it the folder alone is named.
+            let _ = file.take(32).read_to_string(&mut holder);
+            return Err(OpenError::Locked { folder: folder.to_owned(), process: holder.trim().parse().ok() });
+        }
+        Err(TryLockError::Error(error)) => return Err(OpenError::io(&path, error)),
+    }
+    let mut write = || {
+        file.set_len(0)?;
+        file.rewind()?;
+        writeln!(file, "{}", std::process::id())
+    };
+    write().map_err(|error| OpenError::io(&path, error))?;
+    Ok(file)
+}
+
+fn copy_folder(from: &Path, to: &Path) -> io::Result<()> {
+    DirBuilder::new().mode(0o700).create(to)?;
+    for entry in fs::read_dir(from)? {
+        let entry = entry?;
+        let target = to.join(entry.file_name());
+        if entry.file_type()?.is_dir() {
+            copy_folder(&entry.path(), &target)?;
+        } else {
+            fs::copy(entry.path(), &target)?;
+            File::open(&target)?.sync_all()?;
+        }
+    }
+    sync_folder(to)
+}
+
+fn settle(folder: &Path) -> io::Result<()> {
+    fs::set_permissions(folder, Permissions::from_mode(0o700))?;
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            settle(&entry.path())?;
+        } else {
+            fs::set_permissions(entry.path(), Permissions::from_mode(0o600))?;
+            File::open(entry.path())?.sync_all()?;
+        }
+    }
+    sync_folder(folder)
+}
+
+/// Makes the entries of a folder durable: `fsync` of a file does not do it (fsync(2)).
+pub(super) fn sync_folder(folder: &Path) -> io::Result<()> {
+    File::open(folder)?.sync_all()
+}

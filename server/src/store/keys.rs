@@ -1,0 +1,175 @@
+//! The layout of keys.
+//!
+//! ```text
+//! key  = kind (1 byte) part*
+//! part = length (1 byte) bytes     a name or id: one that is a prefix of another never mixes with it
+//!      | bytes                     a hash or number of fixed length
+//! ```
+//!
+//! Keys hold ids and hashes only, never a secret and never what people typed, because errors and logs name them. Those
+//! of an app's objects start with the app, so that a cluster can shard by it.
+
+use std::fmt;
+
+use sha2::{Digest, Sha256};
+
+/// Most bytes of a key. Index nodes of sled hold some 256 keys and have to stay small, see
+/// [`MAX_VALUE`](super::engine::MAX_VALUE).
+pub const MAX_KEY: usize = 256;
+
+/// What a record is: the first byte of its key. Numbers are never used again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum Kind {
+    /// About the store itself: format, sentinel, pepper, server settings. Then: name.
+    Meta = 0x01,
+    /// A host application. Then: app id.
+    App = 0x02,
+    /// An API key by its hash. Then: SHA-256 (32 bytes).
+    ApiKey = 0x03,
+    /// The API keys of an app. Then: app id, key id.
+    AppKey = 0x04,
+    /// An account. Then: app id, SHA-256 of the user id (32 bytes).
+    Account = 0x05,
+    /// A session. Then: SHA-256 of the session id (32 bytes).
+    Session = 0x06,
+    /// An enrollment token. Then: SHA-256 (32 bytes).
+    EnrollmentToken = 0x07,
+    /// A family of refresh tokens. Then: app id, family id.
+    RefreshFamily = 0x08,
+    /// A refresh token. Then: SHA-256 (32 bytes).
+    RefreshToken = 0x09,
+    /// A signing key. Then: key id.
+    SigningKey = 0x0a,
+    /// What ends when. Then: Unix time (8 bytes), the key that ends.
+    Expiry = 0x0b,
+    /// The audit log. Then: sequence number (8 bytes, big endian).
+    Audit = 0x0c,
+    /// Events on their way out. Then: as the outbox has it.
+    Outbox = 0x0d,
+}
+
+/// A record's key, or the common start of several.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Key(Vec<u8>);
+
+impl Key {
+    /// The key of nothing yet but a kind: the prefix of all of that kind.
+    pub fn of(kind: Kind) -> Self {
+        Self(vec![kind as u8])
+    }
+
+    /// Adds a part of any length up to 255 bytes, preceded by its length. A longer one, which callers have refused
+    /// long before, is replaced by its SHA-256 hash and so still has a place of its own.
+    #[must_use]
+    pub fn part(mut self, part: impl AsRef<[u8]>) -> Self {
+        let part = part.as_ref();
+        match u8::try_from(part.len()) {
+            Ok(length) if self.0.len() + part.len() < MAX_KEY => {
+                self.0.push(length);
+                self.0.extend_from_slice(part);
+            }
+            _ => {
+                // No name has this length byte and this many bytes, so that no name can pass for a long one.
+                self.0.push(u8::MAX);
+                self.0.extend_from_slice(&Sha256::digest(part));
+            }
+        }
+        self
+    }
+
+    /// Adds a part whose length its kind fixes.
+    #[must_use]
+    pub fn fixed<const N: usize>(mut self, part: &[u8; N]) -> Self {
+        self.0.extend_from_slice(part);
+        self
+    }
+
+    /// Adds a number so that keys sort by it.
+    #[must_use]
+    pub fn number(self, number: u64) -> Self {
+        self.fixed(&number.to_be_bytes())
+    }
+
+    /// Adds a whole other key; only as the last part, which needs no length.
+    #[must_use]
+    pub fn key(mut self, key: &Key) -> Self {
+        self.0.extend_from_slice(&key.0);
+        self
+    }
+
+    /// A record about the store itself.
+    pub fn meta(name: &str) -> Self {
+        Self::of(Kind::Meta).part(name)
+    }
+
+    /// An entry of the audit log.
+    pub fn audit(sequence: u64) -> Self {
+        Self::of(Kind::Audit).number(sequence)
+    }
+
+    /// The account of a user: user ids are personal data, so the key has their hash.
+    pub fn account(app: &str, user: &str) -> Self {
+        Self::of(Kind::Account).part(app).fixed(&Sha256::digest(user).into())
+    }
+
+    /// A key as it was stored.
+    pub(super) fn from_bytes(bytes: &[u8]) -> Self {
+        Self(bytes.to_vec())
+    }
+
+    /// The key's bytes.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// The sequence number if this is the key of an audit entry.
+    pub fn audit_sequence(&self) -> Option<u64> {
+        let number = self.0.strip_prefix(&[Kind::Audit as u8])?;
+        number.try_into().ok().map(u64::from_be_bytes)
+    }
+}
+
+impl fmt::Display for Key {
+    /// Printable bytes as they are, the others as `\x00`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0.escape_ascii())
+    }
+}
+
+impl fmt::Debug for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Key({self})")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_that_starts_another_does_not_share_its_prefix() {
+        let short = Key::of(Kind::RefreshFamily).part("ab");
+        let long = Key::of(Kind::RefreshFamily).part("abc");
+        assert!(!long.as_bytes().starts_with(short.as_bytes()));
+    }
+
+    #[test]
+    fn audit_entries_sort_by_number_and_give_it_back() {
+        assert!(Key::audit(255) < Key::audit(256));
+        assert_eq!(Key::audit(77).audit_sequence(), Some(77));
+        assert_eq!(Key::meta("store").audit_sequence(), None);
+    }
+
+    #[test]
+    fn a_key_stays_within_its_limit_whatever_the_parts() {
+        let key = Key::account(&"a".repeat(300), &"u".repeat(5_000));
+        assert!(key.as_bytes().len() <= MAX_KEY);
+        assert_ne!(key, Key::account(&"a".repeat(301), &"u".repeat(5_000)));
+    }
+
+    #[test]
+    fn a_key_prints_as_ascii() {
+        assert_eq!(Key::meta("store").to_string(), "\\x01\\x05store");
+    }
+}
