@@ -1,0 +1,169 @@
+//! Where master keys come from: systemd credential, file, environment.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, ErrorKind, Read as _, Write as _};
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+
+use rand_core::CryptoRng;
+use zeroize::Zeroizing;
+
+use super::Keyring;
+use super::master_key::{MasterKey, ParseError};
+
+/// The credential's name: `LoadCredential=sidekey-master-key:…` in a systemd unit.
+const CREDENTIAL: &str = "sidekey-master-key";
+/// Most bytes of a key file; more is not one.
+const MAX_FILE: u64 = 64 * 1024;
+
+/// The places to look at, in the order of the fields. The first one that has something counts, alone.
+#[derive(Clone, Copy, Default)]
+pub struct Sources<'a> {
+    /// systemd's `$CREDENTIALS_DIRECTORY`; it counts if the credential `sidekey-master-key` is in it.
+    pub credentials_directory: Option<&'a Path>,
+    /// A key file that was asked for; it must exist.
+    pub file: Option<&'a Path>,
+    /// The value of an environment variable: the text of a key file.
+    pub environment: Option<&'a str>,
+}
+
+/// Where a keyring was found, for the log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// In a systemd credential.
+    Credential(PathBuf),
+    /// In a file.
+    File(PathBuf),
+    /// In the environment.
+    Environment,
+}
+
+impl Sources<'_> {
+    /// Reads the keyring from the first place that has one.
+    pub fn load(&self) -> Result<(Keyring, Origin), SourceError> {
+        if let Some(path) = self.credentials_directory.map(|directory| directory.join(CREDENTIAL))
+            && let Some(file) = open_if_there(&path)?
+        {
+            // systemd guards the credential itself, by a mount of its own (systemd.exec(5)).
+            return Ok((read(file, &path)?, Origin::Credential(path)));
+        }
+        if let Some(path) = self.file {
+            return Ok((load_file(path)?, Origin::File(path.to_owned())));
+        }
+        let Some(text) = self.environment else { return Err(SourceError::Missing) };
+        let keyring = Keyring::parse(text)
+            .map_err(|error| SourceError::Malformed { origin: "the environment".into(), error })?;
+        Ok((keyring, Origin::Environment))
+    }
+}
+
+/// Reads the key file of development mode, or makes it. The flag tells that it is new.
+pub fn load_or_create(path: &Path, rng: &mut impl CryptoRng) -> Result<(Keyring, bool), SourceError> {
+    match write_new(path, &MasterKey::generate(rng)) {
+        Ok(()) => Ok((load_file(path)?, true)),
+        Err(SourceError::Exists { .. }) => Ok((load_file(path)?, false)),
+        Err(error) => Err(error),
+    }
+}
+
+/// Writes a key to a new file that only its owner can read, durably. An existing file is never touched.
+pub fn write_new(path: &Path, key: &MasterKey) -> Result<(), SourceError> {
+    let unusable = |source| SourceError::Unusable { path: path.to_owned(), source };
+    let mut file = match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => {
+            return Err(SourceError::Exists { path: path.to_owned() });
+        }
+        Err(error) => return Err(unusable(error)),
+    };
+    let text = Zeroizing::new(format!(
+        "# Sidekey master key {}. Whoever has it can read every secret of the store:\n\
+         # keep it apart from backups, and do not lose it.\n{}\n",
+        key.id(),
+        *key.to_line()
+    ));
+    let mut write = || -> io::Result<()> {
+        file.write_all(text.as_bytes())?;
+        file.sync_all()?;
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+        File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
+    };
+    write().map_err(|error| {
+        // Half a key helps nobody and would stand in the way of the next attempt.
+        let _ = std::fs::remove_file(path);
+        unusable(error)
+    })
+}
+
+fn load_file(path: &Path) -> Result<Keyring, SourceError> {
+    let unusable = |source| SourceError::Unusable { path: path.to_owned(), source };
+    let file = File::open(path).map_err(unusable)?;
+    // Of the open file, which nobody can replace between the look and the reading.
+    let mode = file.metadata().map_err(unusable)?.permissions().mode();
+    if mode & 0o077 != 0 {
+        return Err(SourceError::Exposed { path: path.to_owned(), mode: mode & 0o777 });
+    }
+    read(file, path)
+}
+
+fn open_if_there(path: &Path) -> Result<Option<File>, SourceError> {
+    match File::open(path) {
+        Ok(file) => Ok(Some(file)),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(source) => Err(SourceError::Unusable { path: path.to_owned(), source }),
+    }
+}
+
+fn read(file: File, path: &Path) -> Result<Keyring, SourceError> {
+    // With room for all of it: a string that grows would leave copies behind.
+    let room = usize::try_from(file.metadata().map_or(0, |found| found.len()).min(MAX_FILE)).unwrap_or(0);
+    let mut text = Zeroizing::new(String::with_capacity(room + 1));
+    file.take(MAX_FILE)
+        .read_to_string(&mut text)
+        .map_err(|source| SourceError::Unusable { path: path.to_owned(), source })?;
+    let origin = path.display().to_string();
+    Keyring::parse(&text).map_err(|error| SourceError::Malformed { origin, error })
+}
+
+/// Why there is no keyring, with the remedy.
+#[derive(Debug, thiserror::Error)]
+pub enum SourceError {
+    /// No place has one.
+    #[error(
+        "there is no master key: make one with `sidekey keys generate --out master.key`, then start with `--master-key-file master.key`"
+    )]
+    Missing,
+    /// Others than the owner can read the file.
+    #[error(
+        "others than its owner can use the master key file `{}` (mode {mode:o}): run `chmod 600 {}`",
+        path.display(), path.display()
+    )]
+    Exposed {
+        /// The file.
+        path: PathBuf,
+        /// Its permission bits.
+        mode: u32,
+    },
+    /// The file must be new and is not.
+    #[error("`{}` exists already, and a master key is never overwritten: choose another name", path.display())]
+    Exists {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The file cannot be read or written.
+    #[error("could not use the master key file `{}`: {source}", path.display())]
+    Unusable {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// What was found is no keyring.
+    #[error("could not read a master key from {origin}: {error}")]
+    Malformed {
+        /// The file, or the environment.
+        origin: String,
+        /// What is wrong.
+        error: ParseError,
+    },
+}
