@@ -18,9 +18,10 @@ extern "C" {
     fn set_code(this: &Failure, code: &str);
 }
 
-/// What programs branch on. The TypeScript declaration below lists the same names.
+/// The names that core has none for. The TypeScript declaration below lists these and those of [`KeyUriError::code`].
 pub(crate) mod code {
     pub(crate) const INVALID_ARGUMENT: &str = "INVALID_ARGUMENT";
+    pub(crate) const QR_TOO_LONG: &str = "QR_TOO_LONG";
     pub(crate) const RANDOMNESS_UNAVAILABLE: &str = "RANDOMNESS_UNAVAILABLE";
 }
 
@@ -49,40 +50,18 @@ impl Failure {
 
 impl From<SecretError> for Failure {
     fn from(error: SecretError) -> Self {
-        let code = match error {
-            SecretError::TooShort => "SECRET_TOO_SHORT",
-            SecretError::TooLong => "SECRET_TOO_LONG",
-            SecretError::NotBase32 => "SECRET_NOT_BASE32",
-        };
-        Self::with(code, error)
+        KeyUriError::from(error).into()
     }
 }
 
 impl From<KeyUriError> for Failure {
     fn from(error: KeyUriError) -> Self {
-        let code = match error {
-            KeyUriError::TooLong => "URI_TOO_LONG",
-            KeyUriError::Scheme => "URI_SCHEME",
-            KeyUriError::Type => "URI_TYPE",
-            KeyUriError::Hotp => "HOTP_UNSUPPORTED",
-            KeyUriError::Encoding => "URI_ENCODING",
-            KeyUriError::Parameter => "URI_PARAMETER",
-            KeyUriError::Duplicate => "URI_DUPLICATE_PARAMETER",
-            KeyUriError::NoSecret => "SECRET_MISSING",
-            KeyUriError::Secret(error) => return error.into(),
-            KeyUriError::Algorithm => "ALGORITHM_UNKNOWN",
-            KeyUriError::Digits => "DIGITS_OUT_OF_RANGE",
-            KeyUriError::Period => "PERIOD_OUT_OF_RANGE",
-            KeyUriError::IssuerMismatch => "ISSUER_MISMATCH",
-            KeyUriError::Issuer => "ISSUER_INVALID",
-            KeyUriError::Account => "ACCOUNT_INVALID",
-        };
-        Self::with(code, error)
+        Self::with(error.code(), error)
     }
 }
 
 impl From<QrError> for Failure {
     fn from(error: QrError) -> Self {
-        Self::with("QR_TOO_LONG", error)
+        Self::with(code::QR_TOO_LONG, error)
     }
 }

@@ -43,6 +43,31 @@ pub enum KeyUriError {
     Account,
 }
 
+impl KeyUriError {
+    /// What programs branch on; it stays when the sentence changes.
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::TooLong => "URI_TOO_LONG",
+            Self::Scheme => "URI_SCHEME",
+            Self::Type => "URI_TYPE",
+            Self::Hotp => "HOTP_UNSUPPORTED",
+            Self::Encoding => "URI_ENCODING",
+            Self::Parameter => "URI_PARAMETER",
+            Self::Duplicate => "URI_DUPLICATE_PARAMETER",
+            Self::NoSecret => "SECRET_MISSING",
+            Self::Secret(SecretError::TooShort) => "SECRET_TOO_SHORT",
+            Self::Secret(SecretError::TooLong) => "SECRET_TOO_LONG",
+            Self::Secret(SecretError::NotBase32) => "SECRET_NOT_BASE32",
+            Self::Algorithm => "ALGORITHM_UNKNOWN",
+            Self::Digits => "DIGITS_OUT_OF_RANGE",
+            Self::Period => "PERIOD_OUT_OF_RANGE",
+            Self::IssuerMismatch => "ISSUER_MISMATCH",
+            Self::Issuer => "ISSUER_INVALID",
+            Self::Account => "ACCOUNT_INVALID",
+        }
+    }
+}
+
 impl fmt::Display for KeyUriError {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
