@@ -1,2 +1,67 @@
-//! Tasks.
-fn main() {}
+//! The task runner: `cargo xtask wasm`, `cargo xtask serve`, `cargo xtask test`.
+//!
+//! - [`wasm`]: the browser module and its bindings, into `web/generated/` ([`bindings`] writes them)
+//! - [`serve`]: everything that a first start needs, then the server itself
+//! - [`test`]: the named steps of the test run, in order
+//! - [`workspace`]: where the checkout and its target folder are, and how cargo is called there
+//! - [`process`]: other programs: find, run, read
+//! - [`failure`]: a sentence that tells what went wrong and the remedy
+//! - [`stopwatch`]: the only reader of the clock
+
+mod bindings;
+mod failure;
+mod process;
+mod serve;
+mod stopwatch;
+mod test;
+mod wasm;
+mod workspace;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::failure::Failure;
+use crate::workspace::Workspace;
+
+/// Tasks of the Sidekey repository.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+struct Arguments {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Build the browser module and its bindings into web/generated/
+    Wasm,
+    /// Build everything and start the server in development mode on 127.0.0.1:8080, with its data in ./data
+    Serve {
+        /// Arguments for `sidekey serve`, after `--`; they win over the defaults
+        #[arg(last = true, value_name = "ARGUMENTS")]
+        arguments: Vec<String>,
+    },
+    /// Run every check and every test
+    Test(test::Options),
+}
+
+fn main() -> ExitCode {
+    let result = match Arguments::parse().task {
+        Task::Wasm => Workspace::find().and_then(|workspace| wasm::build(&workspace)),
+        Task::Serve { arguments } => {
+            Workspace::find().and_then(|workspace| serve::run(&workspace, &arguments))
+        }
+        Task::Test(options) => return test::run(&options),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("error: {failure}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// What a task gives: nothing, or the sentence to print.
+type Outcome<T = ()> = Result<T, Failure>;

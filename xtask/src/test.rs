@@ -1,0 +1,173 @@
+//! `cargo xtask test`: every check and every test, as named steps.
+//!
+//! - [`setup`]: what the steps need on this machine
+//! - [`dependencies`]: cargo-deny over the tree of crates
+//! - [`javascript`]: Node's test runner and the type check
+//! - [`hygiene`]: what must never stand in a tracked file
+
+mod dependencies;
+mod hygiene;
+mod javascript;
+mod setup;
+
+use std::process::{Command, ExitCode};
+
+use clap::Args;
+use clap::builder::PossibleValuesParser;
+
+use crate::Outcome;
+use crate::failure::Failure;
+use crate::process;
+use crate::stopwatch::Stopwatch;
+use crate::wasm;
+use crate::workspace::Workspace;
+
+#[derive(Args)]
+pub(crate) struct Options {
+    /// Run only this step; may be given more than once
+    #[arg(long, value_name = "STEP", value_parser = PossibleValuesParser::new(STEPS.iter().map(|step| step.name)))]
+    only: Vec<String>,
+    /// Print the steps and run none
+    #[arg(long)]
+    list: bool,
+}
+
+struct Step {
+    name: &'static str,
+    about: &'static str,
+    run: fn(&Workspace) -> Outcome,
+}
+
+/// In the order in which they run: what fails often and fast comes first, what others need comes before them.
+const STEPS: &[Step] = &[
+    Step { name: "setup", about: "programs, npm and PyPI packages that the tests need", run: setup::run },
+    Step { name: "format", about: "rustfmt", run: format },
+    Step { name: "hygiene", about: "no address or path of a machine in a tracked file", run: hygiene::run },
+    Step { name: "clippy", about: "lints, natively and for the browser", run: clippy },
+    Step {
+        name: "deny",
+        about: "licences, bans, sources and advisories of the dependencies",
+        run: dependencies::run,
+    },
+    Step { name: "wasm", about: "the browser module and its bindings", run: wasm::build },
+    Step { name: "types", about: "the TypeScript compiler over the JavaScript", run: javascript::types },
+    Step { name: "unit", about: "tests beside the code, with the examples of its documentation", run: unit },
+    Step { name: "wasm-node", about: "the browser module in Node.js", run: javascript::wasm },
+    Step { name: "server", about: "release build of the server", run: server },
+    Step { name: "http", about: "the release binary over HTTP, with crashes and power cuts", run: http },
+    Step { name: "browser", about: "the whole journey in headless Chromium", run: javascript::browser },
+];
+
+/// Runs the chosen steps up to the first that fails. The last line tells how many passed and failed.
+pub(crate) fn run(options: &Options) -> ExitCode {
+    if options.list {
+        for step in STEPS {
+            println!("{:<10} {}", step.name, step.about);
+        }
+        return ExitCode::SUCCESS;
+    }
+    let chosen: Vec<&Step> = STEPS
+        .iter()
+        .filter(|step| options.only.is_empty() || options.only.iter().any(|name| name == step.name))
+        .collect();
+    let watch = Stopwatch::start();
+    let (passed, failure) = match Workspace::find() {
+        Ok(workspace) => run_all(&chosen, &workspace),
+        Err(failure) => (0, Some(failure)),
+    };
+    println!("\n{passed} of {} steps passed in {}", chosen.len(), watch.elapsed());
+    if let Some(failure) = &failure {
+        println!("error: {failure}");
+    }
+    println!("{passed} passed, {} failed", usize::from(failure.is_some()));
+    if failure.is_some() { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+}
+
+/// How many passed, and the failure that ended the run.
+fn run_all(steps: &[&Step], workspace: &Workspace) -> (usize, Option<Failure>) {
+    for (done, step) in steps.iter().enumerate() {
+        let watch = Stopwatch::start();
+        let place = format!("[{}/{}] {}", done + 1, steps.len(), step.name);
+        println!("\n{place}: {} …", step.about);
+        match (step.run)(workspace) {
+            Ok(()) => println!("{place}: passed in {}", watch.elapsed()),
+            Err(failure) => {
+                println!("{place}: FAILED after {}", watch.elapsed());
+                let failure = Failure::new(format!("step `{}`: {failure}", step.name));
+                return (
+                    done,
+                    Some(failure.with_remedy(format!("again: cargo xtask test --only {}", step.name))),
+                );
+            }
+        }
+    }
+    (steps.len(), None)
+}
+
+fn format(workspace: &Workspace) -> Outcome {
+    let mut command = workspace.command("cargo");
+    process::run(command.args(["fmt", "--all", "--check"]))
+        .map_err(|failure| failure.with_remedy("cargo fmt mends it"))
+}
+
+fn clippy(workspace: &Workspace) -> Outcome {
+    process::run(workspace.cargo("clippy").args(["--workspace", "--all-targets", "--", "-D", "warnings"]))?;
+    // The way the browser gets it: for its target, core without its default features.
+    let browser = ["--package", "sidekey-wasm", "--target", wasm::TARGET, "--", "-D", "warnings"];
+    process::run(workspace.cargo("clippy").args(browser))
+}
+
+fn server(workspace: &Workspace) -> Outcome {
+    process::run(workspace.cargo("build").args(["--release", "--package", "sidekey-server"]))
+}
+
+fn unit(workspace: &Workspace) -> Outcome {
+    let packages = ["--package", "sidekey-core", "--package", "sidekey-wasm", "--package", "sidekey-server"];
+    process::run(workspace.cargo("test").args(packages))?;
+    // Under the profile that it already runs in: its dependencies are built.
+    process::run(workspace.cargo("test").args(["--profile", "xtask", "--package", "xtask"]))
+}
+
+fn http(workspace: &Workspace) -> Outcome {
+    let mut command = workspace.cargo("test");
+    command.args(["--package", "sidekey-tests"]);
+    process::run(with_programs(&mut command, workspace)?)
+}
+
+/// Tells black-box tests which programs to use, through the environment.
+fn with_programs<'a>(command: &'a mut Command, workspace: &Workspace) -> Outcome<&'a mut Command> {
+    let server = workspace.server_binary();
+    if !server.exists() {
+        return Err(Failure::new(format!("`{}` does not exist", server.display()))
+            .with_remedy("build it: cargo xtask test --only wasm --only server"));
+    }
+    if let Some(chromium) = process::find(setup::CHROMIUM) {
+        command.env("SIDEKEY_CHROMIUM", chromium);
+    }
+    Ok(command.env("SIDEKEY_BIN", server).env("SIDEKEY_PYTHON", setup::python(workspace)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn workspace() -> Workspace {
+        Workspace { root: "/nowhere".into(), target: "/nowhere/target".into() }
+    }
+
+    #[test]
+    fn the_first_failure_ends_the_run_and_names_its_step() {
+        let good = Step { name: "good", about: "", run: |_| Ok(()) };
+        let bad = Step { name: "bad", about: "", run: |_| Err(Failure::new("no luck")) };
+        let (passed, failure) = run_all(&[&good, &bad, &good], &workspace());
+        assert_eq!(passed, 1);
+        assert_eq!(failure.unwrap().to_string(), "step `bad`: no luck; again: cargo xtask test --only bad");
+        assert_eq!(run_all(&[&good, &good], &workspace()), (2, None));
+    }
+
+    #[test]
+    fn without_the_server_its_tests_say_how_to_build_it() {
+        let failure = with_programs(&mut Command::new("true"), &workspace()).unwrap_err();
+        assert!(failure.to_string().ends_with("cargo xtask test --only wasm --only server"), "{failure}");
+    }
+}

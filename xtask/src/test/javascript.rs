@@ -1,0 +1,78 @@
+//! The steps that run on Node.js.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::Outcome;
+use crate::failure::Failure;
+use crate::process;
+use crate::workspace::Workspace;
+
+/// The type check of the pages' scripts and of the tests.
+pub(super) fn types(workspace: &Workspace) -> Outcome {
+    let compiler = workspace.root.join("tests/node_modules/typescript/bin/tsc");
+    if !compiler.is_file() {
+        return Err(Failure::new("the TypeScript compiler is not there")
+            .with_remedy("cargo xtask test --only setup gets it"));
+    }
+    for project in ["web/tsconfig.json", "tests/tsconfig.json"] {
+        process::run(workspace.command("node").arg(&compiler).args(["--noEmit", "--project", project]))?;
+    }
+    Ok(())
+}
+
+/// The browser module, loaded in Node.js.
+pub(super) fn wasm(workspace: &Workspace) -> Outcome {
+    process::run(
+        workspace.command("node").arg("--test").args(test_files(&workspace.root.join("tests/wasm"))?),
+    )
+}
+
+/// The pages, in a browser.
+pub(super) fn browser(workspace: &Workspace) -> Outcome {
+    let mut command = workspace.command("node");
+    command.arg("--test").args(test_files(&workspace.root.join("tests/browser"))?);
+    process::run(super::with_programs(&mut command, workspace)?)
+}
+
+/// The test files under a folder, named one by one: Node.js 20 takes a folder here and later versions do not.
+fn test_files(folder: &Path) -> Outcome<Vec<PathBuf>> {
+    let mut found = Vec::new();
+    collect(folder, &mut found)
+        .map_err(Failure::because(format!("could not read `{}`", folder.display())))?;
+    if found.is_empty() {
+        return Err(Failure::new(format!("no `*.test.mjs` lies in `{}`", folder.display())));
+    }
+    found.sort();
+    Ok(found)
+}
+
+fn collect(folder: &Path, found: &mut Vec<PathBuf>) -> io::Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path.is_dir() {
+            collect(&path, found)?;
+        } else if path.to_str().is_some_and(|name| name.ends_with(".test.mjs")) {
+            found.push(path);
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn test_files_are_found_in_order_and_their_absence_is_a_failure() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        fs::create_dir(path("deep")).unwrap();
+        fs::write(path("helper.mjs"), "").unwrap();
+        assert!(test_files(folder.path()).unwrap_err().to_string().starts_with("no `*.test.mjs` lies in"));
+        fs::write(path("deep/b.test.mjs"), "").unwrap();
+        fs::write(path("a.test.mjs"), "").unwrap();
+        assert_eq!(test_files(folder.path()).unwrap(), [path("a.test.mjs"), path("deep/b.test.mjs")]);
+    }
+}

@@ -1,0 +1,154 @@
+//! The step `setup`: what is missing on this machine is installed, or named with the way to get it.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::Outcome;
+use crate::failure::Failure;
+use crate::process;
+use crate::wasm;
+use crate::workspace::Workspace;
+
+/// The names under which systems know the browser.
+pub(super) const CHROMIUM: &[&str] = &["chromium", "chromium-browser", "google-chrome"];
+
+/// The first release with all that the tests use of its test runner.
+const NODE_MAJOR: u32 = 20;
+
+struct Tool {
+    /// Any of these will do.
+    programs: &'static [&'static str],
+    /// Debian's package.
+    package: &'static str,
+    purpose: &'static str,
+}
+
+const TOOLS: &[Tool] = &[
+    Tool { programs: &["git"], package: "git", purpose: "lists the tracked files" },
+    Tool { programs: &["node"], package: "nodejs", purpose: "runs the JavaScript tests" },
+    Tool { programs: &["npm"], package: "npm", purpose: "installs their packages" },
+    Tool { programs: CHROMIUM, package: "chromium", purpose: "shows the pages" },
+    Tool { programs: &["oathtool"], package: "oathtool", purpose: "computes codes" },
+    Tool { programs: &["zbarimg"], package: "zbar-tools", purpose: "reads QR codes" },
+    Tool { programs: &["python3"], package: "python3", purpose: "checks tokens with PyJWT" },
+];
+
+pub(super) fn run(workspace: &Workspace) -> Outcome {
+    wasm::ensure_target(workspace)?;
+    let missing = missing();
+    if !missing.is_empty() {
+        install(workspace, &missing)?;
+    }
+    check_node(workspace)?;
+    npm_packages(workspace)?;
+    python_packages(workspace)
+}
+
+/// The interpreter that has the packages of tests/requirements.txt.
+pub(super) fn python(workspace: &Workspace) -> PathBuf {
+    workspace.target.join("python").join("bin").join("python")
+}
+
+fn missing() -> Vec<(&'static str, &'static str)> {
+    let absent = TOOLS.iter().filter(|tool| process::find(tool.programs).is_none());
+    let mut missing: Vec<_> = absent.map(|tool| (tool.package, tool.purpose)).collect();
+    // Debian ships the module without what it needs to make an environment.
+    if !process::succeeds(Command::new("python3").args(["-c", "import ensurepip, venv"])) {
+        missing.push(("python3-venv", "makes a place for PyJWT"));
+    }
+    missing
+}
+
+fn install(workspace: &Workspace, missing: &[(&str, &str)]) -> Outcome {
+    let packages: Vec<&str> = missing.iter().map(|(package, _)| *package).collect();
+    if process::find(&["apt-get"]).is_none() || !is_root() {
+        let named: Vec<String> =
+            missing.iter().map(|(package, purpose)| format!("{package} ({purpose})")).collect();
+        return Err(Failure::new(format!("missing on this machine: {}", named.join(", ")))
+            .with_remedy(format!("on Debian as root: apt-get install --yes {}", packages.join(" "))));
+    }
+    println!("installing {} …", packages.join(" "));
+    let apt = || {
+        let mut command = workspace.command("apt-get");
+        command.env("DEBIAN_FRONTEND", "noninteractive");
+        command
+    };
+    process::run(apt().args(["update", "--quiet"]))?;
+    process::run(apt().args(["install", "--yes", "--quiet", "--no-install-recommends"]).args(&packages))
+}
+
+fn is_root() -> bool {
+    process::read(Command::new("id").arg("-u")).is_ok_and(|id| id.trim() == "0")
+}
+
+fn check_node(workspace: &Workspace) -> Outcome {
+    let version = process::read(workspace.command("node").arg("--version"))?;
+    match major(&version) {
+        Some(major) if major >= NODE_MAJOR => Ok(()),
+        _ => Err(Failure::new(format!("Node.js {} is too old", version.trim()))
+            .with_remedy(format!("install version {NODE_MAJOR} or later from https://nodejs.org"))),
+    }
+}
+
+/// `v20.11.1` gives 20.
+fn major(version: &str) -> Option<u32> {
+    version.trim().strip_prefix('v')?.split('.').next()?.parse().ok()
+}
+
+fn npm_packages(workspace: &Workspace) -> Outcome {
+    let folder = workspace.root.join("tests");
+    unless_done(&folder.join("package-lock.json"), &folder.join("node_modules").join(".installed"), || {
+        process::run(workspace.command("npm").args(["ci", "--no-audit", "--no-fund"]).current_dir(&folder))
+    })
+}
+
+fn python_packages(workspace: &Workspace) -> Outcome {
+    let requirements = workspace.root.join("tests").join("requirements.txt");
+    let environment = workspace.target.join("python");
+    unless_done(&requirements, &environment.join(".installed"), || {
+        process::run(workspace.command("python3").args(["-m", "venv", "--clear"]).arg(&environment))?;
+        let mut pip = workspace.command(python(workspace));
+        process::run(pip.args(["-m", "pip", "install", "--quiet", "--requirement"]).arg(&requirements))
+    })
+}
+
+/// Does the work unless the stamp, a copy of the list it was last done for, says that it is done.
+fn unless_done(list: &Path, stamp: &Path, work: impl FnOnce() -> Outcome) -> Outcome {
+    let wanted = fs::read(list).map_err(Failure::because(format!("could not read `{}`", list.display())))?;
+    if fs::read(stamp).is_ok_and(|done| done == wanted) {
+        return Ok(());
+    }
+    work()?;
+    fs::write(stamp, wanted).map_err(Failure::because(format!("could not write `{}`", stamp.display())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_major_version_of_node_is_read() {
+        assert_eq!(major("v20.11.1\n"), Some(20));
+        assert_eq!(major("20"), None);
+    }
+
+    #[test]
+    fn work_is_repeated_only_for_another_list_or_after_a_failure() {
+        let folder = tempfile::tempdir().unwrap();
+        let (list, stamp) = (folder.path().join("list"), folder.path().join("stamp"));
+        let mut runs = 0;
+        let mut attempt = |content: &str, outcome: Outcome| {
+            fs::write(&list, content).unwrap();
+            let result = unless_done(&list, &stamp, || {
+                runs += 1;
+                outcome
+            });
+            (result.is_ok(), runs)
+        };
+        assert_eq!(attempt("one", Err(Failure::new("no network"))), (false, 1));
+        assert_eq!(attempt("one", Ok(())), (true, 2));
+        assert_eq!(attempt("one", Ok(())), (true, 2));
+        assert_eq!(attempt("two", Ok(())), (true, 3));
+    }
+}
