@@ -1,0 +1,104 @@
+//! Turning the second factor off.
+
+use sidekey_tests::{Enforcement, Server, json};
+
+const PATH: &str = "/2fa/disable/";
+
+#[tokio::test]
+async fn a_code_turns_it_off_and_removes_devices_codes_and_refresh_tokens() {
+    let server = Server::start();
+    let app = server.app(Enforcement::Optional).await;
+    let mut user = app.enrol("ann").await;
+    let first_refresh = user.refresh.clone();
+    user.sign_in().await;
+    user.add_device("tablet").await;
+    let code = user.fresh_code().await;
+    assert!(!user.post(PATH).json(json!({"code": code})).await.ok().text("message").is_empty());
+    let state = app.state("ann").await;
+    assert_eq!(state["has_2fa_enabled"], false);
+    assert_eq!(state["devices"], json!([]));
+    assert_eq!(state["backup_codes_remaining"], 0);
+    for refresh in [first_refresh, user.refresh.clone()] {
+        let body = json!({"refresh_token": refresh});
+        server.post("/2fa/token/refresh/").json(body).await.refused(401, "AUTH_REQUIRED");
+    }
+    let devices = user.get("/2fa/devices/").await.ok();
+    assert_eq!(devices["devices"], json!([]));
+    assert_eq!(devices["has_2fa_enabled"], false);
+    assert_eq!(app.open_session("ann").await["requires_2fa"], false);
+}
+
+#[tokio::test]
+async fn a_backup_code_turns_it_off_too() {
+    let server = Server::start();
+    let app = server.app(Enforcement::Optional).await;
+    let user = app.enrol("ann").await;
+    user.post(PATH).json(json!({"backup_code": "ABCD-EFGH-JKMN-PQRS"})).await.refused(400, "INVALID_CODE");
+    let code = user.backup_codes[9].to_lowercase();
+    user.post(PATH).json(json!({"backup_code": code})).await.ok();
+    assert_eq!(app.state("ann").await["has_2fa_enabled"], false);
+}
+
+#[tokio::test]
+async fn it_always_needs_a_code_however_fresh_the_second_factor() {
+    let server = Server::start();
+    let app = server.app(Enforcement::Optional).await;
+    let mut user = app.enrol("ann").await;
+    user.sign_in().await;
+    user.post(PATH).json(json!({})).await.refused(400, "CODE_REQUIRED");
+    user.post(PATH).json(json!({"code": "1"})).await.invalid("code");
+    user.post(PATH).json(json!({"backup_code": "A"})).await.invalid("backup_code");
+    let wrong = user.wrong_code().await;
+    let refusal = user.post(PATH).json(json!({"code": wrong})).await.refused(400, "INVALID_CODE");
+    assert!(!refusal.has("attempts_remaining"), "no session is answered: {refusal}");
+    assert_eq!(app.state("ann").await["has_2fa_enabled"], true);
+}
+
+#[tokio::test]
+async fn without_a_device_there_is_nothing_to_turn_off() {
+    let server = Server::start();
+    let app = server.app(Enforcement::Optional).await;
+    let token = app.setup_token("ann").await;
+    for body in [json!({"code": "123456"}), json!({"backup_code": "ABCD-EFGH-JKMN-PQRS"})] {
+        server.post(PATH).bearer(&token).json(body).await.refused(400, "2FA_NOT_ENABLED");
+    }
+}
+
+#[tokio::test]
+async fn open_sessions_and_old_codes_are_dead_afterwards() {
+    let server = Server::start();
+    let app = server.app(Enforcement::Optional).await;
+    let mut user = app.enrol("ann").await;
+    let session = user.challenge().await;
+    let code = user.fresh_code().await;
+    user.post(PATH).json(json!({"code": code})).await.ok();
+    let backup = user.backup_codes[0].clone();
+    let late = user.answer_with_backup(&session, &backup).await;
+    assert!((400..500).contains(&late.status), "{late}");
+    let fresh = app.enrol("ann").await;
+    assert_ne!(fresh.phone.secret(), user.phone.secret());
+    let old = user.fresh_code().await;
+    fresh.answer(&fresh.challenge().await, &old).await.refused(400, "INVALID_CODE");
+    fresh.answer_with_backup(&fresh.challenge().await, &backup).await.refused(400, "INVALID_CODE");
+}
+
+#[tokio::test]
+async fn where_it_is_required_the_next_login_demands_enrolment() {
+    let server = Server::start();
+    let app = server.app(Enforcement::Required).await;
+    let mut user = app.enrol("ann").await;
+    let code = user.fresh_code().await;
+    user.post(PATH).json(json!({"code": code})).await.ok();
+    assert_eq!(app.open_session("ann").await["requires_enrollment"], true);
+}
+
+#[tokio::test]
+async fn a_token_without_second_factor_cannot_turn_it_off() {
+    let server = Server::start();
+    let app = server.app(Enforcement::Optional).await;
+    let weak = app.setup_token("ann").await;
+    let mut user = app.enrol("ann").await;
+    let code = user.fresh_code().await;
+    server.post(PATH).bearer(&weak).json(json!({"code": code})).await.refused(401, "2FA_REQUIRED");
+    user.post(PATH).json(json!({"code": code})).await.ok(); // the refusal judged nothing
+}
