@@ -9,6 +9,7 @@
 //! | [`listener`] | the accept loop and its limits |
 //! | [`logging`] | log lines on standard error |
 //! | [`store`] | records on disk and the durable commit |
+//! | [`token`] | access tokens and the keys that sign them |
 
 pub mod clock;
 pub mod config;
@@ -18,3 +19,4 @@ pub mod keyring;
 pub mod listener;
 pub mod logging;
 pub mod store;
+pub mod token;

@@ -1,0 +1,109 @@
+//! One ES256 key: parsed once, because parsing costs more than half as much as signing.
+
+use std::fmt;
+
+use aws_lc_rs::rand::SystemRandom;
+use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use jsonwebtoken::DecodingKey;
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+use zeroize::Zeroizing;
+
+use super::{ACCESS_TOKEN_SECONDS, AccessClaims, TOKEN_TYPE};
+
+/// The system's generator gave no randomness, or the library no memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("signing failed")]
+pub struct SigningFailed;
+
+/// A key pair with its name and its times.
+pub struct SigningKey {
+    pair: EcdsaKeyPair,
+    decoding: DecodingKey,
+    kid: String,
+    x: String,
+    y: String,
+    /// The header of every token, encoded.
+    header: String,
+    retired_at: Option<u64>,
+}
+
+impl SigningKey {
+    /// Makes a key pair and returns it in PKCS #8, the form in which it is stored.
+    ///
+    /// aws-lc-rs takes randomness from a generator of its own, seeded by the operating system; it has no way to be
+    /// handed one, so that here, and in ECDSA's nonces, `entropy` is not the source.
+    ///
+    /// # Errors
+    /// When that generator fails.
+    pub fn generate() -> Result<Zeroizing<Vec<u8>>, SigningFailed> {
+        let document = EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &SystemRandom::new())
+            .map_err(|_| SigningFailed)?;
+        Ok(Zeroizing::new(document.as_ref().to_vec()))
+    }
+
+    /// Reads a stored key pair; `None` if these bytes are none. `retired_at` is the Unix time when it stopped signing.
+    pub fn from_pkcs8(pkcs8: &[u8], retired_at: Option<u64>) -> Option<Self> {
+        let pair = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, pkcs8).ok()?;
+        let point = pair.public_key().as_ref();
+        // SEC 1 section 2.3.3: an uncompressed point is 04, x, y.
+        let (x, y) = point.strip_prefix(&[4])?.split_at_checked(32)?;
+        let (x, y) = (URL_SAFE_NO_PAD.encode(x), URL_SAFE_NO_PAD.encode(y));
+        let kid = thumbprint(&x, &y);
+        let header = json!({ "alg": "ES256", "kid": kid, "typ": TOKEN_TYPE });
+        let header = URL_SAFE_NO_PAD.encode(header.to_string());
+        let decoding = DecodingKey::from_ec_der(point);
+        Some(Self { pair, decoding, kid, x, y, header, retired_at })
+    }
+
+    pub(super) fn sign(&self, claims: &AccessClaims) -> Result<String, SigningFailed> {
+        let claims = serde_json::to_vec(claims).map_err(|_| SigningFailed)?;
+        let mut token = format!("{}.{}", self.header, URL_SAFE_NO_PAD.encode(claims));
+        // RFC 7518 section 3.4: the signature is r and s, 32 bytes each.
+        let signature = self.pair.sign(&SystemRandom::new(), token.as_bytes()).map_err(|_| SigningFailed)?;
+        token.push('.');
+        URL_SAFE_NO_PAD.encode_string(signature.as_ref(), &mut token);
+        Ok(token)
+    }
+
+    /// The public half as a JWK (RFC 7517, RFC 7518 section 6.2.1).
+    pub(super) fn jwk(&self) -> Value {
+        json!({
+            "kty": "EC", "crv": "P-256", "x": self.x, "y": self.y,
+            "use": "sig", "alg": "ES256", "kid": self.kid,
+        })
+    }
+
+    /// The key's id: its thumbprint.
+    pub fn kid(&self) -> &str {
+        &self.kid
+    }
+
+    pub(super) fn decoding_key(&self) -> &DecodingKey {
+        &self.decoding
+    }
+
+    /// Whether it has stopped signing.
+    pub(super) fn is_retired(&self) -> bool {
+        self.retired_at.is_some()
+    }
+
+    /// Whether every token that it signed has expired at `now`, a Unix time.
+    pub fn is_over(&self, now: u64) -> bool {
+        self.retired_at.is_some_and(|retired| now >= retired.saturating_add(ACCESS_TOKEN_SECONDS))
+    }
+}
+
+impl fmt::Debug for SigningKey {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("SigningKey").field("kid", &self.kid).finish_non_exhaustive()
+    }
+}
+
+/// RFC 7638 section 3: SHA-256 over the required members in lexical order, without blanks.
+fn thumbprint(x: &str, y: &str) -> String {
+    let canonical = format!(r#"{{"crv":"P-256","kty":"EC","x":"{x}","y":"{y}"}}"#);
+    URL_SAFE_NO_PAD.encode(Sha256::digest(canonical))
+}

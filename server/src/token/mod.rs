@@ -1,0 +1,157 @@
+//! Access tokens: JWTs (RFC 7519) of the type `at+jwt` (RFC 9068), signed with ES256 (RFC 7518 section 3.4).
+//!
+//! - this file: the claims, and the [`Signer`] that signs, verifies and publishes;
+//! - `key`: one signing key in memory;
+//! - `stored`: signing keys in the store.
+
+mod key;
+mod stored;
+#[cfg(test)]
+mod tests;
+
+use jsonwebtoken::errors::ErrorKind;
+use jsonwebtoken::{Algorithm, Validation};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+pub use key::{SigningFailed, SigningKey};
+pub use stored::SignerError;
+
+/// The media type of access tokens, in the header's `typ` (RFC 9068 section 2.1).
+const TOKEN_TYPE: &str = "at+jwt";
+
+/// Seconds that an access token lives.
+pub const ACCESS_TOKEN_SECONDS: u64 = 15 * 60;
+
+/// More than any token of ours; a longer one is not looked at. The user id is the only claim of free length: 255 bytes
+/// become at most 1,530 as JSON escapes.
+const TOKEN_MAX_BYTES: usize = 8 * 1024;
+
+/// What an access token says. Times are Unix times in seconds.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AccessClaims {
+    /// The server that issued it: its public URL.
+    pub iss: String,
+    /// The user, as the host application names it.
+    pub sub: String,
+    /// The host application.
+    pub aud: String,
+    /// When it was issued.
+    pub iat: u64,
+    /// From when on it is refused.
+    pub exp: u64,
+    /// A name of its own, random.
+    pub jti: String,
+    /// The login that it belongs to: the id of the refresh token's family.
+    pub sid: String,
+    /// When a second factor was last given; no refresh moves it. Absent without one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub auth_time: Option<u64>,
+    /// How the second factor was given (RFC 8176, and `backup_code`); empty without one.
+    pub amr: Vec<String>,
+    /// The class of the login, a URN of our own.
+    pub acr: String,
+}
+
+/// Why a token is refused. Callers answer all of them alike; the log may tell them apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum TokenError {
+    /// It is no JWT, or not one with our claims.
+    #[error("not an access token")]
+    Malformed,
+    /// A JWT for another purpose (RFC 8725 section 3.11).
+    #[error("a token of another type")]
+    WrongType,
+    /// No key of ours has this id.
+    #[error("signed with an unknown key")]
+    UnknownKey,
+    /// The algorithm is not the key's (RFC 8725 section 3.1), or the signature is wrong.
+    #[error("the signature is wrong")]
+    BadSignature,
+    /// Issued by somebody else, or for another public URL.
+    #[error("issued by another server")]
+    ForeignIssuer,
+    /// Its time is over.
+    #[error("expired")]
+    Expired,
+}
+
+/// Signs, verifies and publishes. The first key signs, the others are known until the last token they signed is over.
+#[derive(Debug)]
+pub struct Signer {
+    current: SigningKey,
+    retired: Vec<SigningKey>,
+    validation: Validation,
+}
+
+impl Signer {
+    /// A signer with these keys; `retired` ones only verify.
+    pub fn new(current: SigningKey, retired: Vec<SigningKey>) -> Self {
+        let mut validation = Validation::new(Algorithm::ES256);
+        // The library reads the system's clock for these; `verify` has the time as an argument.
+        validation.validate_exp = false;
+        validation.validate_nbf = false;
+        // The audience is the app, which the caller looks up.
+        validation.validate_aud = false;
+        Self { current, retired, validation }
+    }
+
+    /// The token in JWS compact serialisation (RFC 7515 section 7.1).
+    ///
+    /// # Errors
+    /// When the system's generator gives no randomness.
+    pub fn sign(&self, claims: &AccessClaims) -> Result<String, SigningFailed> {
+        self.current.sign(claims)
+    }
+
+    /// The claims of a token that this server signed for `issuer` and that is not over at `now`, a Unix time. There is
+    /// no leeway: issuer and verifier are one.
+    ///
+    /// # Errors
+    /// Any other token.
+    pub fn verify(&self, token: &str, now: u64, issuer: &str) -> Result<AccessClaims, TokenError> {
+        if token.len() > TOKEN_MAX_BYTES {
+            return Err(TokenError::Malformed);
+        }
+        let header = jsonwebtoken::decode_header(token).map_err(refusal)?;
+        if header.typ.as_deref() != Some(TOKEN_TYPE) {
+            return Err(TokenError::WrongType);
+        }
+        // RFC 7515 section 4.1.11: extensions that are critical and unknown, as any is, make the token invalid.
+        if header.crit.is_some() {
+            return Err(TokenError::Malformed);
+        }
+        // `kid` chooses among our keys; `jku`, `jwk` and `x5u` are never looked at (RFC 8725 section 3.10).
+        let kid = header.kid.ok_or(TokenError::UnknownKey)?;
+        let key = self.keys().find(|key| key.kid() == kid).ok_or(TokenError::UnknownKey)?;
+        if key.is_over(now) {
+            return Err(TokenError::UnknownKey);
+        }
+        let claims = jsonwebtoken::decode::<AccessClaims>(token, key.decoding_key(), &self.validation)
+            .map_err(refusal)?
+            .claims;
+        if claims.iss != issuer {
+            return Err(TokenError::ForeignIssuer);
+        }
+        if now >= claims.exp {
+            return Err(TokenError::Expired);
+        }
+        Ok(claims)
+    }
+
+    /// The JWK set (RFC 7517 section 5) with the public halves of all keys.
+    pub fn jwks(&self) -> Value {
+        json!({ "keys": self.keys().map(SigningKey::jwk).collect::<Vec<_>>() })
+    }
+
+    fn keys(&self) -> impl Iterator<Item = &SigningKey> {
+        std::iter::once(&self.current).chain(&self.retired)
+    }
+}
+
+fn refusal(error: jsonwebtoken::errors::Error) -> TokenError {
+    match error.into_kind() {
+        ErrorKind::InvalidSignature | ErrorKind::InvalidAlgorithm => TokenError::BadSignature,
+        _ => TokenError::Malformed,
+    }
+}
