@@ -48,6 +48,7 @@
 
 pub mod account;
 pub mod backup_code;
+mod base32;
 pub mod code;
 pub mod device;
 pub mod event;

@@ -1,9 +1,16 @@
 //! The vectors in `tests/vectors/`, which the browser module's tests read too: what is right natively is right there.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a broken vector file has to fail"
+)]
+
 use serde_json::Value;
 use sidekey_core::{
     code::Code,
-    key_uri::{KeyUri, algorithm_named},
+    key_uri::{KeyUri, KeyUriError, algorithm_named},
     qr::QrMatrix,
     secret::Secret,
     time::{Step, UnixTime},
@@ -79,7 +86,7 @@ fn key_uris_are_accepted_or_refused_as_their_names_say() {
             assert_eq!(uri.to_string().as_str(), text(vector, "built"), "{name}");
         } else {
             assert!(name.starts_with("refuse_"), "{name} has no verdict");
-            assert_eq!(parsed.map_err(|error| error.code()), Err(text(vector, "error")), "{name}");
+            assert_eq!(parsed.map_err(KeyUriError::code), Err(text(vector, "error")), "{name}");
         }
     }
 }

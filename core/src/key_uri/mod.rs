@@ -31,6 +31,7 @@ use zeroize::Zeroizing;
 pub use self::error::KeyUriError;
 use self::percent::encode_into;
 use crate::{
+    base32,
     secret::Secret,
     totp::{Algorithm, TotpParams},
 };
@@ -108,7 +109,7 @@ impl KeyUri {
         }
         encode_into(&mut uri, &self.account);
         uri.push_str("?secret=");
-        uri.push_str(&self.secret.to_base32());
+        uri.push_str(&base32::encode(self.secret.expose()));
         if let Some(issuer) = &self.issuer {
             uri.push_str("&issuer=");
             encode_into(&mut uri, issuer);

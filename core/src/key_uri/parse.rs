@@ -4,7 +4,8 @@ use zeroize::Zeroizing;
 
 use super::{KeyUri, KeyUriError, MAX_BYTES, algorithm_named, percent::decode};
 use crate::{
-    secret::Secret,
+    base32,
+    secret::{Secret, SecretError},
     totp::{Digits, Period, TotpParams},
 };
 
@@ -115,12 +116,10 @@ fn split_label(label: &str) -> Result<(Option<String>, String), KeyUriError> {
     })
 }
 
-/// Base32 as a URI has it: without the blanks and hyphens that people may type, padding only at the end.
+/// Base32 as a URI has it: none of the blanks and hyphens that people may type, padding only at the end.
 fn read_secret(text: &str) -> Result<Secret, KeyUriError> {
-    if text.contains([' ', '-']) {
-        return Err(KeyUriError::Secret(crate::secret::SecretError::NotBase32));
-    }
-    Ok(Secret::from_base32(text)?)
+    let bytes = base32::decode(text.trim_end_matches('=')).ok_or(SecretError::NotBase32)?;
+    Ok(Secret::from_bytes(bytes)?)
 }
 
 /// A decimal number without sign, blank or leading zero.
