@@ -2,8 +2,10 @@
 //!
 //! | module | what it is |
 //! |---|---|
+//! | [`apps`] | host applications and their API keys |
 //! | [`clock`], [`entropy`] | the only readers of time and randomness |
 //! | [`config`] | the settings of `serve` |
+//! | [`context`] | what every operation may use |
 //! | [`hardening`] | what the process gives up at start |
 //! | [`keyring`] | the master key: what seals secrets at rest |
 //! | [`listener`] | the accept loop and its limits |
@@ -11,8 +13,10 @@
 //! | [`store`] | records on disk and the durable commit |
 //! | [`token`] | access tokens and the keys that sign them |
 
+pub mod apps;
 pub mod clock;
 pub mod config;
+pub mod context;
 pub mod entropy;
 pub mod hardening;
 pub mod keyring;

@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 use sidekey_core::time::UnixTime;
 
 use super::{Signer, SigningFailed, SigningKey};
-use crate::keyring::sealed::{OpenError, Sealed, associated_data};
 use crate::keyring::Keyring;
+use crate::keyring::sealed::{OpenError, Sealed, associated_data};
 use crate::store::{Batch, CommitError, Engine, Key, Kind, StoreError};
 
 /// A record under [`Kind::SigningKey`] and the key's id, postcard-encoded. Variants are only ever added, at the end.
@@ -115,12 +115,10 @@ async fn create(
     let key = SigningKey::from_pkcs8(&pkcs8, None).ok_or(SigningFailed)?;
     let record = place(key.kid());
     let associated = associated_data("signing key", &[&engine.id(), record.as_bytes()]);
-    let stored = StoredKey::Es256 {
-        created_at: now,
-        retired_at: None,
-        pkcs8: keyring.seal(&associated, &pkcs8, rng),
-    };
-    let value = postcard::to_stdvec(&stored).map_err(|_| SignerError::Damaged { record: record.to_string() })?;
+    let stored =
+        StoredKey::Es256 { created_at: now, retired_at: None, pkcs8: keyring.seal(&associated, &pkcs8, rng) };
+    let value =
+        postcard::to_stdvec(&stored).map_err(|_| SignerError::Damaged { record: record.to_string() })?;
     let mut batch = Batch::new();
     batch.expect(record.clone(), None).put(record, value);
     engine.commit(batch).await?;

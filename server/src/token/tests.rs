@@ -217,7 +217,8 @@ fn a_claim_that_is_missing_makes_it_no_token_of_ours() {
 fn what_is_no_jwt_is_refused() {
     let fixture = fixture();
     let token = fixture.signer.sign(&claims()).unwrap();
-    for nonsense in ["", ".", "..", "a.b.c", "sidekey_abc", &format!("{token}.{token}"), &"x".repeat(100_000)] {
+    for nonsense in ["", ".", "..", "a.b.c", "sidekey_abc", &format!("{token}.{token}"), &"x".repeat(100_000)]
+    {
         assert_eq!(fixture.verify(nonsense), Err(TokenError::Malformed));
     }
     assert!(fixture.verify(&format!("{token}=")).is_err());
