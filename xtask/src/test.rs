@@ -73,11 +73,11 @@ pub(crate) fn run(options: &Options) -> ExitCode {
     let watch = Stopwatch::start();
     let (passed, failure) = match Workspace::find() {
         Ok(workspace) => run_all(&chosen, &workspace),
-        Err(failure) => (0, Some(failure)),
+        Err(failure) => (0, Some(Failure::new(format!("error: {failure}")))),
     };
     println!("\n{passed} of {} steps passed in {}", chosen.len(), watch.elapsed());
     if let Some(failure) = &failure {
-        println!("error: {failure}");
+        println!("{failure}");
     }
     println!("{passed} passed, {} failed", usize::from(failure.is_some()));
     if failure.is_some() { ExitCode::FAILURE } else { ExitCode::SUCCESS }
@@ -93,11 +93,8 @@ fn run_all(steps: &[&Step], workspace: &Workspace) -> (usize, Option<Failure>) {
             Ok(()) => println!("{place}: passed in {}", watch.elapsed()),
             Err(failure) => {
                 println!("{place}: FAILED after {}", watch.elapsed());
-                let failure = Failure::new(format!("step `{}`: {failure}", step.name));
-                return (
-                    done,
-                    Some(failure.with_remedy(format!("again: cargo xtask test --only {}", step.name))),
-                );
+                let again = format!("to repeat it: cargo xtask test --only {}", step.name);
+                return (done, Some(Failure::new(format!("error in {}: {failure}\n{again}", step.name))));
             }
         }
     }
@@ -161,7 +158,10 @@ mod tests {
         let bad = Step { name: "bad", about: "", run: |_| Err(Failure::new("no luck")) };
         let (passed, failure) = run_all(&[&good, &bad, &good], &workspace());
         assert_eq!(passed, 1);
-        assert_eq!(failure.unwrap().to_string(), "step `bad`: no luck; again: cargo xtask test --only bad");
+        assert_eq!(
+            failure.unwrap().to_string(),
+            "error in bad: no luck\nto repeat it: cargo xtask test --only bad"
+        );
         assert_eq!(run_all(&[&good, &good], &workspace()), (2, None));
     }
 

@@ -1,8 +1,10 @@
 //! The step `deny`: cargo-deny over the dependency tree, by the rules of deny.toml.
 
+use std::fs;
 use std::path::PathBuf;
 
 use crate::Outcome;
+use crate::failure::Failure;
 use crate::process;
 use crate::workspace::Workspace;
 
@@ -40,8 +42,10 @@ fn cargo_deny(workspace: &Workspace) -> Outcome<PathBuf> {
     println!("building cargo-deny {VERSION} (only this once, about two minutes) …");
     let mut install = workspace.cargo("install");
     install.args(["cargo-deny", "--version", VERSION, "--root"]).arg(&tools);
-    // In its own folder, so that an interrupted build goes on where it was.
-    install.arg("--target-dir").arg(tools.join("build"));
-    process::run(&mut install)?;
+    // In a folder of its own, so that an interrupted build goes on where it was.
+    let scratch = tools.join("build");
+    process::run(install.arg("--target-dir").arg(&scratch))?;
+    fs::remove_dir_all(&scratch)
+        .map_err(Failure::because(format!("could not remove `{}`", scratch.display())))?;
     Ok(built)
 }
