@@ -18,7 +18,8 @@
  * Environment: POWER_CUT_DATA and POWER_CUT_SHADOW (absolute; the shadow holds `tree`, a copy of the data folder, and
  * an empty `inodes`), POWER_CUT_NAMES=journal|strict, POWER_CUT_WRITEBACK=0..100, POWER_CUT_SEED, and
  * POWER_CUT_IGNORE=second: syncs through any descriptor of a file but the first that was opened report success and do
- * nothing, which takes away the sync that the server adds to sled's.
+ * nothing, which takes away the sync that the server adds to sled's. POWER_CUT_AT=n kills the process at its n-th step
+ * (a write, a resize, a change of names, a sync), when the step is done but not durable.
  *
  * Counters stand in POWER_CUT_SHADOW/counters, eight bytes each in the order of `enum counter`.
  */
@@ -27,6 +28,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -54,6 +56,7 @@ static char data[PATH_MAX], shadow[PATH_MAX];
 static size_t data_length;
 static bool strict_names, ignore_second;
 static unsigned writeback_percent;
+static uint64_t cut_at;
 static uint64_t random_state = 1;
 static uint64_t *counters;
 
@@ -77,6 +80,11 @@ static bool lucky(void) { return writeback_percent > 0 && next_random() % 100 < 
 
 static void count(enum counter which, int64_t by) { counters[which] += (uint64_t)by; }
 
+static void step(void) {
+    count(STEPS, 1);
+    if (counters[STEPS] == cut_at) syscall(SYS_kill, getpid(), SIGKILL);
+}
+
 /* The model's own files are opened and written past the interposed calls. */
 static int open_raw(const char *path, int flags) {
     return (int)syscall(SYS_openat, AT_FDCWD, path, flags | O_CLOEXEC, 0600);
@@ -90,6 +98,7 @@ __attribute__((constructor)) static void start(void) {
     strict_names = (text = getenv("POWER_CUT_NAMES")) != NULL && strcmp(text, "strict") == 0;
     ignore_second = (text = getenv("POWER_CUT_IGNORE")) != NULL && strcmp(text, "second") == 0;
     if ((text = getenv("POWER_CUT_WRITEBACK")) != NULL) writeback_percent = (unsigned)atoi(text);
+    if ((text = getenv("POWER_CUT_AT")) != NULL) cut_at = strtoull(text, NULL, 10);
     if ((text = getenv("POWER_CUT_SEED")) != NULL) random_state = strtoull(text, NULL, 10) * 2654435769u + 1;
     char path[ROOM];
     snprintf(path, sizeof path, "%s/counters", shadow);
@@ -152,6 +161,7 @@ static void make_names_durable(size_t up_to) {
 }
 
 static void remember(enum kind kind, const char *from, const char *to, unsigned long image) {
+    step();
     if (operation_count == operation_room) {
         operation_room = operation_room * 2 + 64;
         operations = realloc(operations, operation_room * sizeof *operations);
@@ -180,6 +190,7 @@ static bool lies_in(const char *path, const char *folder) {
 }
 
 void model_directory_synced(const char *below) {
+    step();
     count(DIRECTORY_SYNCS, 1);
     for (size_t i = operation_count; i > operations_durable; i--) {
         struct operation *operation = operations[i - 1];
@@ -241,6 +252,7 @@ static void make_durable(struct node *node) {
 }
 
 void model_synced(int fd, struct node *node) {
+    step();
     bool ignored = ignore_second && fd != node->first;
     count(ignored ? IGNORED_SYNCS : SYNCS, 1);
     if (!ignored) make_durable(node);
@@ -249,6 +261,7 @@ void model_synced(int fd, struct node *node) {
 void model_range_synced(void) { count(RANGE_SYNCS, 1); }
 
 void model_written(int fd, struct node *node, off_t start, off_t end) {
+    step();
     count(WRITES, 1);
     mark_dirty(node, start, end);
     if (fcntl(fd, F_GETFL) & (O_SYNC | O_DSYNC)) {
@@ -263,6 +276,7 @@ void model_written(int fd, struct node *node, off_t start, off_t end) {
 }
 
 void model_resized(struct node *node, off_t before, off_t after) {
+    step();
     /* Where a file is cut and grows again, its old bytes must not come back from the shadow. */
     if (after < before) mark_dirty(node, after, before);
     if (lucky() && syscall(SYS_ftruncate, node->shadow, after) != 0) model_give_up("cannot size the shadow", "");

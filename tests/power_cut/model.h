@@ -11,7 +11,18 @@
 #include <sys/types.h>
 
 /* The order is that of the file `counters`. */
-enum counter { WRITES, SYNCS, IGNORED_SYNCS, RANGE_SYNCS, DIRECTORY_SYNCS, NAMES, WRITEBACKS, UNSYNCED_BYTES, COUNTERS };
+enum counter {
+    STEPS,
+    WRITES,
+    SYNCS,
+    IGNORED_SYNCS,
+    RANGE_SYNCS,
+    DIRECTORY_SYNCS,
+    NAMES,
+    WRITEBACKS,
+    UNSYNCED_BYTES,
+    COUNTERS
+};
 enum kind { CREATE, MKDIR, RENAME, UNLINK, RMDIR };
 
 struct range {

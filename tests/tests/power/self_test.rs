@@ -8,9 +8,8 @@ use std::sync::OnceLock;
 
 use tempfile::TempDir;
 
-use super::{Counters, Names, Shadow, Weather, compile};
+use super::{CALM, Counters, Names, Shadow, Weather, compile};
 
-const CALM: Weather = Weather { names: Names::Journal, writeback: 0, seed: 1, ignore_second: false };
 const STRICT: Weather = Weather { names: Names::Strict, ..CALM };
 
 fn probe() -> &'static Path {
@@ -115,6 +114,15 @@ fn only_the_sync_of_a_second_descriptor_is_ignored_when_asked() {
     leaves(weather, &["append:old:+new", "second-sync:old"], &["old=old"]);
     leaves(weather, &["append:old:+new", "sync:old"], &["old=old+new"]);
     assert_eq!(left(weather, &["append:old:+new", "second-sync:old"]).1.ignored_syncs, 1);
+}
+
+#[test]
+fn the_power_goes_at_a_chosen_step() {
+    let steps = ["append:old:a", "sync:old", "append:old:b", "sync:old", "append:old:c"];
+    for (cut_at, text) in [(1, "old"), (2, "old"), (3, "olda"), (4, "olda"), (5, "oldab"), (6, "oldab")] {
+        leaves(Weather { cut_at, ..CALM }, &steps, &[&format!("old={text}")]);
+    }
+    assert_eq!(left(CALM, &steps).1.steps, 5);
 }
 
 #[test]
