@@ -9,6 +9,7 @@ use serde_json::Value;
 use crate::answer::Answer;
 
 /// A call that is sent when it is awaited.
+#[must_use = "a call is sent when it is awaited"]
 pub struct Call {
     request: RequestBuilder,
     label: String,
@@ -34,6 +35,7 @@ impl Call {
     }
 
     /// A JSON body.
+    #[allow(clippy::needless_pass_by_value, reason = "calls read `json(json!({…}))`")]
     pub fn json(mut self, body: Value) -> Self {
         self.request = self.request.json(&body);
         self

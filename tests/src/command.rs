@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 /// No command takes longer, unless it hangs.
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_mins(1);
 
 /// The binary under test: `SIDEKEY_BIN`, else the workspace's release build.
 pub fn binary() -> PathBuf {

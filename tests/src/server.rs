@@ -15,7 +15,7 @@ use crate::client::Call;
 use crate::{clock, command};
 
 /// A start that takes longer has failed.
-const START_LIMIT: Duration = Duration::from_secs(60);
+const START_LIMIT: Duration = Duration::from_mins(1);
 
 /// How to start a server; `Options::default()` is development mode with a new data folder.
 #[derive(Clone)]

@@ -2,22 +2,22 @@
 
 use sidekey_tests::{App, Enforcement, Server, User, Value, json};
 
-/// Method, path and body of every route that a host application calls; `U` is a user, `S` a session.
+/// Method, path and body of every route that a host application calls; `{U}` is a user, `{S}` a session.
 const HOST: [(&str, &str, &str); 5] = [
-    ("GET", "/2fa/sessions/S/", ""),
-    ("GET", "/2fa/users/U/", ""),
-    ("POST", "/2fa/users/U/unlock/", ""),
-    ("DELETE", "/2fa/users/U/", ""),
+    ("GET", "/2fa/sessions/{S}/", ""),
+    ("GET", "/2fa/users/{U}/", ""),
+    ("POST", "/2fa/users/{U}/unlock/", ""),
+    ("DELETE", "/2fa/users/{U}/", ""),
     ("POST", "/2fa/token/introspect/", r#"{"token":"x"}"#),
 ];
 
-/// Method, path and body of every route that a user calls; `D` is a device.
+/// Method, path and body of every route that a user calls; `{D}` is a device.
 const USER: [(&str, &str, &str); 8] = [
     ("POST", "/2fa/setup/", "{}"),
-    ("POST", "/2fa/setup/confirm/", r#"{"device_id":"D","code":"123456"}"#),
+    ("POST", "/2fa/setup/confirm/", r#"{"device_id":"{D}","code":"123456"}"#),
     ("GET", "/2fa/devices/", ""),
-    ("PATCH", "/2fa/devices/D/", r#"{"name":"x"}"#),
-    ("DELETE", "/2fa/devices/D/", ""),
+    ("PATCH", "/2fa/devices/{D}/", r#"{"name":"x"}"#),
+    ("DELETE", "/2fa/devices/{D}/", ""),
     ("POST", "/2fa/disable/", r#"{"code":"123456"}"#),
     ("GET", "/2fa/backup-codes/", ""),
     ("POST", "/2fa/backup-codes/regenerate/", r#"{"code":"123456"}"#),
@@ -28,9 +28,9 @@ fn call(
     session: &str,
     (method, path, body): (&str, &str, &str),
 ) -> sidekey_tests::client::Call {
-    let path = path.replace('S', session).replace('U', &user.id).replace('D', &user.device);
+    let path = path.replace("{S}", session).replace("{U}", &user.id).replace("{D}", &user.device);
     let call = user.server().call(method.parse().expect("a method"), &path);
-    if body.is_empty() { call } else { call.body("application/json", body.replace('D', &user.device)) }
+    if body.is_empty() { call } else { call.body("application/json", body.replace("{D}", &user.device)) }
 }
 
 #[tokio::test]
@@ -54,7 +54,6 @@ async fn no_credential_and_an_invalid_one_get_the_same_401_on_every_route() {
             &format!("Bearer sidekey_{}", "A".repeat(43)),
             &format!("Bearer enroll_{}", "A".repeat(43)),
             &format!("Bearer {}x", app.key),
-            &format!("Bearer {}", user.access.trim_end_matches(|_| true)),
             &app.key,
         ] {
             let refusal = call(&user, &session, route).header("authorization", credential).await;
@@ -129,7 +128,7 @@ async fn two_apps_with_the_same_user_id_share_nothing() {
 }
 
 /// The same question about something foreign and something unknown, with everything that may differ.
-async fn same<'a>(app: &App<'a>, foreign: &str, unknown: &str) -> Value {
+async fn same(app: &App<'_>, foreign: &str, unknown: &str) -> Value {
     let mut answers = Vec::new();
     for path in [foreign, unknown] {
         let answer = app.get(path).await;

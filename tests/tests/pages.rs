@@ -1,0 +1,162 @@
+//! The pages and their files: headers, and nothing inline or foreign.
+
+use sidekey_tests::{Answer, Options, Server, wire};
+
+const PAGES: [&str; 5] = ["/2fa/enroll/", "/2fa/challenge/", "/2fa/account/", "/demo/", "/admin/"];
+
+const CSP: &str = "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self'; img-src 'self' data:; \
+connect-src 'self'; font-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'; \
+require-trusted-types-for 'script'; trusted-types 'none'";
+
+/// Values of an attribute in the page, in order.
+fn attributes(html: &str, name: &str) -> Vec<String> {
+    let start = format!(" {name}=\"");
+    html.split(start.as_str()).skip(1).filter_map(|rest| rest.split('"').next()).map(String::from).collect()
+}
+
+/// Files that a page or script names by an absolute path.
+fn references(page: &Answer) -> Vec<String> {
+    let html = page.body();
+    let mut all = attributes(&html, "src");
+    all.extend(attributes(&html, "href"));
+    all
+}
+
+#[tokio::test]
+async fn every_page_is_private_html_under_a_strict_policy() {
+    let server = Server::start();
+    for path in PAGES {
+        for path in [path, path.trim_end_matches('/')] {
+            let page = server.get(path).await.ok();
+            assert_eq!(page.header("content-type").to_lowercase(), "text/html; charset=utf-8", "{path}");
+            assert_eq!(page.header("content-security-policy"), CSP, "{path}");
+            assert_eq!(page.header("cache-control"), "no-store", "{path}");
+            assert_eq!(page.header("x-content-type-options"), "nosniff", "{path}");
+            assert_eq!(page.header("referrer-policy"), "no-referrer", "{path}");
+            assert_eq!(page.header("cross-origin-opener-policy"), "same-origin", "{path}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_page_holds_nothing_inline_and_nothing_foreign() {
+    let server = Server::start();
+    for path in PAGES {
+        let page = server.get(path).await.ok();
+        let html = page.body();
+        assert!(html.to_lowercase().starts_with("<!doctype html>"), "{path}");
+        for banned in
+            ["<style", " style=", "javascript:", " onclick=", " onload=", " onsubmit=", "{{", "}}", "<base"]
+        {
+            assert!(!html.contains(banned), "{path} holds `{banned}`");
+        }
+        for script in html.split("<script").skip(1) {
+            let (open, rest) = script.split_once('>').expect("a tag that ends");
+            assert!(open.contains(" src="), "{path}: an inline script");
+            assert!(rest.trim_start().starts_with("</script>"), "{path}: text inside a script with a source");
+        }
+        for reference in references(&page) {
+            let local = reference.starts_with('/') && !reference.starts_with("//");
+            assert!(
+                local || reference.starts_with('#') || reference.starts_with("data:"),
+                "{path} → {reference}"
+            );
+        }
+        assert!(html.contains("lang=\""), "{path} says its language");
+    }
+}
+
+#[tokio::test]
+async fn every_file_that_a_page_names_is_there_with_its_type() {
+    let server = Server::start();
+    let mut seen = 0;
+    for path in PAGES {
+        for reference in references(&server.get(path).await.ok()) {
+            if !reference.starts_with("/2fa/assets/") {
+                continue;
+            }
+            seen += 1;
+            let file = server.get(&reference).await.ok();
+            assert_eq!(file.header("x-content-type-options"), "nosniff", "{reference}");
+            let kind = file.header("content-type");
+            let expected = match reference.rsplit('.').next() {
+                Some("js") => "text/javascript",
+                Some("css") => "text/css",
+                Some("svg") => "image/svg+xml",
+                Some("png") => "image/png",
+                other => panic!("{reference}: what is {other:?}?"),
+            };
+            assert!(kind.starts_with(expected), "{reference}: {kind}");
+            assert!(!file.bytes.is_empty());
+        }
+    }
+    assert!(seen >= 6, "pages name their scripts and styles");
+}
+
+#[tokio::test]
+async fn the_browser_module_is_served_as_wasm() {
+    let server = Server::start();
+    let module = server.get("/2fa/assets/generated/sidekey_wasm_bg.wasm").await.ok();
+    assert_eq!(module.header("content-type"), "application/wasm");
+    assert_eq!(module.header("x-content-type-options"), "nosniff");
+    assert!(module.bytes.starts_with(b"\0asm"));
+    let glue = server.get("/2fa/assets/generated/sidekey_wasm.js").await.ok();
+    assert!(glue.header("content-type").starts_with("text/javascript"));
+}
+
+#[tokio::test]
+async fn only_the_assets_themselves_are_served() {
+    let server = Server::start();
+    for target in [
+        "/2fa/assets/",
+        "/2fa/assets/nothing.js",
+        "/2fa/assets/scripts/",
+        "/2fa/assets/../pages/enroll.html",
+        "/2fa/assets/%2e%2e/Cargo.toml",
+        "/2fa/assets/..%2f..%2fCargo.toml",
+        "/2fa/assets/scripts/..%5c..%5cCargo.toml",
+        "/2fa/assets//etc/passwd",
+        "/2fa/assets/%2fetc%2fpasswd",
+        "/2fa/assets/scripts/session.js%00.css",
+    ] {
+        let answer = wire::exchange(&server, &format!("GET {target} HTTP/1.1"), b"").await;
+        assert!([400, 404].contains(&answer.status), "{target}: {answer}");
+    }
+}
+
+#[tokio::test]
+async fn pages_follow_the_base_path() {
+    let server = Server::with(Options { base_path: "/api".into(), ..Options::default() });
+    for path in PAGES {
+        let page = server.get(path).await.ok();
+        for reference in references(&page) {
+            if reference.starts_with('/') {
+                assert!(reference.starts_with("/api/"), "{path} → {reference}");
+            }
+            if let Some(asset) = reference.strip_prefix("/api").filter(|r| r.starts_with("/2fa/assets/")) {
+                server.get(asset).await.ok();
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_issuer_is_escaped_where_it_lands() {
+    let arguments = vec!["--issuer".to_string(), "Fish & <b>Chips</b>\"'".to_string()];
+    let server = Server::with(Options { arguments, ..Options::default() });
+    let mut named = 0;
+    for path in PAGES {
+        let html = server.get(path).await.ok().body();
+        assert!(!html.contains("<b>Chips"), "{path}");
+        named += usize::from(html.contains("Fish &amp; &lt;b&gt;Chips"));
+    }
+    assert!(named > 0, "some page shows the issuer");
+}
+
+#[tokio::test]
+async fn a_page_cannot_be_posted_to() {
+    let server = Server::start();
+    for path in PAGES {
+        server.post(path).await.refused(405, "METHOD_NOT_ALLOWED");
+    }
+}
