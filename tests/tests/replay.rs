@@ -221,7 +221,7 @@ async fn a_pending_device_confirmed_many_times_at_once_is_confirmed_once() {
     )
     .await;
     assert_eq!(answers.iter().filter(|a| a.status == 200).count(), 1);
-    let devices = app.state("ann").await;
-    assert_eq!(devices["devices"].as_array().map(Vec::len), Some(1), "{devices}");
-    assert_eq!(devices["backup_codes_remaining"], 10);
+    let state = app.state("ann").await;
+    assert_eq!(state["devices"], 1);
+    assert_eq!(state["backup_codes_remaining"], 10);
 }

@@ -241,12 +241,11 @@ async fn a_user_never_seen_has_the_same_shape_with_nothing_in_it() {
     assert_eq!(seen["throttled_until"], json!(null));
     assert_eq!(seen["locked"], false);
     assert!(clock::unix(&seen.text("last_verified_at")) <= server.now().await);
-    let device = &seen["devices"][0];
-    assert!(device["id"] == user.device.as_str() && device.get("secret").is_none(), "{seen}");
+    assert_eq!(seen["devices"], 1);
     assert_eq!(unseen["user_id"], "nobody");
     assert_eq!(unseen["has_2fa_enabled"], false);
     assert_eq!(unseen["requires_2fa"], false);
-    assert_eq!(unseen["devices"], json!([]));
+    assert_eq!(unseen["devices"], 0);
     assert_eq!(unseen["backup_codes_remaining"], 0);
     assert_eq!(unseen["last_verified_at"], json!(null));
 }
@@ -269,7 +268,7 @@ async fn deleting_a_user_removes_all_that_was_kept() {
     server.call("DELETE".parse().expect("a method"), "/2fa/users/ann/").bearer(&app.key).await.ok();
     let state = app.state("ann").await;
     assert_eq!(state["has_2fa_enabled"], false);
-    assert_eq!(state["devices"], json!([]));
+    assert_eq!(state["devices"], 0);
     assert_let_in(&app.open_session("ann").await);
     server
         .post("/2fa/token/refresh/")
