@@ -214,7 +214,7 @@ async fn unknown_foreign_and_malformed_sessions_answer_alike() {
 async fn a_user_never_seen_has_the_same_shape_with_nothing_in_it() {
     let server = Server::start();
     let app = server.app(Enforcement::Optional).await;
-    let user = app.enrol("ann").await;
+    app.enrol("ann").await;
     let (seen, unseen) = (app.state("ann").await, app.state("nobody").await);
     let names = |answer: &Answer| {
         let mut names: Vec<String> = answer.json.as_object().expect("an object").keys().cloned().collect();
