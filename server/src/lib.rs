@@ -3,24 +3,54 @@
 //! | module | what it is |
 //! |---|---|
 //! | [`apps`] | host applications and their API keys |
+//! | [`banner`] | what a person reads at start |
+//! | [`cli`] | the command line |
 //! | [`clock`], [`entropy`] | the only readers of time and randomness |
 //! | [`config`] | the settings of `serve` |
 //! | [`context`] | what every operation may use |
+//! | [`control`] | what an operator may do, and the socket for it |
+//! | [`development`] | the demo application's key |
 //! | [`hardening`] | what the process gives up at start |
 //! | [`keyring`] | the master key: what seals secrets at rest |
 //! | [`listener`] | the accept loop and its limits |
 //! | [`logging`] | log lines on standard error |
+//! | [`serve`] | `sidekey serve`, from opening to closing |
+//! | [`routes`] | the whole table of routes |
+//! | [`http`] | requests, problems and replies as operations see them |
+//! | [`caller`], [`forwarded`] | who makes a request, and from where |
+//! | [`operations`] | one file each: what the API does |
+//! | [`tokens`], [`backup_code_hash`] | the pair of tokens a login gets; the slow hash of backup codes |
+//! | [`audit`] | what happened, stored with the change it tells of |
+//! | [`pages`], [`service`], [`demo`] | what people, machines and developers are served besides |
 //! | [`store`] | records on disk and the durable commit |
 //! | [`token`] | access tokens and the keys that sign them |
 
 pub mod apps;
+pub mod audit;
+pub mod backup_code_hash;
+pub mod banner;
+pub mod caller;
+pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod context;
+pub mod control;
+pub mod demo;
+pub mod development;
 pub mod entropy;
+pub mod forwarded;
 pub mod hardening;
+pub mod http;
 pub mod keyring;
 pub mod listener;
 pub mod logging;
+pub mod operations;
+pub mod pages;
+pub mod routes;
+pub mod serve;
+pub mod service;
 pub mod store;
 pub mod token;
+pub mod tokens;
+
+pub use serve::run;

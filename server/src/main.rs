@@ -1,2 +1,7 @@
-//! The server.
-fn main() {}
+//! The binary `sidekey`; everything is in the library, see its map of modules.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    sidekey_server::cli::main()
+}

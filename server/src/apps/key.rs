@@ -27,6 +27,11 @@ impl ApiKey {
         Self(text)
     }
 
+    /// A key as it was written down; whether it is one, [`Apps::authenticate`](super::Apps::authenticate) tells.
+    pub fn from_text(text: String) -> Self {
+        Self(Zeroizing::new(text))
+    }
+
     /// The key's text, to be shown once.
     pub fn expose(&self) -> &str {
         &self.0

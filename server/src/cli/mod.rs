@@ -1,0 +1,215 @@
+//! The command line of `sidekey`.
+//!
+//! - this file: the commands, and how each ends;
+//! - [`operate`]: `app` and `key`, with a running server or without one;
+//! - [`keys`]: `keys generate`.
+
+mod keys;
+mod operate;
+#[cfg(test)]
+mod tests;
+
+use std::io::{self, Write as _};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use sidekey_core::id::AppId;
+use sidekey_core::policy::Enforcement;
+
+use crate::config::ServeSettings;
+use crate::hardening;
+use crate::serve;
+
+/// A TOTP second factor beside any application.
+#[derive(Debug, Parser)]
+#[command(name = "sidekey", version, arg_required_else_help = true)]
+struct Sidekey {
+    #[command(subcommand)]
+    command: Subject,
+}
+
+#[derive(Debug, Subcommand)]
+enum Subject {
+    /// Start the server
+    Serve(ServeSettings),
+    /// Host applications
+    #[command(subcommand, arg_required_else_help = true)]
+    App(AppVerb),
+    /// API keys of a host application
+    #[command(subcommand, arg_required_else_help = true)]
+    Key(KeyVerb),
+    /// Master keys
+    #[command(subcommand, arg_required_else_help = true)]
+    Keys(KeysVerb),
+}
+
+#[derive(Debug, Subcommand)]
+enum AppVerb {
+    /// Make an application and its first API key, which is shown only now
+    Create(CreateApp),
+    /// List all applications
+    List(Common),
+}
+
+#[derive(Debug, Args)]
+struct CreateApp {
+    /// Its name, for people
+    #[arg(long)]
+    name: String,
+    /// Its id: 1 to 64 of a-z, 0-9, `-` and `_`; default: made from the name
+    #[arg(long, value_parser = parse_app_id)]
+    id: Option<AppId>,
+    /// Who must have a second factor
+    #[arg(long, value_enum, default_value_t = Demand::Optional)]
+    enforcement: Demand,
+    /// With `required`: days that a user may go on without one
+    #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u16).range(0..=365))]
+    grace_days: u16,
+    #[command(flatten)]
+    common: Common,
+}
+
+/// [`Enforcement`] as it is typed.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Demand {
+    /// Whoever wants one
+    Optional,
+    /// Everybody is invited at each login
+    Encouraged,
+    /// Everybody
+    Required,
+    /// Administrators
+    Admins,
+}
+
+#[derive(Debug, Subcommand)]
+enum KeyVerb {
+    /// Make one more API key, which is shown only now
+    Create {
+        /// The application
+        #[arg(long, value_parser = parse_app_id)]
+        app: AppId,
+        #[command(flatten)]
+        common: Common,
+    },
+    /// Make an API key worthless, at once
+    Revoke {
+        /// The application
+        #[arg(long, value_parser = parse_app_id)]
+        app: AppId,
+        /// The key's id
+        key_id: String,
+        #[command(flatten)]
+        common: Common,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum KeysVerb {
+    /// Make a master key in a new file that only you can read
+    Generate {
+        /// The file; an existing one is never overwritten
+        #[arg(long, value_name = "FILE")]
+        out: PathBuf,
+    },
+}
+
+#[derive(Debug, Args)]
+struct Common {
+    /// The server's data folder
+    #[arg(long, env = "SIDEKEY_DATA", default_value = "./data", value_name = "FOLDER")]
+    data: PathBuf,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+fn parse_app_id(text: &str) -> Result<AppId, String> {
+    AppId::parse(text).map_err(|error| error.to_string())
+}
+
+/// How a command fails. The text is for the person at the terminal.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Failure {
+    /// Something has to be typed or set differently: exit code 2.
+    Settings(String),
+    /// It did not work out: exit code 1.
+    Runtime(String),
+}
+
+impl Failure {
+    /// A failure at run time.
+    pub fn runtime(error: impl std::fmt::Display) -> Self {
+        Self::Runtime(error.to_string())
+    }
+
+    /// A mistake in the settings.
+    pub fn settings(error: impl std::fmt::Display) -> Self {
+        Self::Settings(error.to_string())
+    }
+}
+
+/// Runs what the command line says. Exit codes: 0 for success, 1 for a failure at run time, 2 for a mistake in the
+/// arguments or settings (where clap itself exits).
+pub fn main() -> ExitCode {
+    let Sidekey { command } = Sidekey::parse();
+    // Before the runtime starts its threads, and before any secret is read.
+    let outcome = match hardening::harden() {
+        Ok(()) => run(command),
+        Err(error) => Err(Failure::Runtime(format!("the process cannot be hardened: {error}"))),
+    };
+    let (code, text) = match outcome {
+        Ok(()) => return ExitCode::SUCCESS,
+        Err(Failure::Runtime(text)) => (1, text),
+        Err(Failure::Settings(text)) => (2, text),
+    };
+    // Whether somebody reads it or not, the code tells.
+    let _ = writeln!(io::stderr(), "sidekey: {text}");
+    ExitCode::from(code)
+}
+
+fn run(command: Subject) -> Result<(), Failure> {
+    use crate::apps::NewApp;
+    use crate::control::Command;
+    match command {
+        Subject::Serve(settings) => serve::run(settings.check().map_err(|mistakes| listed(&mistakes))?),
+        Subject::App(AppVerb::Create(new)) => {
+            let enforcement = new.enforcement()?;
+            let command = Command::CreateApp(NewApp { id: new.id, name: new.name, enforcement });
+            operate::run(command, &new.common)
+        }
+        Subject::App(AppVerb::List(common)) => operate::run(Command::ListApps, &common),
+        Subject::Key(KeyVerb::Create { app, common }) => operate::run(Command::CreateKey { app }, &common),
+        Subject::Key(KeyVerb::Revoke { app, key_id, common }) => {
+            operate::run(Command::RevokeKey { app, key_id }, &common)
+        }
+        Subject::Keys(KeysVerb::Generate { out }) => keys::generate(&out),
+    }
+}
+
+impl CreateApp {
+    fn enforcement(&self) -> Result<Enforcement, Failure> {
+        const DAY: u64 = 24 * 60 * 60;
+        let enforcement = match self.enforcement {
+            Demand::Required => {
+                return Ok(Enforcement::Required { grace_seconds: u64::from(self.grace_days) * DAY });
+            }
+            Demand::Optional => Enforcement::Optional,
+            Demand::Encouraged => Enforcement::Encouraged,
+            Demand::Admins => Enforcement::AdminsOnly,
+        };
+        if self.grace_days > 0 {
+            let text = "`--grace-days` goes with `--enforcement required` only";
+            return Err(Failure::settings(text));
+        }
+        Ok(enforcement)
+    }
+}
+
+fn listed(mistakes: &[String]) -> Failure {
+    match mistakes {
+        [one] => Failure::settings(one),
+        several => Failure::Settings(format!("the settings have mistakes:\n  - {}", several.join("\n  - "))),
+    }
+}

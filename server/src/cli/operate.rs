@@ -1,0 +1,216 @@
+//! `app` and `key`: the running server does it, or this process when there is none.
+
+use std::fmt::Write as _;
+use std::io::{self, Write as _};
+use std::os::unix::fs::MetadataExt as _;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use sidekey_core::policy::Enforcement;
+use zeroize::Zeroizing;
+
+use super::{Common, Failure};
+use crate::apps::Apps;
+use crate::clock::Clock;
+use crate::control::{AppLine, Authority, Command, KeyLine, Reply, execute, socket};
+use crate::entropy;
+use crate::store::sled::Options;
+use crate::store::{Engine, OpenError, SledEngine};
+
+/// Attempts to reach a server that has the store open and does not answer yet: it may just be starting.
+const ATTEMPTS: u32 = 50;
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// Carries out a command and prints its reply.
+///
+/// # Errors
+/// When the command is refused, or neither a server nor the store can be reached.
+pub(super) fn run(command: Command, common: &Common) -> Result<(), Failure> {
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Failure::runtime)?;
+    let reply = runtime.block_on(carry_out(command, &common.data))?;
+    let mut text = if common.json { Zeroizing::new(to_json(reply).to_string()) } else { to_text(reply) };
+    text.push('\n');
+    io::stdout().write_all(text.as_bytes()).map_err(Failure::runtime)
+}
+
+async fn carry_out(command: Command, data: &Path) -> Result<Reply, Failure> {
+    if data.exists() {
+        check_owner(data)?;
+    } else if !matches!(command, Command::CreateApp(_)) {
+        return Err(Failure::Settings(format!(
+            "there is no data folder `{}`; name the server's with `--data FOLDER`",
+            data.display()
+        )));
+    }
+    for _ in 0..ATTEMPTS {
+        if let Some(reply) = socket::ask(data, &command).await.map_err(Failure::Runtime)? {
+            return Ok(reply);
+        }
+        match SledEngine::open(data, &Options::new(entropy::random())) {
+            Ok(engine) => return alone(engine, command).await,
+            Err(OpenError::Locked { .. }) => tokio::time::sleep(PAUSE).await,
+            Err(error) => return Err(Failure::runtime(error)),
+        }
+    }
+    Err(Failure::Runtime(format!(
+        "the data folder `{}` is in use by a server that does not answer on its control socket",
+        data.display()
+    )))
+}
+
+/// Files that another user made here would keep the server from starting.
+fn check_owner(data: &Path) -> Result<(), Failure> {
+    let owner = std::fs::metadata(data)
+        .map_err(|error| {
+            Failure::Runtime(format!("cannot use the data folder `{}`: {error}", data.display()))
+        })?
+        .uid();
+    if owner == rustix::process::geteuid().as_raw() {
+        return Ok(());
+    }
+    Err(Failure::Runtime(format!(
+        "the data folder `{}` belongs to user {owner}: run this command as that user",
+        data.display()
+    )))
+}
+
+async fn alone(engine: SledEngine, command: Command) -> Result<Reply, Failure> {
+    let engine: Arc<dyn Engine> = Arc::new(engine);
+    let authority = Authority { apps: Apps::new(Arc::clone(&engine)), clock: Clock::system() };
+    let reply = execute(&authority, command).await.map_err(Failure::runtime);
+    engine.close().await.map_err(Failure::runtime)?;
+    reply
+}
+
+fn to_json(reply: Reply) -> Value {
+    match reply {
+        Reply::AppCreated { app_id, name, key } => json!({
+            "app_id": app_id, "name": name, "key_id": key.key_id, "api_key": key.api_key.expose(),
+        }),
+        Reply::Apps(apps) => apps.iter().map(app_to_json).collect(),
+        Reply::KeyCreated(key) => json!({ "key_id": key.key_id, "api_key": key.api_key.expose() }),
+        Reply::KeyRevoked { key_id } => json!({ "key_id": key_id, "revoked": true }),
+    }
+}
+
+fn app_to_json(app: &AppLine) -> Value {
+    let mut value = json!({
+        "app_id": app.app_id, "name": app.name, "enforcement": word(app.enforcement),
+    });
+    if let Enforcement::Required { grace_seconds } = app.enforcement
+        && let Some(members) = value.as_object_mut()
+    {
+        members.insert("grace_days".to_owned(), json!(grace_seconds / DAY));
+    }
+    value
+}
+
+const DAY: u64 = 24 * 60 * 60;
+
+/// The word of the command line.
+fn word(enforcement: Enforcement) -> &'static str {
+    match enforcement {
+        Enforcement::Optional => "optional",
+        Enforcement::Encouraged => "encouraged",
+        Enforcement::Required { .. } => "required",
+        Enforcement::AdminsOnly => "admins",
+    }
+}
+
+fn to_text(reply: Reply) -> Zeroizing<String> {
+    Zeroizing::new(match reply {
+        Reply::AppCreated { app_id, name, key } => {
+            format!("Application {app_id} ({name})\n{}", key_to_text(&key))
+        }
+        Reply::Apps(apps) if apps.is_empty() => {
+            "There is no application yet; make one with `sidekey app create --name NAME`.".to_owned()
+        }
+        Reply::Apps(apps) => table(&apps),
+        Reply::KeyCreated(key) => key_to_text(&key),
+        Reply::KeyRevoked { key_id } => format!("Key {key_id} is worthless from now on."),
+    })
+}
+
+fn key_to_text(key: &KeyLine) -> String {
+    format!("Key id   {}\nAPI key  {}\nThe API key is shown only now.", key.key_id, key.api_key.expose())
+}
+
+fn table(apps: &[AppLine]) -> String {
+    let width = apps.iter().map(|app| app.app_id.as_str().len()).max().unwrap_or_default();
+    let mut text = String::new();
+    for app in apps {
+        if !text.is_empty() {
+            text.push('\n');
+        }
+        let days = match app.enforcement {
+            Enforcement::Required { grace_seconds } if grace_seconds > 0 => {
+                format!(", {} days of grace", grace_seconds / DAY)
+            }
+            _ => String::new(),
+        };
+        let (id, name, word) = (app.app_id.as_str(), &app.name, word(app.enforcement));
+        // Writing to a string cannot fail.
+        let _ = write!(text, "{id:width$}  {name} ({word}{days})");
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use sidekey_core::id::AppId;
+
+    use super::*;
+    use crate::apps::{ApiKey, NewApp};
+
+    fn line(id: &str, enforcement: Enforcement) -> AppLine {
+        AppLine { app_id: AppId::parse(id).unwrap(), name: "Shop".to_owned(), enforcement }
+    }
+
+    fn key() -> KeyLine {
+        KeyLine { key_id: "k1".to_owned(), api_key: ApiKey::from_text("sidekey_x".to_owned()) }
+    }
+
+    #[test]
+    fn json_has_the_documented_members() {
+        let created =
+            Reply::AppCreated { app_id: AppId::parse("shop").unwrap(), name: "Shop".to_owned(), key: key() };
+        assert_eq!(
+            to_json(created),
+            json!({"app_id": "shop", "name": "Shop", "key_id": "k1", "api_key": "sidekey_x"})
+        );
+        assert_eq!(to_json(Reply::KeyCreated(key())), json!({"key_id": "k1", "api_key": "sidekey_x"}));
+        let required = Enforcement::Required { grace_seconds: 7 * DAY };
+        assert_eq!(
+            to_json(Reply::Apps(vec![line("a", Enforcement::AdminsOnly), line("b", required)])),
+            json!([
+                {"app_id": "a", "name": "Shop", "enforcement": "admins"},
+                {"app_id": "b", "name": "Shop", "enforcement": "required", "grace_days": 7},
+            ])
+        );
+    }
+
+    #[test]
+    fn text_is_a_table() {
+        let apps = vec![
+            line("a", Enforcement::Optional),
+            line("longer", Enforcement::Required { grace_seconds: DAY }),
+        ];
+        let text = to_text(Reply::Apps(apps));
+        assert_eq!(*text, "a       Shop (optional)\nlonger  Shop (required, 1 days of grace)");
+    }
+
+    #[tokio::test]
+    async fn without_a_server_the_store_is_opened_and_closed_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let data = folder.path().join("data");
+        let refused = carry_out(Command::ListApps, &data).await.unwrap_err();
+        assert!(matches!(refused, Failure::Settings(text) if text.contains("no data folder")));
+        let new = NewApp { id: None, name: "Shop".to_owned(), enforcement: Enforcement::Optional };
+        carry_out(Command::CreateApp(new), &data).await.unwrap();
+        let Reply::Apps(apps) = carry_out(Command::ListApps, &data).await.unwrap() else { panic!("no list") };
+        assert_eq!(apps, [line("shop", Enforcement::Optional)]);
+    }
+}

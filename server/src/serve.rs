@@ -1,0 +1,201 @@
+//! `sidekey serve`: everything is opened in order, requests are served, everything is closed in order.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+
+use crate::apps::{ApiKey, Apps};
+use crate::backup_code_hash::BackupCodeHasher;
+use crate::banner;
+use crate::cli::Failure;
+use crate::clock::Clock;
+use crate::config::Settings;
+use crate::context::Context;
+use crate::control::Authority;
+use crate::control::socket::ControlSocket;
+use crate::development;
+use crate::entropy::{self, Entropy};
+use crate::keyring::{Keyring, SourceError, Sources, UnlockError, sources, unlock};
+use crate::listener::{self, Limits};
+use crate::logging;
+use crate::store::sled::Options;
+use crate::store::{Engine, OpenError, SledEngine, Store};
+use crate::token::Signer;
+
+/// The master key that development mode makes, in the data folder.
+const DEVELOPMENT_KEY: &str = "development-master.key";
+
+/// Between two clean-ups of the metrics, without which histograms grow.
+const UPKEEP: Duration = Duration::from_secs(5);
+
+/// Serves until SIGTERM or SIGINT, or until the store fails. The process must be hardened before.
+///
+/// # Errors
+/// When the server cannot start, or the store has failed; the text says what to do.
+pub fn run(settings: Settings) -> Result<(), Failure> {
+    logging::start(settings.log).map_err(Failure::Settings)?;
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(Failure::runtime)?;
+    runtime.block_on(serve(settings))
+}
+
+async fn serve(settings: Settings) -> Result<(), Failure> {
+    // The key comes before anything is made on disk: without one, nothing should be left behind.
+    let given = given_keyring(&settings)?;
+    let listener = listener::bind(settings.listen).await.map_err(Failure::Runtime)?;
+    let bound = listener.local_addr().map_err(Failure::runtime)?;
+    // From here on a signal ends the server in order, also during a slow start.
+    let signal = listener::stop_signal().map_err(Failure::runtime)?;
+
+    let engine = open_store(&settings.data).await?;
+    let context = open_rest(settings, bound, given, Arc::clone(&engine)).await?;
+    let demo = demo_key(&context).await?;
+    let has_apps = !context.apps.list().await.map_err(Failure::runtime)?.is_empty();
+
+    let authority = Authority { apps: context.apps.clone(), clock: context.clock.clone() };
+    let control = ControlSocket::bind(&context.settings.data)
+        .map_err(|error| Failure::Runtime(format!("cannot make the control socket: {error}")))?;
+    let control = tokio::spawn(control.serve(authority));
+    let upkeep = tokio::spawn(upkeep(context.metrics.clone()));
+
+    banner::print(&context, demo.as_ref(), has_apps);
+    drop(demo);
+    let version = env!("CARGO_PKG_VERSION");
+    tracing::info!(address = %bound, public_url = %context.public_url, version, "listening");
+
+    let failure = OnceLock::new();
+    let stop = async {
+        tokio::select! {
+            () = signal => tracing::info!("stopping: requests in flight may finish"),
+            reason = engine.failed() => {
+                tracing::error!(reason, "stopping: the store has failed");
+                // Nobody else sets it.
+                let _ = failure.set(reason);
+            }
+        }
+    };
+    listener::serve(listener, service(Arc::clone(&context)), Limits::default(), stop).await;
+
+    upkeep.abort();
+    control.abort();
+    // Waits until the socket is gone, so that nobody finds it after the process has ended.
+    let _ = control.await;
+    if let Some(reason) = failure.into_inner() {
+        return Err(Failure::Runtime(format!("the store has failed: {reason}")));
+    }
+    engine.close().await.map_err(Failure::runtime)?;
+    tracing::info!("stopped");
+    Ok(())
+}
+
+/// The keyring from the places that the operator has a say in. Development mode can do without.
+fn given_keyring(settings: &Settings) -> Result<Option<Keyring>, Failure> {
+    let directory = std::env::var_os("CREDENTIALS_DIRECTORY").map(std::path::PathBuf::from);
+    let environment = std::env::var("SIDEKEY_MASTER_KEY").ok().map(zeroize::Zeroizing::new);
+    let places = Sources {
+        credentials_directory: directory.as_deref(),
+        file: settings.master_key_file.as_deref(),
+        environment: environment.as_ref().map(|text| text.as_str()),
+    };
+    match places.load() {
+        Ok((keyring, origin)) => {
+            tracing::info!(?origin, keys = keyring.ids().count(), "master key loaded");
+            Ok(Some(keyring))
+        }
+        Err(SourceError::Missing) if settings.development => Ok(None),
+        Err(error) => Err(Failure::settings(error)),
+    }
+}
+
+async fn open_store(data: &Path) -> Result<Arc<dyn Engine>, Failure> {
+    let (folder, options) = (data.to_owned(), Options::new(entropy::random()));
+    let opened = tokio::task::spawn_blocking(move || SledEngine::open(&folder, &options)).await;
+    match opened.map_err(Failure::runtime)? {
+        Ok(engine) => Ok(Arc::new(engine)),
+        Err(error @ (OpenError::NotAFolder { .. } | OpenError::PermissionDenied { .. })) => {
+            Err(Failure::settings(error))
+        }
+        Err(error) => Err(Failure::runtime(error)),
+    }
+}
+
+/// What needs the store.
+async fn open_rest(
+    settings: Settings,
+    bound: SocketAddr,
+    given: Option<Keyring>,
+    engine: Arc<dyn Engine>,
+) -> Result<Arc<Context>, Failure> {
+    let keyring = Arc::new(match given {
+        Some(keyring) => keyring,
+        None => development_keyring(&settings.data)?,
+    });
+    let pepper = unlock(&*engine, &keyring, &mut Entropy).await.map_err(|error| match error {
+        UnlockError::WrongKey { .. } => Failure::settings(error),
+        error => Failure::runtime(error),
+    })?;
+    let pepper = Arc::new(pepper);
+    let clock = Clock::system();
+    let signer = Signer::load_or_create(&*engine, &keyring, clock.now(), &mut Entropy)
+        .await
+        .map_err(Failure::runtime)?;
+    let metrics = PrometheusBuilder::new().install_recorder().map_err(Failure::runtime)?;
+    Ok(Arc::new(Context {
+        public_url: settings.public_url_on(bound),
+        settings,
+        apps: Apps::new(Arc::clone(&engine)),
+        store: Store::new(Arc::clone(&engine), Arc::clone(&keyring)),
+        hasher: BackupCodeHasher::new(Arc::clone(&pepper)),
+        engine,
+        keyring,
+        pepper,
+        signer,
+        clock,
+        metrics,
+    }))
+}
+
+fn development_keyring(data: &Path) -> Result<Keyring, Failure> {
+    let path = data.join(DEVELOPMENT_KEY);
+    let (keyring, _) = sources::load_or_create(&path, &mut Entropy).map_err(Failure::runtime)?;
+    tracing::warn!(file = %path.display(), "development mode: the master key lies beside the data that it seals");
+    Ok(keyring)
+}
+
+async fn demo_key(context: &Context) -> Result<Option<ApiKey>, Failure> {
+    if !context.settings.development {
+        return Ok(None);
+    }
+    tracing::warn!("development mode: anybody can sign in to the demo application");
+    let Context { apps, settings, clock, .. } = context;
+    let key = development::demo_key(apps, &settings.data, clock.now(), &mut Entropy).await;
+    key.map(Some).map_err(Failure::runtime)
+}
+
+async fn upkeep(metrics: PrometheusHandle) {
+    let mut interval = tokio::time::interval(UPKEEP);
+    loop {
+        interval.tick().await;
+        metrics.run_upkeep();
+    }
+}
+
+/// The whole table of routes.
+fn service(
+    context: Arc<Context>,
+) -> impl warp::Filter<Extract = (warp::reply::Response,), Error = std::convert::Infallible>
++ Clone
++ Send
++ Sync
++ 'static {
+    use warp::Filter as _;
+    warp::any().map(move || {
+        let _ = &context;
+        let mut response = warp::reply::Response::new("".into());
+        *response.status_mut() = warp::http::StatusCode::NOT_FOUND;
+        response
+    })
+}
