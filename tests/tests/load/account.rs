@@ -106,8 +106,8 @@ pub(crate) struct Account {
     pub(crate) stage: Stage,
     pub(crate) secret: String,
     pub(crate) device: String,
-    /// The device's name, where it is known.
-    pub(crate) name: Option<String>,
+    /// What the device's name may be: more than one where a change was in flight.
+    pub(crate) names: Vec<String>,
     /// The last step whose code was given to the server.
     pub(crate) given: u64,
     /// The last step whose code was accepted.
@@ -134,7 +134,7 @@ impl Account {
             stage: Stage::New,
             secret: String::new(),
             device: String::new(),
-            name: None,
+            names: Vec::new(),
             given: 0,
             accepted: 0,
             backups: None,

@@ -47,6 +47,7 @@ pub(crate) async fn after_the_next_step(
     account.row.none();
     account.verified(session);
     account.login(world, &reply);
+    device(account, world, "after the crash").await?;
     if random.chance(20) { replay(account, world, "after its use").await } else { Ok(()) }
 }
 
@@ -80,19 +81,14 @@ async fn off(account: &mut Account, world: &World) -> Result<(), Down> {
 /// The host application sees what was acknowledged.
 async fn same_state(account: &mut Account, world: &World, enabled: bool) -> Result<(), Down> {
     let state = state(account, world).await?;
-    let devices = if enabled { vec![(account.device.as_str(), account.name.as_deref())] } else { Vec::new() };
-    let found = state["devices"].as_array().map(Vec::as_slice).unwrap_or_default();
-    let same_devices = found.len() == devices.len()
-        && found.iter().zip(&devices).all(|(found, (id, name))| {
-            found["id"] == *id && found["status"] == "active" && name.is_none_or(|name| found["name"] == name)
-        });
+    let devices = u64::from(enabled);
     let left = match account.backups_left() {
         _ if !enabled => Some(0),
         known => known.map(|left| left as u64),
     };
     let same_left = left.is_none_or(|left| state["backup_codes_remaining"] == left);
-    if state["has_2fa_enabled"] != enabled || !same_devices || !same_left {
-        let what = format!("devices {devices:?}, {left:?} backup codes were acknowledged, not {state}");
+    if state["has_2fa_enabled"] != enabled || state["devices"] != devices || !same_left {
+        let what = format!("{devices} device, {left:?} backup codes were acknowledged, not {state}");
         account.broken(world, &what);
     }
     Ok(())
@@ -172,17 +168,30 @@ async fn backup_codes(account: &mut Account, world: &World, random: &mut Random)
     Ok(())
 }
 
+/// The access token is good, and shows the device as it was left.
+async fn device(account: &mut Account, world: &World, when: &str) -> Result<(), Down> {
+    let Some(access) = account.access(world) else { return Ok(()) };
+    let reply = world.get("/2fa/devices/", As::Bearer(&access)).await?;
+    let devices = reply.body["devices"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let found = match devices {
+        [device] if device["id"] == account.device.as_str() && device["status"] == "active" => {
+            &device["name"]
+        }
+        _ => &sidekey_tests::Value::Null,
+    };
+    match account.names.iter().find(|name| found == name.as_str()) {
+        Some(name) => account.names = vec![name.clone()],
+        None => account.unexpected(world, &format!("devices with a token from {when}"), &reply),
+    }
+    Ok(())
+}
+
 /// The tokens that were given are good, the spent ones dead.
 async fn tokens(account: &mut Account, world: &World, random: &mut Random) -> Result<(), Down> {
     if account.stage != Stage::Active {
         return Ok(());
     }
-    if let Some(access) = account.access(world) {
-        let reply = world.get("/2fa/devices/", As::Bearer(&access)).await?;
-        if reply.status != 200 {
-            account.unexpected(world, "an access token from before the crash", &reply);
-        }
-    }
+    device(account, world, "before the crash").await?;
     if account.tokens.is_none() {
         return Ok(());
     }

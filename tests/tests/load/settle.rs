@@ -28,10 +28,7 @@ pub(crate) async fn settle(account: &mut Account, world: &World) -> Result<(), D
         }
         Some(Flight::Backup { code, sessions }) => backup(account, world, code, &sessions).await,
         Some(Flight::Rename { name }) => {
-            let found = state(account, world).await?["devices"][0]["name"].clone();
-            if found == name.as_str() {
-                account.name = Some(name);
-            }
+            account.names.push(name);
             Ok(())
         }
         Some(Flight::Refresh { key, sent_at }) => refresh(account, world, &key, sent_at).await,

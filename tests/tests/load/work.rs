@@ -54,7 +54,7 @@ async fn setup(account: &mut Account, world: &World, token: String) -> Result<()
         200 => {
             world.acknowledged();
             (account.device, account.secret) = (reply.text("device_id"), reply.text("secret"));
-            account.name = Some("phone".to_string());
+            account.names = vec!["phone".to_string()];
             account.stage = Stage::Pending { token, shown_at };
         }
         // The token is as short-lived as a session.
@@ -291,7 +291,7 @@ async fn rename(account: &mut Account, world: &World, random: &mut Random) -> Re
     account.flight = None;
     if reply.status == 200 {
         world.acknowledged();
-        account.name = Some(name);
+        account.names = vec![name];
     } else {
         account.unexpected(world, "rename", &reply);
     }
