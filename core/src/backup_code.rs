@@ -144,6 +144,15 @@ impl Salt {
     }
 }
 
+/// What a backup code that somebody typed hashes to, and under which salt.
+#[derive(Clone, Copy, Debug)]
+pub struct Attempt {
+    /// The salt of the set that it was hashed for.
+    pub salt: Salt,
+    /// The hash.
+    pub hash: CodeHash,
+}
+
 /// The set of codes that an account has: what is left of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
@@ -175,10 +184,13 @@ impl BackupCodes {
         self.total
     }
 
-    /// Takes the code with this hash out of the set; whether it was there. Looks at every hash, whichever matches.
-    pub fn spend(&mut self, hash: CodeHash) -> bool {
+    /// Takes a code out of the set; whether it was there. Looks at every hash, whichever matches. An attempt that was hashed for
+    /// another set, renewed meanwhile, is none of this one's codes.
+    pub fn spend(&mut self, attempt: Attempt) -> bool {
         let before = self.left.len();
-        self.left.retain(|kept| *kept != hash);
+        if attempt.salt == self.salt {
+            self.left.retain(|kept| *kept != attempt.hash);
+        }
         self.left.len() < before
     }
 }
@@ -203,8 +215,10 @@ mod tests {
     fn a_code_is_spent_once() {
         let hashes: Vec<_> = (0..10).map(|n| CodeHash::new([n; 32])).collect();
         let mut codes = BackupCodes::new(Salt([1; 16]), hashes, UnixTime::from_secs(1));
-        assert!(codes.spend(CodeHash::new([4; 32])));
-        assert!(!codes.spend(CodeHash::new([4; 32])));
+        let attempt = Attempt { salt: Salt([1; 16]), hash: CodeHash::new([4; 32]) };
+        assert!(!codes.spend(Attempt { salt: Salt([2; 16]), ..attempt }), "hashed for another set");
+        assert!(codes.spend(attempt));
+        assert!(!codes.spend(attempt));
         assert_eq!((codes.remaining(), codes.total()), (9, 10));
     }
 }

@@ -91,6 +91,11 @@ impl Family {
             && account.is_some_and(|account| account.incarnation == self.incarnation)
     }
 
+    /// Whether the login was ended, by its owner or by the reuse of a token.
+    pub fn is_revoked(&self) -> bool {
+        self.revoked
+    }
+
     /// Spends the token with this number; afterwards [`Family::number`] is its successor's.
     ///
     /// A client that lost the answer says so by asking with the same idempotency key (`retry_key`, hashed) within [`RETRY`]

@@ -2,10 +2,11 @@
 
 use core::fmt;
 
-use data_encoding::BASE32_NOPAD;
 use rand_core::CryptoRng;
 use subtle::ConstantTimeEq;
 use zeroize::{Zeroize, Zeroizing};
+
+use crate::base32;
 
 /// The fewest bytes that a secret may have: 128 bits (RFC 4226 R6).
 pub const MIN_BYTES: usize = 16;
@@ -62,13 +63,13 @@ impl Secret {
                 .map(|c| c.to_ascii_uppercase())
                 .collect(),
         );
-        let bytes = BASE32_NOPAD.decode(folded.as_bytes()).map_err(|_| SecretError::NotBase32)?;
+        let bytes = base32::decode(&folded).ok_or(SecretError::NotBase32)?;
         Self::from_bytes(bytes)
     }
 
     /// Base32 without padding, as key URIs and people use it.
     pub fn to_base32(&self) -> Zeroizing<String> {
-        Zeroizing::new(BASE32_NOPAD.encode(&self.0))
+        base32::encode(&self.0)
     }
 
     /// The bytes themselves, for sealing and for HMAC. Whoever calls this keeps them out of logs and errors.

@@ -2,7 +2,7 @@
 
 use crate::{
     account::{Account, BackupRefusal, Refusal},
-    backup_code::CodeHash,
+    backup_code::Attempt,
     device::Answer,
     event::{Asks, Event},
     id::{AccountId, AccountName, Incarnation, LoginId},
@@ -203,12 +203,12 @@ impl Session {
     pub fn answer_with_backup_code(
         &mut self,
         account: &mut Account,
-        hash: CodeHash,
+        attempt: Attempt,
         now: UnixTime,
         events: &mut Vec<Event>,
     ) -> Result<Grant, AnswerRefusal<BackupRefusal>> {
         self.require_challenge(account, now).map_err(AnswerRefusal::Closed)?;
-        match account.answer_with_backup_code(hash, now, events) {
+        match account.answer_with_backup_code(attempt, now, events) {
             Ok(factor) => Ok(self.verified(factor, now)),
             Err(BackupRefusal::Wrong) => Err(self.wrong(events)),
             Err(refusal) => Err(AnswerRefusal::Refused(refusal)),

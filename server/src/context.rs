@@ -4,13 +4,18 @@ use std::fmt;
 use std::sync::Arc;
 
 use metrics_exporter_prometheus::PrometheusHandle;
+use sidekey_core::account::Account;
+use sidekey_core::time::UnixTime;
 
 use crate::apps::Apps;
+use crate::backup_code_hash::BackupCodeHasher;
+use crate::caller::User;
 use crate::clock::Clock;
 use crate::config::{PublicUrl, Settings};
+use crate::http::Problem;
 use crate::keyring::{Keyring, Pepper};
-use crate::store::Engine;
-use crate::token::Signer;
+use crate::store::{Engine, Store};
+use crate::token::{AccessClaims, Signer, TokenError};
 
 /// Made once at start and shared by all requests.
 pub struct Context {
@@ -21,9 +26,13 @@ pub struct Context {
     /// The records.
     pub engine: Arc<dyn Engine>,
     /// Seals what is secret in them.
-    pub keyring: Keyring,
+    pub keyring: Arc<Keyring>,
     /// The key of keyed hashes.
-    pub pepper: Pepper,
+    pub pepper: Arc<Pepper>,
+    /// Accounts, sessions and logins in them.
+    pub store: Store,
+    /// Hashes backup codes.
+    pub hasher: BackupCodeHasher,
     /// Signs and verifies access tokens.
     pub signer: Signer,
     /// Host applications and their API keys.
@@ -38,6 +47,25 @@ impl Context {
     /// The absolute URL of a path of this server, such as `/2fa/account/`, base path included.
     pub fn url(&self, path: &str) -> String {
         format!("{}{}{path}", self.public_url, self.settings.base_path)
+    }
+
+    /// The claims of an access token that counts now.
+    ///
+    /// # Errors
+    /// It is none of ours, or has expired.
+    pub fn verify_access_token(&self, token: &str) -> Result<AccessClaims, TokenError> {
+        self.signer.verify(token, self.clock.now().as_secs(), &self.issuer())
+    }
+
+    /// The account of a user who may look at it now; `None` if there is nothing of it yet.
+    ///
+    /// # Errors
+    /// The login was revoked, a second factor is needed, or the store is not available.
+    pub async fn user_account(&self, user: &User, now: UnixTime) -> Result<Option<Account>, Problem> {
+        let family = self.store.family(&user.account.app, user.login).await?;
+        let account = self.store.account(&user.account).await?;
+        user.admit(account.as_ref(), family.as_ref(), None, now)?;
+        Ok(account)
     }
 
     /// The `iss` of access tokens: the public URL with the base path, under which `/.well-known/jwks.json` lies.
@@ -80,13 +108,15 @@ pub(crate) mod testing {
         let settings = Program::try_parse_from(arguments).unwrap().serve.check().unwrap();
         let engine: Arc<dyn Engine> =
             Arc::new(SledEngine::open(&settings.data, &Options::new([7; 16])).unwrap());
-        let keyring = Keyring::new(MasterKey::generate(&mut Entropy));
-        let pepper = unlock(&*engine, &keyring, &mut Entropy).await.unwrap();
+        let keyring = Arc::new(Keyring::new(MasterKey::generate(&mut Entropy)));
+        let pepper = Arc::new(unlock(&*engine, &keyring, &mut Entropy).await.unwrap());
         let signer = Signer::load_or_create(&*engine, &keyring, now, &mut Entropy).await.unwrap();
         let context = Context {
             public_url: settings.public_url_on(settings.listen),
             settings,
             apps: Apps::new(Arc::clone(&engine)),
+            store: Store::new(Arc::clone(&engine), Arc::clone(&keyring)),
+            hasher: BackupCodeHasher::new(Arc::clone(&pepper)),
             engine,
             keyring,
             pepper,

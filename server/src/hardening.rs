@@ -7,8 +7,10 @@ use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior,
 
 /// Sets umask 077, forbids core dumps, and closes the process's memory to other processes of the same user.
 ///
-/// For the start of `main`, before other threads exist: the umask belongs to the whole process. Errors: the system
-/// call that was refused; a server should not go on then.
+/// For the start of `main`, before other threads exist: the umask belongs to the whole process.
+///
+/// # Errors
+/// A system call was refused; a server should not go on then.
 pub fn harden() -> io::Result<()> {
     umask(Mode::RWXG | Mode::RWXO);
     setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) })?;

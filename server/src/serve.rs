@@ -18,9 +18,10 @@ use crate::control::Authority;
 use crate::control::socket::ControlSocket;
 use crate::development;
 use crate::entropy::{self, Entropy};
-use crate::keyring::{Keyring, SourceError, Sources, UnlockError, sources, unlock};
+use crate::keyring::{Keyring, Origin, SourceError, Sources, UnlockError, sources, unlock};
 use crate::listener::{self, Limits};
 use crate::logging;
+use crate::routes;
 use crate::store::sled::Options;
 use crate::store::{Engine, OpenError, SledEngine, Store};
 use crate::token::Signer;
@@ -77,7 +78,7 @@ async fn serve(settings: Settings) -> Result<(), Failure> {
             }
         }
     };
-    listener::serve(listener, service(Arc::clone(&context)), Limits::default(), stop).await;
+    listener::serve(listener, routes::filter(Arc::clone(&context)), Limits::default(), stop).await;
 
     upkeep.abort();
     control.abort();
@@ -102,7 +103,11 @@ fn given_keyring(settings: &Settings) -> Result<Option<Keyring>, Failure> {
     };
     match places.load() {
         Ok((keyring, origin)) => {
-            tracing::info!(?origin, keys = keyring.ids().count(), "master key loaded");
+            let source = match &origin {
+                Origin::Credential(path) | Origin::File(path) => path.display().to_string(),
+                Origin::Environment => "the environment".to_owned(),
+            };
+            tracing::info!(source, keys = keyring.ids().count(), "master key loaded");
             Ok(Some(keyring))
         }
         Err(SourceError::Missing) if settings.development => Ok(None),
@@ -181,21 +186,4 @@ async fn upkeep(metrics: PrometheusHandle) {
         interval.tick().await;
         metrics.run_upkeep();
     }
-}
-
-/// The whole table of routes.
-fn service(
-    context: Arc<Context>,
-) -> impl warp::Filter<Extract = (warp::reply::Response,), Error = std::convert::Infallible>
-+ Clone
-+ Send
-+ Sync
-+ 'static {
-    use warp::Filter as _;
-    warp::any().map(move || {
-        let _ = &context;
-        let mut response = warp::reply::Response::new("".into());
-        *response.status_mut() = warp::http::StatusCode::NOT_FOUND;
-        response
-    })
 }

@@ -2,7 +2,7 @@
 
 use super::Account;
 use crate::{
-    backup_code::CodeHash,
+    backup_code::Attempt,
     device::{Answer, Judgement, PendingDevice},
     event::Event,
     id::DeviceId,
@@ -74,7 +74,7 @@ impl Account {
     /// See [`BackupRefusal`]; [`BackupRefusal::Wrong`] has changed the account.
     pub fn answer_with_backup_code(
         &mut self,
-        hash: CodeHash,
+        attempt: Attempt,
         now: UnixTime,
         events: &mut Vec<Event>,
     ) -> Result<SecondFactor, BackupRefusal> {
@@ -84,7 +84,7 @@ impl Account {
         if let Some(seconds) = self.backup_codes_wait(now) {
             return Err(BackupRefusal::Throttled { seconds });
         }
-        if !self.backup_codes.as_mut().is_some_and(|codes| codes.spend(hash)) {
+        if !self.backup_codes.as_mut().is_some_and(|codes| codes.spend(attempt)) {
             events.push(Event::AnswerRefused { method: Method::BackupCode, replayed: false });
             // Only the waits count here: a set of 80-bit codes cannot be guessed, and nothing may lock its owner out.
             if let Consequence::Throttled { until, first } = self.backup_throttle.failed(now) {

@@ -18,7 +18,7 @@ mod tests;
 use rand_core::CryptoRng;
 
 use crate::{
-    backup_code::BackupCodes,
+    backup_code::{BackupCodes, Salt},
     device::{ActiveDevice, PendingDevice},
     id::{AccountId, AccountName, DeviceId, Incarnation},
     login::SecondFactor,
@@ -33,9 +33,9 @@ pub use manage::{RemoveRefusal, Removed};
 pub use setup::{ConfirmRefusal, Confirmed, TooManyDevices};
 
 /// Active devices that an account may have.
-pub const MAX_DEVICES: usize = 10;
+pub const MAX_DEVICES: usize = 7;
 /// Pending devices that an account may have at once; the oldest gives way.
-pub const MAX_PENDING: usize = 3;
+pub const MAX_PENDING: usize = 2;
 
 /// The state of one account, with secrets held as `S`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -116,6 +116,11 @@ impl<S> Account<S> {
     /// Its backup codes, if it has a set.
     pub fn backup_codes(&self) -> Option<&BackupCodes> {
         self.backup_codes.as_ref()
+    }
+
+    /// The salt of its backup codes, under which an attempt is hashed.
+    pub fn salt(&self) -> Option<Salt> {
+        self.backup_codes.as_ref().map(BackupCodes::salt)
     }
 
     /// Until when TOTP answers wait, if they do.

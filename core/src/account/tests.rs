@@ -2,7 +2,7 @@ use rand::{SeedableRng, rngs::StdRng};
 
 use super::*;
 use crate::{
-    backup_code::{CODES, CodeHash, Salt},
+    backup_code::{Attempt, CODES, CodeHash, Salt},
     code::Code,
     device::{Answer, SETUP_LIFETIME},
     event::Event,
@@ -33,6 +33,10 @@ fn codes() -> BackupCodes {
         (0..CODES).map(|n| CodeHash::new([u8::try_from(n).unwrap(); 32])).collect(),
         NOW,
     )
+}
+
+fn attempt(n: u8) -> Attempt {
+    Attempt { salt: Salt([1; 16]), hash: CodeHash::new([n; 32]) }
 }
 
 impl World {
@@ -178,10 +182,10 @@ fn a_locked_account_opens_for_a_backup_code() {
     let right = world.code(now);
     assert_eq!(world.try_code(&right, now), Err(Refusal::Locked));
     let World { account, events, .. } = &mut world;
-    let hash = CodeHash::new([3; 32]);
-    let factor = account.answer_with_backup_code(hash, now, events).unwrap();
+    let spent = attempt(3);
+    let factor = account.answer_with_backup_code(spent, now, events).unwrap();
     assert_eq!(factor.method, Method::BackupCode);
-    assert_eq!(account.answer_with_backup_code(hash, now, events), Err(BackupRefusal::Wrong), "spent");
+    assert_eq!(account.answer_with_backup_code(spent, now, events), Err(BackupRefusal::Wrong), "spent");
     assert!(!account.is_locked());
     assert_eq!(account.backup_codes().unwrap().remaining(), CODES - 1);
 }
@@ -196,12 +200,12 @@ fn backup_codes_have_a_budget_of_their_own() {
     assert_eq!(world.try_code(&wrong(), NOW), Err(Refusal::Throttled { seconds: 30 }));
     let World { account, events, .. } = &mut world;
     for _ in 0..5 {
-        let refused = account.answer_with_backup_code(CodeHash::new([99; 32]), NOW, events);
+        let refused = account.answer_with_backup_code(attempt(99), NOW, events);
         assert_eq!(refused, Err(BackupRefusal::Wrong));
     }
-    let waiting = account.answer_with_backup_code(CodeHash::new([1; 32]), NOW, events);
+    let waiting = account.answer_with_backup_code(attempt(1), NOW, events);
     assert_eq!(waiting, Err(BackupRefusal::Throttled { seconds: 30 }));
-    assert!(account.answer_with_backup_code(CodeHash::new([1; 32]), NOW.plus(30), events).is_ok());
+    assert!(account.answer_with_backup_code(attempt(1), NOW.plus(30), events).is_ok());
 }
 
 #[test]

@@ -70,14 +70,14 @@ fn damaged(place: &Key, damage: &'static str) -> StoreError {
 
 /// An id that resembles the name: its letters and digits in lower case, `-` for everything between them.
 pub(super) fn id_of_name(name: &str) -> AppId {
-    AppId::parse(slug(name)).unwrap_or_else(|_| fallback())
+    AppId::parse(&slug(name)).unwrap_or_else(|_| fallback())
 }
 
 /// The same with a random ending.
 pub(super) fn varied(name: &str, rng: &mut impl CryptoRng) -> AppId {
     let mut ending = [0; 4];
     rng.fill_bytes(&mut ending);
-    AppId::parse(format!("{}-{}", slug(name), HEXLOWER.encode(&ending))).unwrap_or_else(|_| fallback())
+    AppId::parse(&format!("{}-{}", slug(name), HEXLOWER.encode(&ending))).unwrap_or_else(|_| fallback())
 }
 
 /// At most 40 characters, so that an ending fits.

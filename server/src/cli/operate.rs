@@ -37,9 +37,8 @@ pub(super) fn run(command: Command, common: &Common) -> Result<(), Failure> {
 }
 
 async fn carry_out(command: Command, data: &Path) -> Result<Reply, Failure> {
-    if data.exists() {
-        check_owner(data)?;
-    } else if !matches!(command, Command::CreateApp(_)) {
+    let missing = matches!(data.metadata(), Err(error) if error.kind() == io::ErrorKind::NotFound);
+    if missing && !matches!(command, Command::CreateApp(_)) {
         return Err(Failure::Settings(format!(
             "there is no data folder `{}`; name the server's with `--data FOLDER`",
             data.display()
@@ -48,6 +47,9 @@ async fn carry_out(command: Command, data: &Path) -> Result<Reply, Failure> {
     for _ in 0..ATTEMPTS {
         if let Some(reply) = socket::ask(data, &command).await.map_err(Failure::Runtime)? {
             return Ok(reply);
+        }
+        if !missing {
+            check_owner(data)?;
         }
         match SledEngine::open(data, &Options::new(entropy::random())) {
             Ok(engine) => return alone(engine, command).await,

@@ -129,6 +129,12 @@ pub async fn ask(data: &Path, command: &Command) -> Result<Option<Reply>, String
         Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::ConnectionRefused) => {
             return Ok(None);
         }
+        Err(error) if error.kind() == ErrorKind::PermissionDenied => {
+            let data = data.display();
+            return Err(format!(
+                "no permission to use the data folder `{data}`: run this command as the server's user"
+            ));
+        }
         Err(error) => return Err(unreachable(error)),
     };
     let exchange = async {
@@ -269,7 +275,7 @@ mod tests {
         for nonsense in [&b"{}\n"[..], b"nonsense\n", b"{\"create_key\":{\"app\":\"BAD ID\"}}\n", b"\xff\n"] {
             assert!(send(&fixture, nonsense).await.starts_with(r#"{"error":"#));
         }
-        assert_eq!(send(&fixture, &[b'x'; 100_000]).await, "");
+        assert_eq!(send(&fixture, &vec![b'x'; 100_000]).await, "");
         assert!(ask(fixture.folder.path(), &Command::ListApps).await.unwrap().is_some());
     }
 

@@ -47,6 +47,9 @@ impl Keyring {
     }
 
     /// Reads keys, one a line, the sealing one first. Empty lines and those that start with `#` are skipped.
+    ///
+    /// # Errors
+    /// There is no key, a line is none, or there are too many.
     pub fn parse(text: &str) -> Result<Self, ParseError> {
         let lines = text.lines().zip(1..).map(|(line, number)| (line.trim(), number));
         let mut keys: Vec<MasterKey> = Vec::new();
@@ -76,8 +79,10 @@ impl Keyring {
         sealed::seal(&self.first, associated, plaintext, rng)
     }
 
-    /// Opens a sealed value with the key that it names. Errors: the key is not here, or the value is not what was sealed
-    /// for this `associated` data.
+    /// Opens a sealed value with the key that it names.
+    ///
+    /// # Errors
+    /// The key is not here, or the value is not what was sealed for this `associated` data.
     pub fn open(&self, associated: &[u8], sealed: &Sealed) -> Result<Zeroizing<Vec<u8>>, OpenError> {
         sealed::open(|id| self.keys().find(|key| key.id() == id), associated, sealed)
     }

@@ -34,8 +34,10 @@ impl Pepper {
     /// HMAC-SHA-256 (RFC 2104) under the pepper over `domain` and `parts`, each with its length (8 bytes, big endian)
     /// before it. The domain names the use, such as `backup code`, so that no two uses ever share an output.
     pub fn mac(&self, domain: &str, parts: &[&[u8]]) -> [u8; 32] {
-        #[expect(clippy::expect_used, reason = "HMAC takes keys of any length (RFC 2104 §2)")]
-        let mut mac = Hmac::<Sha256>::new_from_slice(self.as_bytes()).expect("a key of any length");
+        // RFC 2104 §2: a key shorter than the hash's block is padded with zeros.
+        let mut block = Zeroizing::new([0; 64]);
+        block.split_at_mut(BYTES).0.copy_from_slice(self.as_bytes());
+        let mut mac = Hmac::<Sha256>::new((&*block).into());
         for part in std::iter::once(&domain.as_bytes()).chain(parts) {
             mac.update(&(part.len() as u64).to_be_bytes());
             mac.update(part);

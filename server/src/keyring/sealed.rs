@@ -95,8 +95,8 @@ pub fn associated_data(field: &str, parts: &[&[u8]]) -> Vec<u8> {
 }
 
 pub(super) fn seal(key: &MasterKey, associated: &[u8], plaintext: &[u8], rng: &mut impl CryptoRng) -> Sealed {
-    let mut header = [XCHACHA20_POLY1305; HEADER];
-    header[1..].copy_from_slice(&key.id().0);
+    let [a, b, c, d] = key.id().0;
+    let header = [XCHACHA20_POLY1305, a, b, c, d];
     let mut nonce = [0; NONCE];
     rng.fill_bytes(&mut nonce);
     // With room for the tag: a buffer that grows would leave a copy of the plaintext behind.

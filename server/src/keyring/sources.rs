@@ -40,6 +40,9 @@ pub enum Origin {
 
 impl Sources<'_> {
     /// Reads the keyring from the first place that has one.
+    ///
+    /// # Errors
+    /// No place has one, or the first that has something has no usable keyring.
     pub fn load(&self) -> Result<(Keyring, Origin), SourceError> {
         if let Some(path) = self.credentials_directory.map(|directory| directory.join(CREDENTIAL))
             && let Some(file) = open_if_there(&path)?
@@ -58,6 +61,9 @@ impl Sources<'_> {
 }
 
 /// Reads the key file of development mode, or makes it. The flag tells that it is new.
+///
+/// # Errors
+/// The file can neither be read nor made, is exposed to others, or is no keyring.
 pub fn load_or_create(path: &Path, rng: &mut impl CryptoRng) -> Result<(Keyring, bool), SourceError> {
     match write_new(path, &MasterKey::generate(rng)) {
         Ok(()) => Ok((load_file(path)?, true)),
@@ -67,6 +73,9 @@ pub fn load_or_create(path: &Path, rng: &mut impl CryptoRng) -> Result<(Keyring,
 }
 
 /// Writes a key to a new file that only its owner can read, durably. An existing file is never touched.
+///
+/// # Errors
+/// The file exists already or cannot be written.
 pub fn write_new(path: &Path, key: &MasterKey) -> Result<(), SourceError> {
     let unusable = |source| SourceError::Unusable { path: path.to_owned(), source };
     let mut file = match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {

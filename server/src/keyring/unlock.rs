@@ -13,6 +13,9 @@ use crate::store::{Batch, CommitError, Engine, Key, StoreError};
 const SENTINEL: &[u8] = b"sidekey sentinel";
 
 /// Opens the store's pepper, or makes one in a new store.
+///
+/// # Errors
+/// The keyring lacks the store's key, the records are damaged, or the store cannot be read or written.
 pub async fn unlock(
     store: &dyn Engine,
     keyring: &Keyring,

@@ -124,6 +124,7 @@ where
             () = &mut stop => break,
             next = next => next,
         };
+        // Those that have ended; their outcome was noted when they did.
         while connections.try_join_next().is_some() {}
         match accepted {
             Ok((stream, peer)) => {

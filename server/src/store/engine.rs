@@ -1,6 +1,6 @@
 //! The trait that storage engines implement, and what a transaction hands them.
 //!
-//! Written for two engines: sled on one machine, and a database that speaks PostgreSQL's wire protocol for clusters.
+//! Written for two engines: sled on one machine, and a database that speaks the wire protocol of `PostgreSQL` for clusters.
 //! So nothing here is a sled type, a lock is never what correctness rests on, and no number is drawn on a hot path
 //! that servers would have to agree on.
 

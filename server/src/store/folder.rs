@@ -14,7 +14,7 @@ use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt 
 use std::path::{Path, PathBuf};
 
 use super::engine::StoreId;
-use super::sled::OpenError;
+use super::open_error::OpenError;
 
 /// A data folder that this process has locked, until the value is dropped.
 pub(super) struct Folder {

@@ -7,15 +7,26 @@
 //! | [`record`] | the layout of a stored record, with its checksum |
 //! | `committer` | the one thread that writes: group commit, compare-and-set, one sync |
 //! | [`sled`] | the engine for one machine |
+//! | `opening`, `about` | opening the database, and what it says about itself |
+//! | [`codec`] | accounts, sessions and logins as bytes |
+//! | `transaction` | load, decide, store: what every operation goes through |
 //! | `folder` | the data folder: owner, permissions, lock, syncing of entries |
+//! | `open_error` | why a store could not be opened, with the remedies |
 
+mod about;
+pub mod codec;
 mod committer;
 pub mod engine;
 mod folder;
 pub mod keys;
+mod open_error;
+mod opening;
 pub mod record;
 pub mod sled;
+mod transaction;
 
-pub use self::sled::{OpenError, Options, SledEngine};
+pub use self::open_error::OpenError;
+pub use self::sled::{Options, SledEngine};
 pub use engine::{Batch, CommitError, Engine, Guard, Pending, Record, StoreError, StoreId, Version};
 pub use keys::{Key, Kind};
+pub use transaction::{State, Store, Subject};

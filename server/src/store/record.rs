@@ -58,8 +58,9 @@ fn checksum(key: &Key, format: u8, version: Version, value: &[u8]) -> [u8; 8] {
         .chain_update(version.0.to_be_bytes())
         .chain_update(value)
         .finalize();
-    let [a, b, c, d, e, f, g, h, ..] = <[u8; 32]>::from(hash);
-    [a, b, c, d, e, f, g, h]
+    let mut checksum = [0; 8];
+    checksum.copy_from_slice(&<[u8; 32]>::from(hash)[..8]);
+    checksum
 }
 
 #[cfg(test)]

@@ -1,0 +1,20 @@
+//! HTTP as the operations see it, without a type of warp or hyper in their way.
+//!
+//! - `call`: one request, its origin and its body
+//! - `fields`: the members of a JSON body, with an error for each that is missing or malformed
+//! - `problem`: refusals as problem details (RFC 9457), the one place where a refusal becomes HTTP
+//! - `reply`: answers
+//! - `time`: times as the contract writes them
+
+mod call;
+mod fields;
+mod problem;
+mod refusals;
+mod reply;
+mod time;
+
+pub use call::{BODY_MAX, BodyStream, Call};
+pub use fields::Fields;
+pub use problem::{Code, Problem};
+pub use reply::Reply;
+pub use time::rfc3339;

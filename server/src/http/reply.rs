@@ -1,0 +1,59 @@
+//! Answers.
+
+use bytes::Bytes;
+use http::{HeaderName, HeaderValue, Response, StatusCode, header};
+use serde::Serialize;
+
+use super::{Code, Problem};
+
+/// An answer, complete but for the request's id.
+#[derive(Debug)]
+pub struct Reply(Response<Bytes>);
+
+impl Reply {
+    /// An answer of this type. Nothing of the API may be kept by a cache unless it says so.
+    pub fn of(status: StatusCode, content_type: &'static str, body: impl Into<Bytes>) -> Self {
+        let mut response = Response::new(body.into());
+        *response.status_mut() = status;
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+        Self(response)
+    }
+
+    /// 200 with JSON.
+    pub fn ok(body: &impl Serialize) -> Self {
+        Self::json(StatusCode::OK, body)
+    }
+
+    /// JSON.
+    pub fn json(status: StatusCode, body: &impl Serialize) -> Self {
+        match serde_json::to_vec(body) {
+            Ok(body) => Self::of(status, "application/json", body),
+            Err(error) => {
+                tracing::error!(%error, "an answer cannot be written");
+                Problem::new(Code::Internal).into_reply()
+            }
+        }
+    }
+
+    /// With a header; one that HTTP cannot carry is left out.
+    #[must_use]
+    pub fn with_header(mut self, name: HeaderName, value: &str) -> Self {
+        if let Ok(value) = HeaderValue::from_str(value) {
+            self.0.headers_mut().insert(name, value);
+        }
+        self
+    }
+
+    /// The status.
+    pub fn status(&self) -> StatusCode {
+        self.0.status()
+    }
+
+    /// As an HTTP response.
+    pub fn into_response(self) -> Response<Bytes> {
+        self.0
+    }
+}

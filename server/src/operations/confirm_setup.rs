@@ -1,0 +1,130 @@
+//! `POST /2fa/setup/confirm/`: the first code makes a device active; with the first device, backup codes are handed out.
+
+use serde::Serialize;
+use sidekey_core::{
+    account::{Account, Confirmed},
+    backup_code::{BackupCode, BackupCodes},
+    device::Answer,
+    id::{DeviceId, LoginId},
+    login::{FRESH, Grant},
+    refresh::Family,
+    time::UnixTime,
+};
+
+use super::shown;
+use crate::{
+    caller::{Enroller, enroller},
+    context::Context,
+    entropy::Entropy,
+    http::{Call, Code, Problem, Reply},
+    store::{State, Subject},
+    tokens::{self, Tokens},
+};
+
+#[derive(Serialize)]
+struct Reply200 {
+    message: &'static str,
+    #[serde(flatten)]
+    tokens: Tokens,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    backup_codes: Option<Vec<String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    backup_codes_warning: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    return_url: Option<String>,
+}
+
+/// What one try ends with: the backup codes that turned out to be needed are made outside the transaction, because that is slow.
+enum Tried {
+    Confirmed { family: Family, first: bool, return_url: Option<String> },
+    NeedsBackupCodes,
+}
+
+/// Confirms a device.
+///
+/// # Errors
+/// No valid credential, a malformed body, no fresh second factor where a device is active, an unknown or expired setup, or
+/// a code that does not count.
+pub async fn run(context: &Context, mut call: Call) -> Result<Reply, Problem> {
+    let enroller = enroller(context, &call).await?;
+    let fields = call.fields().await?;
+    let device = DeviceId::parse(fields.text("device_id")?);
+    let answer = fields.answer()?;
+    let device = device.ok_or_else(|| Problem::new(Code::DeviceNotFound))?;
+    let now = context.clock.now();
+    let (subject, account_id, origin) = match &enroller {
+        Enroller::User(user) => (user.subject(), &user.account, &user.origin),
+        Enroller::Enrollee(enrollee) => (
+            Subject::account(enrollee.account.clone()).with_session(enrollee.session),
+            &enrollee.account,
+            &enrollee.origin,
+        ),
+    };
+    let mut codes: Option<(Vec<BackupCode>, BackupCodes)> = None;
+    loop {
+        let kept = codes.as_ref().map(|(_, kept)| kept.clone());
+        let tried = context
+            .store
+            .transact(subject.clone(), origin, |state| {
+                attempt(&enroller, state, device, &answer, kept.as_ref(), now)
+            })
+            .await??;
+        match tried {
+            Tried::NeedsBackupCodes => {
+                codes = Some(context.hasher.permit().await?.fresh_set(account_id, now).await?);
+            }
+            Tried::Confirmed { family, first, return_url } => {
+                let shown_codes = codes.filter(|_| first).map(|(codes, _)| shown::backup_codes(&codes));
+                return Ok(Reply::ok(&Reply200 {
+                    message: "The device is active.",
+                    tokens: tokens::issue(context, &family, now)?,
+                    backup_codes_warning: shown_codes.as_ref().map(|_| shown::KEEP_BACKUP_CODES),
+                    backup_codes: shown_codes,
+                    return_url,
+                }));
+            }
+        }
+    }
+}
+
+fn attempt(
+    enroller: &Enroller,
+    state: &mut State,
+    device: DeviceId,
+    answer: &Answer,
+    codes: Option<&BackupCodes>,
+    now: UnixTime,
+) -> Result<Tried, Problem> {
+    let account = state.account.as_mut().ok_or_else(|| Problem::new(Code::DeviceNotFound))?;
+    match enroller {
+        Enroller::User(user) => user.admit(Some(account), state.family.as_ref(), Some(FRESH), now)?,
+        Enroller::Enrollee(_) => {
+            let session = state.session.as_ref().ok_or_else(Problem::credentials_invalid)?;
+            session.require_open(Some(account), now).map_err(|_| Problem::credentials_invalid())?;
+            account.require_second_factor(None, Some(FRESH), now)?;
+        }
+    }
+    if codes.is_none() && would_be_first(account, device, answer, now) {
+        return Ok(Tried::NeedsBackupCodes);
+    }
+    let Confirmed { second_factor, first } =
+        account.confirm(device, answer, codes.cloned(), now, &mut state.events)?;
+    // The tokens are those of a new login: what was given out before had no second factor, and never gets one.
+    let (grant, return_url) = match &mut state.session {
+        Some(session) => (session.enrolled(second_factor, now), session.return_url.clone()),
+        None => {
+            let remember_me = state.family.as_ref().is_some_and(|family| family.remember_me);
+            let login = LoginId::generate(&mut Entropy);
+            (Grant { login, second_factor: Some(second_factor), remember_me }, None)
+        }
+    };
+    let family = Family::start(account, grant, now);
+    state.started = Some(family.clone());
+    Ok(Tried::Confirmed { family, first, return_url })
+}
+
+/// Whether confirming would succeed and turn 2FA on: judged on a copy, nothing is counted or used up by it.
+fn would_be_first(account: &Account, device: DeviceId, answer: &Answer, now: UnixTime) -> bool {
+    !account.has_active_device()
+        && account.clone().confirm(device, answer, None, now, &mut Vec::new()).is_ok()
+}

@@ -1,0 +1,68 @@
+//! `POST /2fa/disable/`: turns 2FA off, with a code or a backup code.
+
+use super::verify_backup_code::hashed;
+use crate::{
+    caller::{User, user},
+    context::Context,
+    entropy::Entropy,
+    http::{Call, Code, Fields, Problem, Reply},
+    store::State,
+};
+use serde_json::json;
+
+/// Turns 2FA off: every device, backup code and refresh token of the user is dead afterwards.
+///
+/// # Errors
+/// No valid access token, neither code nor backup code, 2FA is off already, or the code does not count.
+pub async fn run(context: &Context, mut call: Call) -> Result<Reply, Problem> {
+    let user = user(context, &call).await?;
+    let fields = call.fields().await?;
+    let now = context.clock.now();
+    let account = context.user_account(&user, now).await?;
+    if !account.is_some_and(|account| account.has_active_device()) {
+        return Err(Problem::new(Code::NotEnabled));
+    }
+    match fields.optional_backup_code()? {
+        Some(code) if fields.optional_text("code")?.is_none() => {
+            let attempt = hashed(context, &user.account, code, now).await?;
+            turn_off(context, &user, |state| {
+                let account = state.account.as_mut().ok_or_else(|| Problem::new(Code::NotEnabled))?;
+                account.answer_with_backup_code(attempt, now, &mut state.events)?;
+                Ok(())
+            })
+            .await
+        }
+        _ => disable_with_code(context, &user, &fields).await,
+    }
+}
+
+async fn disable_with_code(context: &Context, user: &User, fields: &Fields) -> Result<Reply, Problem> {
+    let answer = fields.answer_or_code_required()?;
+    let now = context.clock.now();
+    turn_off(context, user, |state| {
+        let account = state.account.as_mut().ok_or_else(|| Problem::new(Code::NotEnabled))?;
+        account.answer(&answer, now, &mut state.events)?;
+        Ok(())
+    })
+    .await
+}
+
+async fn turn_off(
+    context: &Context,
+    user: &User,
+    mut prove: impl FnMut(&mut State) -> Result<(), Problem> + Send,
+) -> Result<Reply, Problem> {
+    let now = context.clock.now();
+    context
+        .store
+        .transact(user.subject(), &user.origin, |state| {
+            user.admit(state.account.as_ref(), state.family.as_ref(), None, now)?;
+            prove(state)?;
+            if let Some(account) = &mut state.account {
+                account.turn_off(&mut Entropy, &mut state.events);
+            }
+            Ok::<_, Problem>(())
+        })
+        .await??;
+    Ok(Reply::ok(&json!({ "message": "Two-factor authentication is off." })))
+}

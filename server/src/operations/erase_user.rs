@@ -1,0 +1,31 @@
+//! `DELETE /2fa/users/{user_id}/`: the host application erases a user.
+
+use serde_json::json;
+use sidekey_core::event::Event;
+
+use super::user_status::named_user;
+use crate::{
+    caller::host,
+    context::Context,
+    http::{Call, Problem, Reply},
+    store::Subject,
+};
+
+/// Erases a user's devices, codes and failures; sessions and refresh tokens are dead with them. A user never seen is
+/// erased already.
+///
+/// # Errors
+/// No valid API key, or no user can have this name.
+pub async fn run(context: &Context, call: Call) -> Result<Reply, Problem> {
+    let host = host(context, &call).await?;
+    let id = named_user(&host, &call)?;
+    context
+        .store
+        .transact(Subject::account(id), &host.origin, |state| {
+            if state.account.take().is_some() {
+                state.events.push(Event::UserErased);
+            }
+        })
+        .await?;
+    Ok(Reply::ok(&json!({ "message": "The user is erased." })))
+}

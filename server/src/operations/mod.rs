@@ -1,0 +1,26 @@
+//! One operation, one file: who may call it, what it reads, which rule of core decides, and what it answers.
+//!
+//! Every operation is one straight line: caller → fields → [`Store::transact`](crate::store::Store::transact) around a rule
+//! of core → durable → reply.
+
+mod shown;
+
+pub mod backup_code_status;
+pub mod change_device;
+pub mod confirm_setup;
+pub mod disable;
+pub mod enroll;
+pub mod erase_user;
+pub mod introspect_token;
+pub mod list_devices;
+pub mod open_session;
+pub mod refresh_token;
+pub mod remove_device;
+pub mod renew_backup_codes;
+pub mod revoke_token;
+pub mod session_status;
+pub mod start_setup;
+pub mod unlock_user;
+pub mod user_status;
+pub mod verify_backup_code;
+pub mod verify_code;

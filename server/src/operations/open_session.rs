@@ -1,0 +1,232 @@
+//! `POST /2fa/sessions/`: a host opens a session after its own login; a user opens one to step up.
+
+use std::net::IpAddr;
+
+use data_encoding::BASE64URL_NOPAD;
+use http::StatusCode;
+use serde_json::{Value, json};
+use sidekey_core::{
+    account::Account,
+    event::{Asks, Event},
+    id::{AccountId, AccountName, LoginId, UserId},
+    login::Grant,
+    policy::Admission,
+    refresh::Family,
+    session::{LIFETIME, Opening, Purpose, Session},
+    time::UnixTime,
+};
+
+use crate::{
+    apps::App,
+    audit::{Origin, USER_AGENT_MAX},
+    caller::{ENROLLMENT_TOKEN_PREFIX, Host, Opener, User, hash, opener},
+    context::Context,
+    entropy::{Entropy, random},
+    http::{Call, Code, Fields, Problem, Reply, rfc3339},
+    store::{State, Subject},
+    tokens::{self, Tokens},
+};
+
+/// The longest `return_url`, in bytes.
+const RETURN_URL_MAX: usize = 2_048;
+
+/// What a host says of the login that it has let through.
+#[derive(Debug)]
+pub struct Login {
+    /// The user.
+    pub user: UserId,
+    /// What people see of the account.
+    pub account_name: Option<AccountName>,
+    /// The address that the host saw.
+    pub ip_address: Option<IpAddr>,
+    /// The user agent that the host saw.
+    pub user_agent: Option<String>,
+    /// Whether the user asked to be remembered.
+    pub remember_me: bool,
+    /// Whether the user is an administrator.
+    pub is_admin: bool,
+    /// Where the browser goes afterwards.
+    pub return_url: Option<String>,
+}
+
+/// How an opening ends.
+enum Opened {
+    Challenge,
+    Enrollment,
+    LetIn { family: Family, invited: bool, enroll_by: Option<UnixTime> },
+    NotEnabled,
+}
+
+/// Opens a session.
+///
+/// # Errors
+/// No valid credential, a malformed body, or a step-up of a user without 2FA.
+pub async fn run(context: &Context, mut call: Call) -> Result<Reply, Problem> {
+    match opener(context, &call).await? {
+        Opener::Host(Host { app, origin }) => {
+            let login = Login::read(&call.fields().await?)?;
+            let answer = for_host(context, &app, login, &origin).await?;
+            Ok(Reply::json(StatusCode::CREATED, &answer))
+        }
+        Opener::User(user) => step_up(context, &user, &call.optional_fields().await?).await,
+    }
+}
+
+impl Login {
+    fn read(fields: &Fields) -> Result<Self, Problem> {
+        Ok(Self {
+            user: fields.required("user_id", UserId::parse)?,
+            account_name: fields.optional("account_name", AccountName::parse)?,
+            ip_address: fields
+                .optional("ip_address", |text| text.parse().map_err(|_| "must be an IP address"))?,
+            user_agent: fields.optional_text("user_agent")?.map(shortened),
+            remember_me: fields.optional_flag("remember_me")?.unwrap_or(false),
+            is_admin: fields.optional_flag("is_admin")?.unwrap_or(false),
+            return_url: read_return_url(fields)?,
+        })
+    }
+}
+
+fn read_return_url(fields: &Fields) -> Result<Option<String>, Problem> {
+    fields.optional("return_url", |text| {
+        let is_web = text.starts_with("https://") || text.starts_with("http://");
+        let is_plain = text.len() <= RETURN_URL_MAX && text.bytes().all(|byte| byte.is_ascii_graphic());
+        if is_web && is_plain { Ok(text.to_owned()) } else { Err("must be an absolute http or https URL") }
+    })
+}
+
+fn shortened(text: &str) -> String {
+    text.chars().filter(|c| !c.is_control()).take(USER_AGENT_MAX).collect()
+}
+
+/// Opens a session for a login that a host application has let through.
+///
+/// # Errors
+/// The store is not available.
+pub async fn for_host(context: &Context, app: &App, login: Login, origin: &Origin) -> Result<Value, Problem> {
+    let id = new_session_id();
+    let now = context.clock.now();
+    let account_id = AccountId { app: app.id.clone(), user: login.user.clone() };
+    let login_id = LoginId::generate(&mut Entropy);
+    let subject = Subject::account(account_id.clone()).with_session(hash(&id));
+    let enrollment_token = enrollment_token(context, &id);
+    let outcome = context
+        .store
+        .transact(subject, origin, |state| {
+            let account =
+                state.account.get_or_insert_with(|| Account::new(account_id.clone(), now, &mut Entropy));
+            account.is_admin = login.is_admin;
+            if login.account_name.is_some() {
+                account.name.clone_from(&login.account_name);
+            }
+            let opening = |purpose| Opening {
+                purpose,
+                login: login_id,
+                remember_me: login.remember_me,
+                return_url: login.return_url.clone(),
+                ip_address: login.ip_address.map(|address| address.to_string()),
+                user_agent: login.user_agent.clone(),
+            };
+            if account.has_active_device() {
+                state.session = Some(Session::open(account, opening(Purpose::Login), now, &mut state.events));
+                return Opened::Challenge;
+            }
+            let (invited, enroll_by) = match account.admit(app.enforcement, now) {
+                Admission::MustEnroll => {
+                    let opening = opening(Purpose::Enrollment);
+                    state.session = Some(Session::open(account, opening, now, &mut state.events));
+                    state.enrollment_token = Some(hash(&enrollment_token));
+                    return Opened::Enrollment;
+                }
+                Admission::Invited { enroll_by } => (true, enroll_by),
+                Admission::Free => (false, None),
+            };
+            let grant = Grant { login: login_id, second_factor: None, remember_me: login.remember_me };
+            let family = Family::start(account, grant, now);
+            state.started = Some(family.clone());
+            state.events.push(Event::SessionOpened { asks: Asks::Nothing });
+            Opened::LetIn { family, invited, enroll_by }
+        })
+        .await?;
+    Ok(match outcome {
+        Opened::LetIn { family, invited, enroll_by } => {
+            let_in(&tokens::issue(context, &family, now)?, invited, enroll_by)
+        }
+        Opened::Enrollment => json!({
+            "requires_2fa": true,
+            "requires_enrollment": true,
+            "session_id": id,
+            "expires_in": LIFETIME,
+            "enroll_url": format!("{}#{id}", context.url("/2fa/enroll/")),
+            "enrollment_token": enrollment_token,
+        }),
+        Opened::Challenge | Opened::NotEnabled => challenge(context, &id),
+    })
+}
+
+fn let_in(tokens: &Tokens, invited: bool, enroll_by: Option<UnixTime>) -> Value {
+    let mut answer = json!({ "requires_2fa": false, "should_enroll": invited });
+    if let (Value::Object(answer), Ok(Value::Object(tokens))) = (&mut answer, serde_json::to_value(tokens)) {
+        answer.extend(tokens);
+        if let Some(enroll_by) = enroll_by {
+            answer.insert("enroll_by".to_owned(), rfc3339(enroll_by).into());
+        }
+    }
+    answer
+}
+
+fn challenge(context: &Context, id: &str) -> Value {
+    json!({
+        "requires_2fa": true,
+        "session_id": id,
+        "expires_in": LIFETIME,
+        "methods": ["totp", "backup_code"],
+        "verify_url": format!("{}#{id}", context.url("/2fa/challenge/")),
+    })
+}
+
+/// A user asks to give the second factor again. A login without one may ask too: this is how it gets one.
+async fn step_up(context: &Context, user: &User, fields: &Fields) -> Result<Reply, Problem> {
+    let return_url = read_return_url(fields)?;
+    let id = new_session_id();
+    let now = context.clock.now();
+    let login = LoginId::generate(&mut Entropy);
+    let subject = user.subject().with_session(hash(&id));
+    let outcome = context
+        .store
+        .transact(subject, &user.origin, |state| {
+            let State { account, session, family, events, .. } = state;
+            if family.as_ref().is_some_and(Family::is_revoked) {
+                return Err(Problem::credentials_invalid());
+            }
+            let Some(account) = account.as_ref().filter(|account| account.has_active_device()) else {
+                return Ok(Opened::NotEnabled);
+            };
+            let opening = Opening {
+                purpose: Purpose::StepUp,
+                login,
+                remember_me: family.as_ref().is_some_and(|family| family.remember_me),
+                return_url: return_url.clone(),
+                ip_address: user.origin.ip_address.map(|address| address.to_string()),
+                user_agent: user.origin.user_agent.clone(),
+            };
+            *session = Some(Session::open(account, opening, now, events));
+            Ok(Opened::Challenge)
+        })
+        .await??;
+    match outcome {
+        Opened::Challenge => Ok(Reply::json(StatusCode::CREATED, &challenge(context, &id))),
+        _ => Err(Problem::new(Code::NotEnabled)),
+    }
+}
+
+/// 256 random bits. Only their hash is stored.
+fn new_session_id() -> String {
+    BASE64URL_NOPAD.encode(&random::<32>())
+}
+
+/// The enrolment token of a session: derived, so that the page that was sent here with the session can be given it again.
+pub fn enrollment_token(context: &Context, session_id: &str) -> String {
+    let mac = context.pepper.mac("enrollment-token", &[session_id.as_bytes()]);
+    format!("{ENROLLMENT_TOKEN_PREFIX}{}", BASE64URL_NOPAD.encode(&mac))
+}

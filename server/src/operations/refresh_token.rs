@@ -1,0 +1,33 @@
+//! `POST /2fa/token/refresh/`: a refresh token for the next pair of tokens.
+
+use crate::{
+    caller::hash,
+    context::Context,
+    http::{Call, Problem, Reply},
+    store::Subject,
+    tokens::{self, read_refresh_token},
+};
+
+/// Spends a refresh token. The use of a spent one ends the login, unless it is the same request again: see `Idempotency-Key` in
+/// docs/api.md.
+///
+/// # Errors
+/// A malformed body, a token that does not count, or a second factor that is missing by now.
+pub async fn run(context: &Context, mut call: Call) -> Result<Reply, Problem> {
+    let fields = call.fields().await?;
+    let text = fields.text("refresh_token")?;
+    let (app, token) = read_refresh_token(&context.pepper, text).ok_or_else(Problem::credentials_invalid)?;
+    let family = context.store.family(&app, token.login).await?.ok_or_else(Problem::credentials_invalid)?;
+    let retry_key = call.headers.get("idempotency-key").and_then(|key| key.to_str().ok()).map(hash);
+    let now = context.clock.now();
+    let subject = Subject::account(family.account).with_login(token.login);
+    let family = context
+        .store
+        .transact(subject, call.origin(), |state| {
+            let family = state.family.as_mut().ok_or_else(Problem::credentials_invalid)?;
+            family.rotate(state.account.as_ref(), token.number, retry_key, now, &mut state.events)?;
+            Ok::<_, Problem>(family.clone())
+        })
+        .await??;
+    Ok(Reply::ok(&tokens::issue(context, &family, now)?))
+}

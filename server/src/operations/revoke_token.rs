@@ -1,0 +1,37 @@
+//! `POST /2fa/token/revoke/`: ends a login (RFC 7009).
+
+use serde_json::json;
+use sidekey_core::event::Event;
+
+use crate::{
+    context::Context,
+    http::{Call, Problem, Reply},
+    store::Subject,
+    tokens::read_refresh_token,
+};
+
+/// Ends the login that a refresh token belongs to. A token that is nobody's is as good as revoked (RFC 7009 §2.2).
+///
+/// # Errors
+/// A malformed body.
+pub async fn run(context: &Context, mut call: Call) -> Result<Reply, Problem> {
+    let fields = call.fields_or_form().await?;
+    let text = match fields.optional_text("refresh_token")? {
+        Some(text) => text,
+        None => fields.text("token")?,
+    };
+    let done = Reply::ok(&json!({ "message": "The login has ended." }));
+    let Some((app, token)) = read_refresh_token(&context.pepper, text) else { return Ok(done) };
+    let Some(family) = context.store.family(&app, token.login).await? else { return Ok(done) };
+    let subject = Subject::account(family.account).with_login(token.login);
+    context
+        .store
+        .transact(subject, call.origin(), |state| {
+            if let Some(family) = state.family.as_mut().filter(|family| !family.is_revoked()) {
+                family.revoke();
+                state.events.push(Event::LoginRevoked);
+            }
+        })
+        .await?;
+    Ok(done)
+}

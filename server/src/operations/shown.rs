@@ -1,0 +1,109 @@
+//! Parts of answers that several operations share.
+
+use serde::Serialize;
+use serde_json::{Value, json};
+use sidekey_core::{
+    account::Account,
+    backup_code::{BackupCode, LOW},
+    device::{ActiveDevice, PendingDevice},
+    id::DeviceId,
+    session::Session,
+    time::UnixTime,
+};
+
+use crate::{http::rfc3339, tokens::Tokens};
+
+/// A device, as its owner sees it.
+#[derive(Serialize)]
+pub(super) struct Device {
+    id: String,
+    name: String,
+    is_primary: bool,
+    status: &'static str,
+    created_at: String,
+    confirmed_at: Option<String>,
+    last_used_at: Option<String>,
+}
+
+impl Device {
+    fn active(account: &Account, device: &ActiveDevice) -> Self {
+        Self {
+            id: device.id.to_string(),
+            name: device.name.to_string(),
+            is_primary: account.is_primary(device.id),
+            status: "active",
+            created_at: rfc3339(device.created_at),
+            confirmed_at: Some(rfc3339(device.confirmed_at)),
+            last_used_at: device.last_used_at.map(rfc3339),
+        }
+    }
+
+    fn pending(device: &PendingDevice) -> Self {
+        Self {
+            id: device.id.to_string(),
+            name: device.name.to_string(),
+            is_primary: false,
+            status: "pending",
+            created_at: rfc3339(device.created_at),
+            confirmed_at: None,
+            last_used_at: None,
+        }
+    }
+
+    /// The devices of an account, active ones first.
+    pub(super) fn all(account: &Account, now: UnixTime) -> Vec<Self> {
+        let active = account.active_devices().iter().map(|device| Self::active(account, device));
+        active.chain(account.pending_devices(now).map(Self::pending)).collect()
+    }
+
+    /// One device of an account.
+    pub(super) fn one(account: &Account, id: DeviceId, now: UnixTime) -> Option<Self> {
+        let active = account.active_device(id).map(|device| Self::active(account, device));
+        active.or_else(|| account.pending_devices(now).find(|device| device.id == id).map(Self::pending))
+    }
+}
+
+/// What a session that was answered gives its browser.
+#[derive(Serialize)]
+pub(super) struct Verified {
+    message: &'static str,
+    #[serde(flatten)]
+    tokens: Tokens,
+    user: Value,
+    persistent_session: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    return_url: Option<String>,
+}
+
+impl Verified {
+    /// The answer to a right code.
+    pub(super) fn new(session: &Session, tokens: Tokens) -> Self {
+        let account_name = session.account_name.as_ref().map(ToString::to_string);
+        Self {
+            message: "Verified.",
+            tokens,
+            user: json!({ "id": session.account.user.as_str(), "account_name": account_name }),
+            persistent_session: session.remember_me,
+            return_url: session.return_url.clone(),
+        }
+    }
+}
+
+/// Backup codes as they are shown, once.
+pub(super) fn backup_codes(codes: &[BackupCode]) -> Vec<String> {
+    codes.iter().map(|code| code.shown().to_string()).collect()
+}
+
+/// What goes with fresh backup codes.
+pub(super) const KEEP_BACKUP_CODES: &str =
+    "Keep these codes in a safe place. Each works once, and they are not shown again.";
+
+/// The warning of an account that runs out of backup codes.
+pub(super) fn few_left(remaining: usize) -> Option<String> {
+    match remaining {
+        0 => Some("No backup codes are left. Make new ones now.".to_owned()),
+        1 => Some("Only 1 backup code is left. Make new ones soon.".to_owned()),
+        few if few <= LOW => Some(format!("Only {few} backup codes are left. Make new ones soon.")),
+        _ => None,
+    }
+}

@@ -1,0 +1,94 @@
+//! `POST /2fa/setup/`: a pending device, its secret and the QR code. Safe to repeat.
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use serde::Serialize;
+use sidekey_core::{
+    account::Account,
+    device::PendingDevice,
+    id::{AccountId, DeviceName},
+    key_uri::KeyUri,
+    login::FRESH,
+    qr::QrMatrix,
+};
+
+use crate::{
+    caller::{Enroller, enroller},
+    context::Context,
+    entropy::Entropy,
+    http::{Call, Code, Problem, Reply},
+    store::Subject,
+};
+
+#[derive(Serialize)]
+struct Answer {
+    device_id: String,
+    secret: String,
+    provisioning_uri: String,
+    qr_code_base64: String,
+    qr_code_svg: String,
+    expires_in: u64,
+}
+
+/// Starts a setup, or shows the one that this login has started.
+///
+/// # Errors
+/// No valid credential, a malformed body, no fresh second factor where a device is active, too many devices.
+pub async fn run(context: &Context, mut call: Call) -> Result<Reply, Problem> {
+    let enroller = enroller(context, &call).await?;
+    let fields = call.optional_fields().await?;
+    let name = fields.optional("device_name", DeviceName::parse)?;
+    let restart = fields.optional_flag("restart")?.unwrap_or(false);
+    let now = context.clock.now();
+    let (subject, login, account_id, origin) = match &enroller {
+        Enroller::User(user) => (user.subject(), user.login, &user.account, &user.origin),
+        Enroller::Enrollee(enrollee) => {
+            (Subject::account(enrollee.account.clone()), enrollee.login, &enrollee.account, &enrollee.origin)
+        }
+    };
+    let (device, account_name) = context
+        .store
+        .transact(subject, origin, |state| {
+            let account =
+                state.account.get_or_insert_with(|| Account::new(account_id.clone(), now, &mut Entropy));
+            match &enroller {
+                Enroller::User(user) => user.admit(Some(account), state.family.as_ref(), Some(FRESH), now)?,
+                Enroller::Enrollee(_) => account.require_second_factor(None, Some(FRESH), now)?,
+            }
+            let device =
+                account.start_setup(login, name.clone(), restart, now, &mut Entropy, &mut state.events)?;
+            Ok::<_, Problem>((device, account.name.clone()))
+        })
+        .await??;
+    let label = account_name.map_or_else(|| account_id.user.to_string(), |name| name.to_string());
+    let remaining = device.expires_at().since(now);
+    Ok(Reply::ok(&show(context, account_id, device, &label, remaining)?))
+}
+
+fn show(
+    context: &Context,
+    account: &AccountId,
+    device: PendingDevice,
+    label: &str,
+    expires_in: u64,
+) -> Result<Answer, Problem> {
+    let PendingDevice { id, secret, params, .. } = device;
+    let base32 = secret.to_base32().to_string();
+    let uri = KeyUri::new(Some(&context.settings.issuer), label, secret, params)
+        .map(|uri| uri.to_string().to_string())
+        .map_err(|error| broken(account, &error))?;
+    let qr = QrMatrix::encode(&uri).map_err(|error| broken(account, &error))?;
+    let png = qr.to_png(8).map_err(|error| broken(account, &error))?;
+    Ok(Answer {
+        device_id: id.to_string(),
+        secret: base32,
+        provisioning_uri: uri,
+        qr_code_base64: format!("data:image/png;base64,{}", STANDARD.encode(png)),
+        qr_code_svg: qr.to_svg(),
+        expires_in,
+    })
+}
+
+fn broken(account: &AccountId, error: &dyn std::fmt::Display) -> Problem {
+    tracing::error!(app = %account.app, %error, "a setup cannot be shown");
+    Problem::new(Code::Internal)
+}

@@ -1,0 +1,29 @@
+//! `POST /2fa/users/{user_id}/unlock/`: the host application clears a user's failures.
+
+use serde_json::json;
+
+use super::user_status::named_user;
+use crate::{
+    caller::host,
+    context::Context,
+    http::{Call, Problem, Reply},
+    store::Subject,
+};
+
+/// Lifts the lock, the waits and the demand for two codes. A user never seen has none of them.
+///
+/// # Errors
+/// No valid API key, or no user can have this name.
+pub async fn run(context: &Context, call: Call) -> Result<Reply, Problem> {
+    let host = host(context, &call).await?;
+    let id = named_user(&host, &call)?;
+    context
+        .store
+        .transact(Subject::account(id), &host.origin, |state| {
+            if let Some(account) = &mut state.account {
+                account.unlock(&mut state.events);
+            }
+        })
+        .await?;
+    Ok(Reply::ok(&json!({ "message": "The user is unlocked." })))
+}

@@ -1,0 +1,83 @@
+//! Why a store could not be opened, each with its remedy.
+
+use std::fmt;
+use std::io::{self, ErrorKind};
+use std::path::{Path, PathBuf};
+
+/// Why a store could not be opened, with the remedy.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// Another process has it open.
+    #[error(
+        "the data folder `{}` is in use by another server{}: stop that one, or choose another folder with --data",
+        folder.display(), process.map(|id| format!(" (process {id})")).unwrap_or_default()
+    )]
+    Locked {
+        /// The data folder.
+        folder: PathBuf,
+        /// The process that has it, if it left its number.
+        process: Option<u32>,
+    },
+    /// The system refused access.
+    #[error(
+        "no permission to use `{}`: give it to the user that runs sidekey (`chown -R`), or choose another folder with --data",
+        path.display()
+    )]
+    PermissionDenied {
+        /// What could not be used.
+        path: PathBuf,
+    },
+    /// Something else stands where the folder belongs.
+    #[error("`{}` is not a folder: choose another one with --data", path.display())]
+    NotAFolder {
+        /// What is no folder.
+        path: PathBuf,
+    },
+    /// The database has lost something that it needs.
+    #[error(
+        "the store in `{}` is damaged ({reason}): keep a copy of the folder and restore a backup",
+        folder.display()
+    )]
+    Damaged {
+        /// The data folder.
+        folder: PathBuf,
+        /// What is wrong, without any stored value.
+        reason: String,
+    },
+    /// A later version of the program has written it.
+    #[error(
+        "the store in `{}` has format {found}, and this version of sidekey reads up to {supported}: install the newer version",
+        folder.display()
+    )]
+    NewerFormat {
+        /// The data folder.
+        folder: PathBuf,
+        /// Its format.
+        found: u16,
+        /// The newest format that this program reads.
+        supported: u16,
+    },
+    /// Anything else that the system reports: a full disk, a failing one.
+    #[error("could not use `{}`: {source}", path.display())]
+    Io {
+        /// What was being used.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+}
+
+impl OpenError {
+    pub(super) fn io(path: &Path, source: io::Error) -> Self {
+        let path = path.to_owned();
+        match source.kind() {
+            ErrorKind::PermissionDenied => Self::PermissionDenied { path },
+            ErrorKind::NotADirectory => Self::NotAFolder { path },
+            _ => Self::Io { path, source },
+        }
+    }
+
+    pub(super) fn damaged(folder: &Path, reason: impl fmt::Display) -> Self {
+        Self::Damaged { folder: folder.to_owned(), reason: reason.to_string() }
+    }
+}

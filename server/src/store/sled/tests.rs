@@ -1,0 +1,489 @@
+use std::fs;
+use std::future::Future;
+use std::io::ErrorKind;
+use std::os::unix::fs::PermissionsExt as _;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc;
+use std::task::{Context, Poll, Waker};
+
+use tempfile::TempDir;
+
+use super::super::engine::{MAX_VALUE, MAX_WRITES, Version};
+use super::*;
+
+const ID: StoreId = *b"a store of tests";
+
+fn options() -> Options {
+    Options { cache_bytes: 8 << 20, new_id: ID }
+}
+
+fn open(folder: &TempDir) -> SledEngine {
+    SledEngine::open(folder.path(), &options()).unwrap()
+}
+
+fn key(name: &str) -> Key {
+    Key::of(Kind::App).part(name)
+}
+
+fn put(name: &str, value: &str) -> Batch {
+    let mut batch = Batch::new();
+    batch.put(key(name), value.into());
+    batch
+}
+
+async fn value(engine: &SledEngine, name: &str) -> Option<String> {
+    let record = engine.get(&key(name)).await.unwrap()?;
+    Some(String::from_utf8(record.value).unwrap())
+}
+
+async fn version(engine: &SledEngine, name: &str) -> Option<Version> {
+    engine.get(&key(name)).await.unwrap().map(|record| record.version)
+}
+
+fn poll_once<F: Future + Unpin>(future: &mut F) -> Poll<F::Output> {
+    Pin::new(future).poll(&mut Context::from_waker(Waker::noop()))
+}
+
+/// The test's end of a sync step that waits for it: every sync announces itself and goes on when it is told how.
+struct Gate {
+    announced: mpsc::Receiver<()>,
+    verdict: mpsc::Sender<io::Result<()>>,
+}
+
+impl Gate {
+    /// Opens a store whose syncs after opening wait at the gate.
+    fn before(folder: &TempDir) -> (SledEngine, Self) {
+        let (announce, announced) = mpsc::channel();
+        let (verdict, verdicts) = mpsc::channel::<io::Result<()>>();
+        let mut opened = false;
+        let engine = SledEngine::open_with(folder.path(), &options(), |mut sync| {
+            Box::new(move || {
+                if !std::mem::replace(&mut opened, true) {
+                    return sync();
+                }
+                announce.send(()).map_err(io::Error::other)?;
+                verdicts.recv().map_err(io::Error::other)??;
+                sync()
+            })
+        });
+        (engine.unwrap(), Self { announced, verdict })
+    }
+
+    /// Waits until a group is being synced.
+    fn reached(&self) {
+        self.announced.recv().unwrap();
+    }
+
+    fn pass(&self) {
+        self.verdict.send(Ok(())).unwrap();
+    }
+}
+
+#[tokio::test]
+async fn what_was_committed_is_there_after_reopening() {
+    let folder = TempDir::new().unwrap();
+    let engine = open(&folder);
+    engine.commit(put("a", "one")).await.unwrap();
+    let first = version(&engine, "a").await;
+    drop(engine);
+    let engine = open(&folder);
+    assert_eq!(value(&engine, "a").await.as_deref(), Some("one"));
+    assert_eq!(version(&engine, "a").await, first);
+    assert_eq!(engine.id(), ID);
+}
+
+#[tokio::test]
+async fn all_that_waits_during_a_sync_shares_the_next_one() {
+    let folder = TempDir::new().unwrap();
+    let (engine, gate) = Gate::before(&folder);
+    let mut first = engine.commit(put("first", "1"));
+    assert!(poll_once(&mut first).is_pending());
+    gate.reached();
+    let mut waiting: Vec<_> = (0..100).map(|i| engine.commit(put(&format!("{i}"), "x"))).collect();
+    for commit in &mut waiting {
+        assert!(poll_once(commit).is_pending());
+    }
+    gate.pass();
+    first.await.unwrap();
+    gate.reached();
+    gate.pass();
+    for commit in waiting {
+        commit.await.unwrap();
+    }
+    assert!(gate.announced.try_recv().is_err(), "there was a third sync");
+}
+
+#[tokio::test]
+async fn a_reader_never_sees_what_a_power_cut_could_take_back() {
+    let folder = TempDir::new().unwrap();
+    let (engine, gate) = Gate::before(&folder);
+    let both = put("a", "old").put(key("b"), b"old".to_vec()).clone();
+    gate.pass();
+    engine.commit(both).await.unwrap();
+    gate.reached();
+
+    let mut change = Batch::new();
+    change.put(key("a"), b"new".to_vec()).delete(key("b"));
+    let mut commit = engine.commit(change);
+    assert!(poll_once(&mut commit).is_pending());
+    gate.reached();
+    // Applied, not synced: neither the new value nor the deletion may be told.
+    let (a, b) = (key("a"), key("b"));
+    let (mut changed, mut deleted) = (engine.get(&a), engine.get(&b));
+    assert!(poll_once(&mut changed).is_pending());
+    assert!(poll_once(&mut deleted).is_pending());
+    gate.pass();
+    commit.await.unwrap();
+    assert_eq!(changed.await.unwrap().unwrap().value, b"new");
+    assert_eq!(deleted.await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn a_stale_expectation_is_a_conflict_and_changes_nothing() {
+    let folder = TempDir::new().unwrap();
+    let engine = open(&folder);
+    engine.commit(put("a", "one")).await.unwrap();
+    let read = version(&engine, "a").await;
+    engine.commit(put("a", "two")).await.unwrap();
+
+    let mut stale = put("a", "three");
+    stale.put(key("b"), b"too".to_vec()).append(b"entry".to_vec()).expect(key("a"), read);
+    assert!(matches!(engine.commit(stale).await, Err(CommitError::Conflict(_))));
+    let mut exists = put("a", "four");
+    exists.expect(key("a"), None);
+    assert!(matches!(engine.commit(exists).await, Err(CommitError::Conflict(_))));
+
+    assert_eq!(value(&engine, "a").await.as_deref(), Some("two"));
+    assert_eq!(value(&engine, "b").await, None);
+    assert_eq!(engine.scan(&Key::of(Kind::Audit), None, 10).await.unwrap(), []);
+}
+
+#[tokio::test]
+async fn of_two_batches_of_one_group_that_expect_the_same_exactly_one_wins() {
+    let folder = TempDir::new().unwrap();
+    let (engine, gate) = Gate::before(&folder);
+    let mut first = engine.commit(put("other", "x"));
+    assert!(poll_once(&mut first).is_pending());
+    gate.reached();
+    let contenders = ["one", "two", "three"].map(|value| {
+        let mut batch = put("a", value);
+        batch.expect(key("a"), None).append(value.into());
+        batch
+    });
+    let mut contenders = contenders.map(|batch| engine.commit(batch));
+    for contender in &mut contenders {
+        assert!(poll_once(contender).is_pending());
+    }
+    gate.pass();
+    gate.reached();
+    gate.pass();
+    first.await.unwrap();
+    let mut results = Vec::new();
+    for contender in contenders {
+        results.push(contender.await.is_ok());
+    }
+    assert_eq!(results, [true, false, false]);
+    assert_eq!(value(&engine, "a").await.as_deref(), Some("one"));
+    assert_eq!(engine.scan(&Key::of(Kind::Audit), None, 10).await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_record_made_again_after_a_deletion_has_another_version() {
+    let folder = TempDir::new().unwrap();
+    let engine = open(&folder);
+    engine.commit(put("a", "same")).await.unwrap();
+    let before = version(&engine, "a").await;
+    engine.commit(Batch::new().delete(key("a")).clone()).await.unwrap();
+    engine.commit(put("a", "same")).await.unwrap();
+    assert_ne!(version(&engine, "a").await, before);
+}
+
+#[tokio::test]
+async fn after_a_failed_sync_nothing_is_acknowledged_and_nothing_tried_again() {
+    let folder = TempDir::new().unwrap();
+    let syncs = Arc::new(AtomicUsize::new(0));
+    let counter = Arc::clone(&syncs);
+    let engine = SledEngine::open_with(folder.path(), &options(), |mut sync| {
+        Box::new(move || match counter.fetch_add(1, Ordering::SeqCst) {
+            0 => sync(),
+            _ => Err(io::Error::other("no more disk")),
+        })
+    })
+    .unwrap();
+    assert!(engine.is_healthy());
+
+    let commits = (0..10).map(|i| engine.commit(put(&format!("{i}"), "x")));
+    for commit in commits.collect::<Vec<_>>() {
+        assert!(matches!(commit.await, Err(CommitError::Store(StoreError::Unavailable(_)))));
+    }
+    assert!(!engine.is_healthy());
+    assert_eq!(engine.failed().await, "a sync failed: no more disk");
+    assert!(matches!(engine.get(&key("0")).await, Err(StoreError::Unavailable(_))));
+    assert!(engine.close().await.is_err());
+    assert_eq!(syncs.load(Ordering::SeqCst), 2);
+    drop(engine);
+    // A new process reads what the disk really holds, and works.
+    open(&folder).commit(put("a", "one")).await.unwrap();
+}
+
+#[tokio::test]
+async fn those_who_wait_at_a_failing_sync_learn_that_it_failed() {
+    let folder = TempDir::new().unwrap();
+    let (engine, gate) = Gate::before(&folder);
+    let mut commit = engine.commit(put("a", "one"));
+    assert!(poll_once(&mut commit).is_pending());
+    gate.reached();
+    let a = key("a");
+    let mut read = engine.get(&a);
+    let mut queued = engine.commit(put("b", "two"));
+    assert!(poll_once(&mut read).is_pending());
+    assert!(poll_once(&mut queued).is_pending());
+    gate.verdict.send(Err(io::Error::other("gone"))).unwrap();
+    let failed = StoreError::Unavailable("a sync failed: gone".to_owned());
+    assert_eq!(commit.await, Err(failed.clone().into()));
+    assert_eq!(queued.await, Err(failed.clone().into()));
+    assert_eq!(read.await, Err(failed));
+}
+
+#[tokio::test]
+async fn closing_finishes_what_waits_and_takes_nothing_new() {
+    let folder = TempDir::new().unwrap();
+    let (engine, gate) = Gate::before(&folder);
+    let mut waiting = ["a", "b"].map(|name| engine.commit(put(name, "x")));
+    assert!(poll_once(&mut waiting[0]).is_pending());
+    gate.reached();
+    assert!(poll_once(&mut waiting[1]).is_pending());
+    for _ in 0..3 {
+        gate.pass();
+    }
+    engine.close().await.unwrap();
+    for commit in waiting {
+        commit.await.unwrap();
+    }
+    let closed = StoreError::Unavailable("it is closed".to_owned());
+    assert_eq!(engine.commit(put("c", "x")).await, Err(closed.into()));
+    assert!(!engine.is_healthy());
+    drop(engine);
+    assert_eq!(value(&open(&folder), "b").await.as_deref(), Some("x"));
+}
+
+#[tokio::test]
+async fn a_commit_that_nobody_waits_for_any_more_still_happens() {
+    let folder = TempDir::new().unwrap();
+    let engine = open(&folder);
+    let mut abandoned = engine.commit(put("a", "one"));
+    let _ = poll_once(&mut abandoned);
+    drop(abandoned);
+    engine.commit(put("b", "two")).await.unwrap();
+    assert_eq!(value(&engine, "a").await.as_deref(), Some("one"));
+}
+
+#[tokio::test]
+async fn a_damaged_record_is_refused_by_get_scan_and_commit() {
+    let folder = TempDir::new().unwrap();
+    let engine = open(&folder);
+    engine.commit(put("a", "a value")).await.unwrap();
+    let read = version(&engine, "a").await;
+    let mut bytes = engine.db.get(key("a").as_bytes()).unwrap().unwrap().to_vec();
+    *bytes.last_mut().unwrap() ^= 1;
+    engine.db.insert(key("a").as_bytes(), bytes).unwrap();
+
+    let damaged = StoreError::Damaged { key: key("a").to_string(), damage: "wrong checksum" };
+    assert_eq!(engine.get(&key("a")).await, Err(damaged.clone()));
+    assert_eq!(engine.scan(&Key::of(Kind::App), None, 10).await, Err(damaged.clone()));
+    let mut batch = put("a", "another");
+    batch.expect(key("a"), read);
+    assert_eq!(engine.commit(batch).await, Err(damaged.into()));
+}
+
+#[tokio::test]
+async fn scanning_pages_through_a_prefix_and_nothing_else() {
+    let folder = TempDir::new().unwrap();
+    let engine = open(&folder);
+    let mut batch = Batch::new();
+    for number in 0..25 {
+        batch.put(Key::of(Kind::App).number(number), vec![]);
+    }
+    batch.put(Key::meta("before"), vec![]).put(Key::of(Kind::ApiKey), vec![]);
+    engine.commit(batch).await.unwrap();
+
+    let (prefix, mut after, mut seen) = (Key::of(Kind::App), None, Vec::new());
+    loop {
+        let page = engine.scan(&prefix, after.as_ref(), 10).await.unwrap();
+        let Some((last, _)) = page.last() else { break };
+        assert!(page.len() <= 10);
+        after = Some(last.clone());
+        seen.extend(page.into_iter().map(|(key, _)| key));
+    }
+    assert_eq!(seen, (0..25).map(|number| Key::of(Kind::App).number(number)).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn audit_entries_are_numbered_without_gaps_also_after_reopening() {
+    let folder = TempDir::new().unwrap();
+    for round in 0..3_u8 {
+        let engine = open(&folder);
+        let mut refused = Batch::new();
+        refused.append(vec![99]).expect(key("missing"), Some(Version(1)));
+        assert!(engine.commit(refused).await.is_err());
+        engine.commit(Batch::new().append(vec![round, 0]).append(vec![round, 1]).clone()).await.unwrap();
+    }
+    let entries = open(&folder).scan(&Key::of(Kind::Audit), None, 100).await.unwrap();
+    let entries: Vec<_> =
+        entries.into_iter().map(|(key, record)| (key.audit_sequence().unwrap(), record.value)).collect();
+    let expected = [[0, 0], [0, 1], [1, 0], [1, 1], [2, 0], [2, 1]];
+    assert_eq!(entries, (1..).zip(expected.map(Vec::from)).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn limits_are_refused_before_anything_is_written() {
+    let folder = TempDir::new().unwrap();
+    let engine = open(&folder);
+    let value = put("a", &"x".repeat(MAX_VALUE + 1));
+    let mut entry = put("b", "x");
+    entry.append(vec![0; MAX_VALUE + 1]);
+    let mut many = Batch::new();
+    for number in 0..=MAX_WRITES as u64 {
+        many.put(key("c").number(number), vec![]);
+    }
+    let mut long = put("d", "x");
+    long.put(key(&"k".repeat(200)).key(&key(&"k".repeat(200))), vec![]);
+    for batch in [value, entry, many, long] {
+        assert!(matches!(engine.commit(batch).await, Err(CommitError::TooLarge { .. })));
+    }
+    assert_eq!(engine.scan(&Key::of(Kind::App), None, 10).await.unwrap(), []);
+}
+
+/// sled never syncs a blob file, so that a single one would be a commit that is not durable.
+#[tokio::test]
+async fn the_largest_values_never_become_blobs() {
+    let folder = TempDir::new().unwrap();
+    let engine = open(&folder);
+    let long = |number: u64| Key::of(Kind::App).part([b'k'; 200]).number(number);
+    for round in 0..4_u64 {
+        let mut batch = Batch::new();
+        for number in 0..400 {
+            // Deleting most of them again makes sled merge leaves.
+            match (number + round) % 4 {
+                1 if round % 2 == 1 => batch.put(long(number), vec![0xa5; MAX_VALUE]),
+                _ if round % 2 == 1 => batch.delete(long(number)),
+                _ => batch.put(long(number), vec![0x5a; MAX_VALUE]),
+            };
+        }
+        engine.commit(batch).await.unwrap();
+    }
+    drop(engine);
+    let blobs = fs::read_dir(folder.path().join("sled/blobs")).unwrap();
+    assert_eq!(blobs.count(), 0);
+}
+
+#[tokio::test]
+async fn one_key_has_one_holder() {
+    let folder = TempDir::new().unwrap();
+    let engine = open(&folder);
+    let account = Key::account("app", "42");
+    let guard = engine.lock(&account).await;
+    let mut second = engine.lock(&account);
+    assert!(poll_once(&mut second).is_pending());
+    drop(guard);
+    assert!(poll_once(&mut second).is_ready());
+}
+
+#[test]
+fn a_folder_that_is_open_already_names_its_process() {
+    let folder = TempDir::new().unwrap();
+    let engine = open(&folder);
+    let error = SledEngine::open(folder.path(), &options()).unwrap_err();
+    assert!(matches!(&error, OpenError::Locked { process: Some(id), .. } if *id == std::process::id()));
+    assert!(error.to_string().contains(&folder.path().display().to_string()), "{error}");
+    drop(engine);
+    open(&folder);
+}
+
+#[test]
+fn what_is_no_folder_is_refused() {
+    let folder = TempDir::new().unwrap();
+    let file = folder.path().join("file");
+    fs::write(&file, "").unwrap();
+    for path in [file.clone(), file.join("below")] {
+        assert!(matches!(SledEngine::open(&path, &options()), Err(OpenError::NotAFolder { .. })));
+    }
+}
+
+#[test]
+fn a_refused_access_tells_the_remedy() {
+    let error = OpenError::io(Path::new("/data"), ErrorKind::PermissionDenied.into());
+    assert!(matches!(error, OpenError::PermissionDenied { .. }));
+    assert!(error.to_string().contains("chown"));
+}
+
+#[test]
+fn folders_and_files_are_private() {
+    let parent = TempDir::new().unwrap();
+    let folder = parent.path().join("new/data");
+    let _engine = SledEngine::open(&folder, &options()).unwrap();
+    let mode = |path: &str| fs::metadata(folder.join(path)).unwrap().permissions().mode() & 0o777;
+    for path in ["", "sled", "sled/blobs"] {
+        assert_eq!(mode(path), 0o700, "{path}");
+    }
+    for path in ["lock", "store.id", "sled/db", "sled/conf"] {
+        assert_eq!(mode(path), 0o600, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn a_damaged_snapshot_is_rebuilt_and_the_damaged_folder_kept() {
+    let folder = TempDir::new().unwrap();
+    let engine = open(&folder);
+    engine.commit(put("a", "one")).await.unwrap();
+    drop(engine);
+    drop(open(&folder));
+    let snapshots = || {
+        let entries = fs::read_dir(folder.path().join("sled")).unwrap().map(|entry| entry.unwrap());
+        let snapshots = entries.filter(|entry| entry.file_name().to_string_lossy().starts_with("snap."));
+        snapshots.map(|entry| entry.path()).collect::<Vec<_>>()
+    };
+    assert!(!snapshots().is_empty());
+    for snapshot in snapshots() {
+        fs::write(snapshot, "").unwrap();
+    }
+    let engine = open(&folder);
+    assert_eq!(value(&engine, "a").await.as_deref(), Some("one"));
+    assert!(folder.path().join("sled-damaged-1/db").is_file());
+}
+
+#[test]
+fn a_store_of_a_newer_format_is_refused() {
+    let folder = TempDir::new().unwrap();
+    let engine = open(&folder);
+    let about = [&2_u16.to_be_bytes()[..], &ID, &[0; 8]].concat();
+    let bytes = record::encode(&About::key(), Version(1), &about);
+    engine.db.insert(About::key().as_bytes(), bytes).unwrap();
+    drop(engine);
+    let error = SledEngine::open(folder.path(), &options()).unwrap_err();
+    assert!(matches!(error, OpenError::NewerFormat { found: 2, supported: 1, .. }));
+}
+
+#[test]
+fn a_store_that_has_lost_everything_is_no_new_store() {
+    let folder = TempDir::new().unwrap();
+    drop(open(&folder));
+    fs::remove_dir_all(folder.path().join("sled")).unwrap();
+    let error = SledEngine::open(folder.path(), &options()).unwrap_err();
+    assert!(matches!(&error, OpenError::Damaged { reason, .. } if reason.contains("gone")), "{error}");
+}
+
+#[test]
+fn another_stores_database_in_the_folder_is_noticed() {
+    let (here, there) = (TempDir::new().unwrap(), TempDir::new().unwrap());
+    drop(open(&here));
+    drop(SledEngine::open(there.path(), &Options { new_id: [7; 16], ..options() }).unwrap());
+    fs::remove_dir_all(here.path().join("sled")).unwrap();
+    fs::rename(there.path().join("sled"), here.path().join("sled")).unwrap();
+    let error = SledEngine::open(here.path(), &options()).unwrap_err();
+    assert!(
+        matches!(&error, OpenError::Damaged { reason, .. } if reason.contains("another store")),
+        "{error}"
+    );
+}

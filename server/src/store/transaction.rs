@@ -1,0 +1,282 @@
+//! One request, one transaction: load what it is about, let a rule of core decide, store what changed together with the
+//! audit entries of what happened, durably, and only then let the outcome out.
+//!
+//! A decision may run more than once: where another operation was quicker, it is made again on what that one left.
+
+use std::sync::Arc;
+
+use sidekey_core::{
+    account::Account,
+    event::Event,
+    id::{AccountId, AppId, LoginId},
+    refresh::Family,
+    session::Session,
+};
+
+use super::{
+    Batch, CommitError, Engine, Key, Record, StoreError, Version,
+    codec::{
+        account_key, decode, decode_account, encode, encode_account, enrollment_token_key, family_key,
+        session_key,
+    },
+};
+use crate::{
+    audit::{Entry, Origin},
+    keyring::Keyring,
+};
+
+/// How often a decision is made again before the store counts as too busy. In one process the account's lock lets
+/// nobody in between, so this is only reached where several servers share a store.
+const ATTEMPTS: usize = 32;
+
+/// Typed access to accounts, sessions and logins.
+#[derive(Clone)]
+pub struct Store {
+    engine: Arc<dyn Engine>,
+    keyring: Arc<Keyring>,
+}
+
+/// What a transaction is about: always an account, and what else is to be loaded.
+#[derive(Clone, Debug)]
+pub struct Subject {
+    account: AccountId,
+    session: Option<[u8; 32]>,
+    login: Option<LoginId>,
+}
+
+/// What was loaded, and may be changed: `None` is not there, and what is set to `None` is removed.
+#[derive(Debug, Default)]
+pub struct State {
+    /// The account.
+    pub account: Option<Account>,
+    /// The session.
+    pub session: Option<Session>,
+    /// The refresh tokens of the login.
+    pub family: Option<Family>,
+    /// A login that starts now: its refresh tokens are new.
+    pub started: Option<Family>,
+    /// The hash of a token that is to lead to the session from now on.
+    pub enrollment_token: Option<[u8; 32]>,
+    /// What happened: an audit entry each.
+    pub events: Vec<Event>,
+}
+
+impl Subject {
+    /// An account.
+    pub fn account(account: AccountId) -> Self {
+        Self { account, session: None, login: None }
+    }
+
+    /// And the session with this hash of its id.
+    #[must_use]
+    pub fn with_session(self, id_hash: [u8; 32]) -> Self {
+        Self { session: Some(id_hash), ..self }
+    }
+
+    /// And the refresh tokens of this login.
+    #[must_use]
+    pub fn with_login(self, login: LoginId) -> Self {
+        Self { login: Some(login), ..self }
+    }
+
+    fn account_key(&self) -> Key {
+        account_key(&self.account)
+    }
+
+    fn session_key(&self) -> Option<Key> {
+        self.session.as_ref().map(session_key)
+    }
+
+    fn family_key(&self) -> Option<Key> {
+        self.login.map(|login| family_key(self.account.app.as_str(), login))
+    }
+}
+
+impl Store {
+    /// Typed access through an engine, with the keys that open secrets.
+    pub fn new(engine: Arc<dyn Engine>, keyring: Arc<Keyring>) -> Self {
+        Self { engine, keyring }
+    }
+
+    /// The session with this hash of its id.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub async fn session(&self, id_hash: &[u8; 32]) -> Result<Option<Session>, StoreError> {
+        let key = session_key(id_hash);
+        self.engine.get(&key).await?.map(|record| decode(&key, &record.value)).transpose()
+    }
+
+    /// The hash of the id of the session that an enrolment token belongs to.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub async fn session_of_enrollment_token(
+        &self,
+        token_hash: &[u8; 32],
+    ) -> Result<Option<[u8; 32]>, StoreError> {
+        let key = enrollment_token_key(token_hash);
+        self.engine.get(&key).await?.map(|record| decode(&key, &record.value)).transpose()
+    }
+
+    /// An account.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub async fn account(&self, id: &AccountId) -> Result<Option<Account>, StoreError> {
+        let key = account_key(id);
+        self.engine
+            .get(&key)
+            .await?
+            .map(|record| decode_account(&self.keyring, &key, &record.value))
+            .transpose()
+    }
+
+    /// The refresh tokens of a login.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub async fn family(&self, app: &AppId, login: LoginId) -> Result<Option<Family>, StoreError> {
+        let key = family_key(app.as_str(), login);
+        self.engine.get(&key).await?.map(|record| decode(&key, &record.value)).transpose()
+    }
+
+    /// Loads, decides, stores, and gives the outcome when everything is on disk. What `decide` changed is stored
+    /// whatever its outcome is.
+    ///
+    /// # Errors
+    /// The store is not available; nobody knows then whether the change will be there after a restart.
+    pub async fn transact<T>(
+        &self,
+        subject: Subject,
+        origin: &Origin,
+        mut decide: impl FnMut(&mut State) -> T + Send,
+    ) -> Result<T, StoreError> {
+        let account_key = subject.account_key();
+        let _guard = self.engine.lock(&account_key).await;
+        for _ in 0..ATTEMPTS {
+            let loaded = self.load(&subject).await?;
+            let mut state = loaded.state();
+            let outcome = decide(&mut state);
+            let batch = self.batch(&subject, &loaded, state, origin)?;
+            if batch.is_empty() {
+                return Ok(outcome);
+            }
+            match self.engine.commit(batch).await {
+                Ok(()) => return Ok(outcome),
+                Err(CommitError::Conflict(_)) => {}
+                Err(CommitError::Store(error)) => return Err(error),
+                Err(error @ CommitError::TooLarge { .. }) => {
+                    return Err(StoreError::Unavailable(error.to_string()));
+                }
+            }
+        }
+        Err(StoreError::Unavailable("too many operations on one account at once".to_owned()))
+    }
+
+    async fn load(&self, subject: &Subject) -> Result<Loaded, StoreError> {
+        let account = self.read(Some(subject.account_key()), |key, record| {
+            decode_account(&self.keyring, key, &record.value)
+        });
+        let session = self.read(subject.session_key(), |key, record| decode(key, &record.value));
+        let family = self.read(subject.family_key(), |key, record| decode(key, &record.value));
+        Ok(Loaded { account: account.await?, session: session.await?, family: family.await? })
+    }
+
+    async fn read<T>(
+        &self,
+        key: Option<Key>,
+        decode: impl Fn(&Key, &Record) -> Result<T, StoreError>,
+    ) -> Result<Option<Found<T>>, StoreError> {
+        let Some(key) = key else { return Ok(None) };
+        let record = self.engine.get(&key).await?;
+        let value = record.as_ref().map(|record| decode(&key, record)).transpose()?;
+        Ok(Some(Found { version: record.map(|record| record.version), value, key }))
+    }
+
+    fn batch(
+        &self,
+        subject: &Subject,
+        loaded: &Loaded,
+        state: State,
+        origin: &Origin,
+    ) -> Result<Batch, StoreError> {
+        let State { account, session, family, started, enrollment_token, events } = state;
+        let mut batch = Batch::new();
+        let changed = [
+            write(&mut batch, loaded.account.as_ref(), account, |account| {
+                encode_account(&self.keyring, account)
+            })?,
+            write(&mut batch, loaded.session.as_ref(), session, |session| encode(&session))?,
+            write(&mut batch, loaded.family.as_ref(), family, |family| encode(&family))?,
+        ];
+        if let Some(family) = started {
+            let key = family_key(family.account.app.as_str(), family.login);
+            batch.expect(key.clone(), None).put(key, encode(&family)?);
+        }
+        if let (Some(token_hash), Some(session)) = (enrollment_token, &subject.session) {
+            batch.put(enrollment_token_key(&token_hash), encode(session)?);
+        }
+        for event in &events {
+            batch.append(Entry::new(&subject.account, origin, event).to_bytes());
+        }
+        if changed.contains(&true) || !events.is_empty() {
+            // The whole decision rests on what was loaded, so all of it must still be so.
+            loaded.expectations().for_each(|(key, version)| {
+                batch.expect(key, version);
+            });
+        }
+        Ok(batch)
+    }
+}
+
+struct Found<T> {
+    key: Key,
+    version: Option<Version>,
+    value: Option<T>,
+}
+
+struct Loaded {
+    account: Option<Found<Account>>,
+    session: Option<Found<Session>>,
+    family: Option<Found<Family>>,
+}
+
+impl Loaded {
+    fn state(&self) -> State {
+        State {
+            account: self.account.as_ref().and_then(|found| found.value.clone()),
+            session: self.session.as_ref().and_then(|found| found.value.clone()),
+            family: self.family.as_ref().and_then(|found| found.value.clone()),
+            ..State::default()
+        }
+    }
+
+    fn expectations(&self) -> impl Iterator<Item = (Key, Option<Version>)> {
+        let account = self.account.as_ref().map(|found| (found.key.clone(), found.version));
+        let session = self.session.as_ref().map(|found| (found.key.clone(), found.version));
+        let family = self.family.as_ref().map(|found| (found.key.clone(), found.version));
+        account.into_iter().chain(session).chain(family)
+    }
+}
+
+/// Adds the write that leads from what was found to what is wanted; whether there is one.
+fn write<T: PartialEq>(
+    batch: &mut Batch,
+    found: Option<&Found<T>>,
+    wanted: Option<T>,
+    encode: impl FnOnce(T) -> Result<Vec<u8>, StoreError>,
+) -> Result<bool, StoreError> {
+    let Some(found) = found else {
+        debug_assert!(wanted.is_none(), "a state is changed that the subject does not name");
+        return Ok(false);
+    };
+    if found.value == wanted {
+        return Ok(false);
+    }
+    match wanted {
+        Some(value) => batch.put(found.key.clone(), encode(value)?),
+        None => batch.delete(found.key.clone()),
+    };
+    Ok(true)
+}
