@@ -9,7 +9,7 @@ use crate::entropy::Entropy;
 use crate::store::{Batch, Engine as _, Key, Options, SledEngine};
 
 /// A key made once, so that a change of the text form or of the ids is noticed.
-const LINE: &str = "skm1:fa2dd2ba:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8";
+const LINE: &str = "skm1:b5ba7f7c:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8";
 
 fn keyring() -> Keyring {
     Keyring::new(MasterKey::generate(&mut Entropy))
@@ -49,7 +49,7 @@ fn a_line_that_is_no_key_is_refused_by_its_number_without_repeating_it() {
         (format!("{LINE}A"), malformed(1)),
         (format!("{LINE}="), malformed(1)),
         (mistyped, ParseError::WrongId { line: 1 }),
-        (LINE.replace("fa2d", "FA2D"), ParseError::WrongId { line: 1 }),
+        (LINE.replace("b5ba", "B5BA"), ParseError::WrongId { line: 1 }),
         (format!("{LINE}\n{LINE}"), ParseError::Twice { line: 2, id }),
     ] {
         assert_eq!(Keyring::parse(&text).err(), Some(error), "{text}");

@@ -94,12 +94,10 @@ impl Committer {
     /// Hands a batch over and waits until it is durable or refused.
     pub(super) async fn commit(&self, batch: Batch) -> Result<(), CommitError> {
         let (reply, answer) = oneshot::channel();
-        let sent = self.sender.send(Message::Commit(Request { batch, reply })).await;
-        match (sent, answer.await) {
-            (Ok(()), Ok(result)) => result,
-            // The thread dropped the request: it has failed or was closed.
-            _ => Err(self.unavailable().into()),
-        }
+        let request = Message::Commit(Request { batch, reply });
+        // Without a receiver the thread has failed or was closed, and so it has if it drops the request unanswered.
+        self.sender.send(request).await.map_err(|_| self.unavailable())?;
+        answer.await.unwrap_or_else(|_| Err(self.unavailable().into()))
     }
 
     /// Waits until a record of this version can no longer be lost.
