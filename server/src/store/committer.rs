@@ -111,6 +111,9 @@ impl Committer {
     }
 
     async fn reached(&self, version: u64) -> Result<(), StoreError> {
+        if self.progress.state.borrow().durable >= version {
+            return Ok(());
+        }
         let mut state = self.progress.state.subscribe();
         let over = |state: &State| state.durable >= version || state.unavailable().is_some();
         let Ok(state) = state.wait_for(over).await else { return Err(self.unavailable()) };

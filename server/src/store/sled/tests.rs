@@ -360,16 +360,20 @@ async fn limits_are_refused_before_anything_is_written() {
 async fn the_largest_values_never_become_blobs() {
     let folder = TempDir::new().unwrap();
     let engine = open(&folder);
-    let long = |number: u64| Key::of(Kind::App).part([b'k'; 200]).number(number);
-    for round in 0..4_u64 {
+    let long = |number: u64| Key::of(Kind::App).part([b'k'; 240]).number(number);
+    let mut random = 1_u64;
+    for round in 0..40 {
         let mut batch = Batch::new();
-        for number in 0..400 {
-            // Deleting most of them again makes sled merge leaves.
-            match (number + round) % 4 {
-                1 if round % 2 == 1 => batch.put(long(number), vec![0xa5; MAX_VALUE]),
-                _ if round % 2 == 1 => batch.delete(long(number)),
-                _ => batch.put(long(number), vec![0x5a; MAX_VALUE]),
-            };
+        // Mostly deletions in every fourth round, which makes sled merge leaves.
+        let deletions = if round % 4 == 3 { 8 } else { 2 };
+        for _ in 0..400 {
+            random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            let key = long((random >> 33) % 1_500);
+            if (random >> 20) % 10 < deletions {
+                batch.delete(key);
+            } else {
+                batch.put(key, vec![0x5a; MAX_VALUE]);
+            }
         }
         engine.commit(batch).await.unwrap();
     }
