@@ -105,8 +105,17 @@ test("the whole journey", async (t) => {
   const { page } = window;
   /** @type {Authenticator} */ let phone;
   /** @type {string[]} */ let codes;
+  let stopped = false;
 
-  await t.test("connects an app", async () => {
+  /** A leg of the journey, which leads nowhere once one before it has failed. @param {string} name @param {() => Promise<void>} walk */
+  const leg = (name, walk) =>
+    t.test(name, { skip: stopped }, async () => {
+      stopped = true;
+      await walk();
+      stopped = false;
+    });
+
+  await leg("connects an app", async () => {
     await signIn(window, ACCOUNT);
     await window.heading("Connect an authenticator app");
     phone = new Authenticator(await scan(await window.picture("journey-1-enroll")), server);
@@ -131,7 +140,7 @@ test("the whole journey", async (t) => {
     codes = await keepBackupCodes(window);
   });
 
-  await t.test("holds a token that PyJWT accepts", async () => {
+  await leg("holds a token that PyJWT accepts", async () => {
     const token = await shownToken(window, ACCOUNT);
     await window.picture("journey-5-signed-in");
     const { header, claims } = await verify(token, server);
@@ -148,7 +157,7 @@ test("the whole journey", async (t) => {
     await assert.rejects(verify(token, server, "another-application"), /InvalidAudienceError/);
   });
 
-  await t.test("signs in again with a code", async () => {
+  await leg("signs in again with a code", async () => {
     await window.press("Sign out");
     await signIn(window, ACCOUNT);
     await window.heading("Type your code");
@@ -164,7 +173,7 @@ test("the whole journey", async (t) => {
     assert.deepEqual(claims["amr"], ["otp", "mfa"]);
   });
 
-  await t.test("signs in with a backup code, once", async () => {
+  await leg("signs in with a backup code, once", async () => {
     await window.press("Sign out");
     await signIn(window, ACCOUNT);
     await window.press("Use a backup code instead");
@@ -186,7 +195,7 @@ test("the whole journey", async (t) => {
     await window.heading(`Signed in as ${ACCOUNT}`);
   });
 
-  await t.test("renames a device", async () => {
+  await leg("renames a device", async () => {
     await page.getByRole("link", { name: "Devices and backup codes" }).click();
     await window.heading("Two-factor authentication");
     await page.getByText("9 of 10 left").waitFor();
@@ -199,7 +208,7 @@ test("the whole journey", async (t) => {
     await window.picture("journey-8-account");
   });
 
-  await t.test("adds a second device after a fresh second factor, and removes it", async () => {
+  await leg("adds a second device after a fresh second factor, and removes it", async () => {
     await server.advance(601);
     window.expect("401 /2fa/setup/");
     await page.getByRole("link", { name: "Add a device" }).click();
@@ -221,7 +230,7 @@ test("the whole journey", async (t) => {
     assert.deepEqual(await page.getByRole("heading", { level: 3 }).allTextContents(), ["<b>Handy</b> & “Büro”"]);
   });
 
-  await t.test("makes new backup codes", async () => {
+  await leg("makes new backup codes", async () => {
     await window.press("Make new codes");
     const dialog = page.getByRole("dialog");
     window.expect("400 /2fa/backup-codes/regenerate/");
@@ -240,7 +249,7 @@ test("the whole journey", async (t) => {
     await page.getByText("10 of 10 left").waitFor();
   });
 
-  await t.test("turns two-factor authentication off, and is asked to connect an app at the next sign-in", async () => {
+  await leg("turns two-factor authentication off, and is asked to connect an app at the next sign-in", async () => {
     await window.press("Turn off …");
     const dialog = page.getByRole("dialog");
     await dialog.getByLabel("Code from your app").fill(await phone.freshCode());

@@ -6,7 +6,7 @@
 mod load;
 
 use load::{Load, Random, World};
-use sidekey_tests::{Enforcement, Options, Server};
+use sidekey_tests::{Enforcement, Server};
 use tempfile::TempDir;
 
 /// Crashes in an ordinary test run.
@@ -24,7 +24,7 @@ async fn what_was_acknowledged_survives_kill_9_under_load() {
     println!("SIDEKEY_CRASH_SEED={seed} SIDEKEY_CRASH_CYCLES={cycles}");
     let mut random = Random::new(seed);
     let folder = TempDir::new().expect("a folder can be made");
-    let options = Options { data: Some(folder.path().join("data")), ..Options::default() };
+    let options = load::options(&folder.path().join("data"));
     let mut load = Load::new(random.fork());
     let (mut key, mut reached, mut done, mut checked, mut replays) = (None, 0, 0, 0, 0);
     for cycle in 0..=cycles {

@@ -10,7 +10,7 @@ mod power;
 
 use std::path::Path;
 
-use load::{Load, Random, Report, World};
+use load::{Load, Random, Report, World, options};
 use power::{CALM, Counters, Names, Shadow, Weather};
 use sidekey_tests::{Enforcement, Options, Server};
 use tempfile::TempDir;
@@ -24,10 +24,6 @@ fn seed() -> u64 {
     let seed = number("SIDEKEY_CRASH_SEED").unwrap_or_else(|| u64::from(std::process::id()));
     println!("SIDEKEY_CRASH_SEED={seed}");
     seed
-}
-
-fn options(data: &Path) -> Options {
-    Options { data: Some(data.to_path_buf()), ..Options::default() }
 }
 
 fn under(shadow: &Shadow, data: &Path) -> Options {

@@ -24,7 +24,7 @@ use std::sync::Arc;
 
 use futures_util::StreamExt;
 use futures_util::stream;
-use sidekey_tests::Server;
+use sidekey_tests::{Options, Server};
 
 use account::{Account, Stage};
 pub(crate) use random::Random;
@@ -38,6 +38,12 @@ const ACCOUNTS: usize = 5;
 const CHECKERS: usize = 16;
 /// Of the accounts that are not in use any more, this many are looked at after each crash; all of them at the end.
 const SAMPLE: usize = 40;
+
+/// How the servers of one data folder are started: with the same name, whatever their port, as it stands in every token.
+pub(crate) fn options(data: &std::path::Path) -> Options {
+    let arguments = vec!["--public-url".to_string(), "http://sidekey.test".to_string()];
+    Options { data: Some(data.to_path_buf()), arguments, ..Options::default() }
+}
 
 /// All accounts of one data folder, over any number of servers.
 pub(crate) struct Load {
