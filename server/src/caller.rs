@@ -48,7 +48,7 @@ pub struct User {
 
 /// A user who has no device yet and was sent to enrol one.
 #[derive(Debug)]
-pub struct Enrollee {
+pub struct Newcomer {
     /// The user.
     pub account: AccountId,
     /// The hash of the id of the enrolment session.
@@ -65,7 +65,7 @@ pub enum Enroller {
     /// A user who is logged in.
     User(User),
     /// A user on the way in.
-    Enrollee(Enrollee),
+    Newcomer(Newcomer),
 }
 
 /// The kinds of credentials, told apart by how they begin.
@@ -116,7 +116,7 @@ pub async fn enroller(context: &Context, call: &Call) -> Result<Enroller, Proble
     match credentials(call)? {
         Credentials::AccessToken(token) => user_of(context, call, token).map(Enroller::User),
         Credentials::EnrollmentToken(token) => {
-            enrollee_of(context, call, token).await.map(Enroller::Enrollee)
+            newcomer_of(context, call, token).await.map(Enroller::Newcomer)
         }
         other @ Credentials::ApiKey(_) => Err(refuse_other_kind(context, call, other).await),
     }
@@ -147,7 +147,7 @@ pub async fn opener(context: &Context, call: &Call) -> Result<Opener, Problem> {
 async fn refuse_other_kind(context: &Context, call: &Call, credentials: Credentials<'_>) -> Problem {
     let valid = match credentials {
         Credentials::ApiKey(key) => host_of(context, call, key).await.map(drop),
-        Credentials::EnrollmentToken(token) => enrollee_of(context, call, token).await.map(drop),
+        Credentials::EnrollmentToken(token) => newcomer_of(context, call, token).await.map(drop),
         Credentials::AccessToken(token) => user_of(context, call, token).map(drop),
     };
     valid.map_or_else(|problem| problem, |()| Problem::new(Code::Forbidden))
@@ -176,7 +176,7 @@ pub fn read_claims(claims: &AccessClaims) -> Option<(AccountId, LoginId, Option<
     Some((account, login, SecondFactor::from_claims(&claims.amr, claims.auth_time.map(UnixTime::from_secs))))
 }
 
-async fn enrollee_of(context: &Context, call: &Call, token: &str) -> Result<Enrollee, Problem> {
+async fn newcomer_of(context: &Context, call: &Call, token: &str) -> Result<Newcomer, Problem> {
     let token_hash = hash(token);
     let session_hash = context.store.session_of_enrollment_token(&token_hash).await?;
     let session_hash = session_hash.ok_or_else(Problem::credentials_invalid)?;
@@ -185,7 +185,7 @@ async fn enrollee_of(context: &Context, call: &Call, token: &str) -> Result<Enro
     session
         .require_open(account.as_ref(), context.clock.now())
         .map_err(|_| Problem::credentials_invalid())?;
-    Ok(Enrollee {
+    Ok(Newcomer {
         account: session.account,
         session: session_hash,
         login: session.login,

@@ -195,8 +195,8 @@ fn find(context: &Context, method: &Method, path: &str) -> Result<Found, Missed>
         pattern_found = pattern;
         // HEAD is GET without the body (RFC 9110 §9.3.2); the HTTP layer leaves the body out.
         if method == allowed_method || (*method == Method::HEAD && *allowed_method == Method::GET) {
-            let name = name.map(|name| percent_decode_str(name).decode_utf8().map(|name| name.into_owned()));
-            let name = name.transpose().map_err(|_| Missed::nothing())?;
+            let name = percent_decode_str(name).decode_utf8().map_err(|_| Missed::nothing())?;
+            let name = Some(name.into_owned()).filter(|name| !name.is_empty());
             return Ok(Found { endpoint: *endpoint, pattern, name });
         }
         allowed.push(allowed_method.as_str());
@@ -211,16 +211,16 @@ fn find(context: &Context, method: &Method, path: &str) -> Result<Found, Missed>
     Err(Missed { pattern: pattern_found, problem })
 }
 
-/// Whether a path has the form of a pattern, and what stands for its `{}` or `**`.
-fn matches<'a>(pattern: &str, path: &'a str) -> Option<Option<&'a str>> {
+/// What stands for the `{}` or `**` of a pattern if the path has its form; empty for a pattern without.
+fn matches<'a>(pattern: &str, path: &'a str) -> Option<&'a str> {
     if let Some(prefix) = pattern.strip_suffix("**") {
-        return path.strip_prefix(prefix).filter(|rest| !rest.is_empty()).map(Some);
+        return path.strip_prefix(prefix).filter(|rest| !rest.is_empty());
     }
     let Some((before, after)) = pattern.split_once("{}") else {
-        return (pattern == path).then_some(None);
+        return (pattern == path).then_some("");
     };
     let name = path.strip_prefix(before)?.strip_suffix(after)?;
-    (!name.is_empty() && !name.contains('/')).then_some(Some(name))
+    (!name.is_empty() && !name.contains('/')).then_some(name)
 }
 
 async fn dispatch(context: &Context, endpoint: Endpoint, call: Call) -> Result<Reply, Problem> {
@@ -275,12 +275,12 @@ mod tests {
 
     #[test]
     fn patterns_take_whole_segments() {
-        assert_eq!(matches("/2fa/verify", "/2fa/verify"), Some(None));
-        assert_eq!(matches("/2fa/devices/{}", "/2fa/devices/ab"), Some(Some("ab")));
-        assert_eq!(matches("/2fa/users/{}/unlock", "/2fa/users/4%2F2/unlock"), Some(Some("4%2F2")));
+        assert_eq!(matches("/2fa/verify", "/2fa/verify"), Some(""));
+        assert_eq!(matches("/2fa/devices/{}", "/2fa/devices/ab"), Some("ab"));
+        assert_eq!(matches("/2fa/users/{}/unlock", "/2fa/users/4%2F2/unlock"), Some("4%2F2"));
         assert_eq!(matches("/2fa/devices/{}", "/2fa/devices/"), None);
         assert_eq!(matches("/2fa/devices/{}", "/2fa/devices/a/b"), None);
-        assert_eq!(matches("/2fa/assets/**", "/2fa/assets/scripts/a.js"), Some(Some("scripts/a.js")));
+        assert_eq!(matches("/2fa/assets/**", "/2fa/assets/scripts/a.js"), Some("scripts/a.js"));
         assert_eq!(matches("/2fa/assets/**", "/2fa/assets/"), None);
     }
 

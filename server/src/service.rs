@@ -8,7 +8,7 @@ use crate::{
     http::{Code, Problem, Reply},
 };
 
-/// The OpenAPI document.
+/// The `OpenAPI` document.
 const OPENAPI: &str = include_str!("../../docs/openapi.json");
 
 /// How long verifiers may keep the keys, in seconds; new keys are published at least this long before they sign.

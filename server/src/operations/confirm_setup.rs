@@ -35,6 +35,7 @@ struct Reply200 {
 }
 
 /// What one try ends with: the backup codes that turned out to be needed are made outside the transaction, because that is slow.
+#[expect(clippy::large_enum_variant, reason = "it is made and taken apart at once")]
 enum Tried {
     Confirmed { family: Family, first: bool, return_url: Option<String> },
     NeedsBackupCodes,
@@ -54,10 +55,10 @@ pub async fn run(context: &Context, mut call: Call) -> Result<Reply, Problem> {
     let now = context.clock.now();
     let (subject, account_id, origin) = match &enroller {
         Enroller::User(user) => (user.subject(), &user.account, &user.origin),
-        Enroller::Enrollee(enrollee) => (
-            Subject::account(enrollee.account.clone()).with_session(enrollee.session),
-            &enrollee.account,
-            &enrollee.origin,
+        Enroller::Newcomer(newcomer) => (
+            Subject::account(newcomer.account.clone()).with_session(newcomer.session),
+            &newcomer.account,
+            &newcomer.origin,
         ),
     };
     let mut codes: Option<(Vec<BackupCode>, BackupCodes)> = None;
@@ -98,7 +99,7 @@ fn attempt(
     let account = state.account.as_mut().ok_or_else(|| Problem::new(Code::DeviceNotFound))?;
     match enroller {
         Enroller::User(user) => user.admit(Some(account), state.family.as_ref(), Some(FRESH), now)?,
-        Enroller::Enrollee(_) => {
+        Enroller::Newcomer(_) => {
             let session = state.session.as_ref().ok_or_else(Problem::credentials_invalid)?;
             session.require_open(Some(account), now).map_err(|_| Problem::credentials_invalid())?;
             account.require_second_factor(None, Some(FRESH), now)?;
@@ -110,13 +111,12 @@ fn attempt(
     let Confirmed { second_factor, first } =
         account.confirm(device, answer, codes.cloned(), now, &mut state.events)?;
     // The tokens are those of a new login: what was given out before had no second factor, and never gets one.
-    let (grant, return_url) = match &mut state.session {
-        Some(session) => (session.enrolled(second_factor, now), session.return_url.clone()),
-        None => {
-            let remember_me = state.family.as_ref().is_some_and(|family| family.remember_me);
-            let login = LoginId::generate(&mut Entropy);
-            (Grant { login, second_factor: Some(second_factor), remember_me }, None)
-        }
+    let (grant, return_url) = if let Some(session) = &mut state.session {
+        (session.enrolled(second_factor, now), session.return_url.clone())
+    } else {
+        let remember_me = state.family.as_ref().is_some_and(|family| family.remember_me);
+        let login = LoginId::generate(&mut Entropy);
+        (Grant { login, second_factor: Some(second_factor), remember_me }, None)
     };
     let family = Family::start(account, grant, now);
     state.started = Some(family.clone());

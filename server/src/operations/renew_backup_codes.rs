@@ -1,6 +1,7 @@
 //! `POST /2fa/backup-codes/regenerate/`: a new set of backup codes for a code.
 
 use serde_json::json;
+use sidekey_core::account::Account;
 
 use super::shown;
 use crate::{
@@ -18,15 +19,16 @@ pub async fn run(context: &Context, mut call: Call) -> Result<Reply, Problem> {
     let fields = call.fields().await?;
     let now = context.clock.now();
     let account = context.user_account(&user, now).await?;
-    let Some(account) = account.filter(|account| account.has_active_device()) else {
+    let Some(account) = account.filter(Account::has_active_device) else {
         return Err(Problem::new(Code::NotEnabled));
     };
     let answer = fields.answer_or_code_required()?;
     // The set is slow to make, so only a code that is right as things stand pays for it; the transaction judges for good.
     let looks_right = account.clone().answer(&answer, now, &mut Vec::new()).is_ok();
-    let set = match looks_right {
-        true => Some(context.hasher.permit().await?.fresh_set(&user.account, now).await?),
-        false => None,
+    let set = if looks_right {
+        Some(context.hasher.permit().await?.fresh_set(&user.account, now).await?)
+    } else {
+        None
     };
     context
         .store

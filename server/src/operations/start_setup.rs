@@ -41,8 +41,8 @@ pub async fn run(context: &Context, mut call: Call) -> Result<Reply, Problem> {
     let now = context.clock.now();
     let (subject, login, account_id, origin) = match &enroller {
         Enroller::User(user) => (user.subject(), user.login, &user.account, &user.origin),
-        Enroller::Enrollee(enrollee) => {
-            (Subject::account(enrollee.account.clone()), enrollee.login, &enrollee.account, &enrollee.origin)
+        Enroller::Newcomer(newcomer) => {
+            (Subject::account(newcomer.account.clone()), newcomer.login, &newcomer.account, &newcomer.origin)
         }
     };
     let (device, account_name) = context
@@ -52,7 +52,7 @@ pub async fn run(context: &Context, mut call: Call) -> Result<Reply, Problem> {
                 state.account.get_or_insert_with(|| Account::new(account_id.clone(), now, &mut Entropy));
             match &enroller {
                 Enroller::User(user) => user.admit(Some(account), state.family.as_ref(), Some(FRESH), now)?,
-                Enroller::Enrollee(_) => account.require_second_factor(None, Some(FRESH), now)?,
+                Enroller::Newcomer(_) => account.require_second_factor(None, Some(FRESH), now)?,
             }
             let device =
                 account.start_setup(login, name.clone(), restart, now, &mut Entropy, &mut state.events)?;
