@@ -1,13 +1,13 @@
 //! The slow hash of backup codes: Argon2id (RFC 9106) over HMAC-SHA-256 with the store's pepper, off the async threads and
 //! bounded in number, because each takes 19 MiB and some twenty milliseconds.
 
-use argon2::{Algorithm, Argon2, Params, Version};
+use argon2::{Algorithm, Argon2, Block, Params, Version};
 use sidekey_core::{
     backup_code::{BackupCode, BackupCodes, CODES, CodeHash, Salt},
     id::AccountId,
     time::UnixTime,
 };
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::{
@@ -26,6 +26,8 @@ const LANES: u32 = 1;
 pub struct BackupCodeHasher {
     pepper: Arc<Pepper>,
     permits: Semaphore,
+    /// The memory of hashes that are done, for the next ones: never more than there are permits.
+    idle_memory: Arc<Mutex<Vec<Vec<Block>>>>,
 }
 
 /// The right to compute one hash (or one set). Whoever waits for it should look again whether the hash is still needed.
@@ -39,7 +41,7 @@ impl BackupCodeHasher {
     /// A hasher that computes as many hashes at once as the machine has processors.
     pub fn new(pepper: Arc<Pepper>) -> Self {
         let processors = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
-        Self { pepper, permits: Semaphore::new(processors) }
+        Self { pepper, permits: Semaphore::new(processors), idle_memory: Arc::default() }
     }
 
     /// Waits for a turn.
@@ -84,8 +86,15 @@ impl Permit<'_> {
         codes: Vec<BackupCode>,
     ) -> Result<Vec<CodeHash>, Problem> {
         let (pepper, account) = (Arc::clone(&self.hasher.pepper), account.clone());
+        let idle = Arc::clone(&self.hasher.idle_memory);
         let work = move || {
-            codes.iter().map(|code| hash(&pepper, &account, salt, code)).collect::<Result<Vec<_>, _>>()
+            let kept = idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
+            let mut memory = kept.unwrap_or_default();
+            let hashes: Result<Vec<_>, _> =
+                codes.iter().map(|code| hash(&pepper, &account, salt, code, &mut memory)).collect();
+            // What the last hash left in it is of no use without the pepper, and the next one writes over it.
+            idle.lock().unwrap_or_else(PoisonError::into_inner).push(memory);
+            hashes
         };
         let outcome = tokio::task::spawn_blocking(work).await;
         outcome
@@ -103,15 +112,18 @@ fn hash(
     account: &AccountId,
     salt: Salt,
     code: &BackupCode,
+    memory: &mut Vec<Block>,
 ) -> Result<CodeHash, argon2::Error> {
     let parts = [account.app.as_str().as_bytes(), account.user.as_str().as_bytes(), code.expose().as_bytes()];
     let keyed = zeroize::Zeroizing::new(pepper.mac("backup-code", &parts));
     let params = Params::new(MEMORY_KIB, PASSES, LANES, Some(32))?;
     let mut out = [0; 32];
-    Argon2::new(Algorithm::Argon2id, Version::V0x13, params).hash_password_into(
+    memory.resize(params.block_count(), Block::new());
+    Argon2::new(Algorithm::Argon2id, Version::V0x13, params).hash_password_into_with_memory(
         keyed.as_slice(),
         &salt.0,
         &mut out,
+        memory,
     )?;
     Ok(CodeHash::new(out))
 }

@@ -23,7 +23,7 @@ use crate::listener::{self, Limits};
 use crate::logging;
 use crate::routes;
 use crate::store::sled::Options;
-use crate::store::{Engine, OpenError, SledEngine, Store};
+use crate::store::{Engine, OpenError, SledEngine, Store, sweep};
 use crate::token::Signer;
 
 /// The master key that development mode makes, in the data folder.
@@ -31,6 +31,9 @@ const DEVELOPMENT_KEY: &str = "development-master.key";
 
 /// Between two clean-ups of the metrics, without which histograms grow.
 const UPKEEP: Duration = Duration::from_secs(5);
+
+/// Between two sweeps of what is over.
+const SWEEP: Duration = Duration::from_mins(1);
 
 /// Serves until SIGTERM or SIGINT, or until the store fails. The process must be hardened before.
 ///
@@ -61,6 +64,7 @@ async fn serve(settings: Settings) -> Result<(), Failure> {
         .map_err(|error| Failure::Runtime(format!("cannot make the control socket: {error}")))?;
     let control = tokio::spawn(control.serve(authority));
     let upkeep = tokio::spawn(upkeep(context.metrics.clone()));
+    let sweeping = tokio::spawn(sweeping(Arc::clone(&context)));
 
     banner::print(&context, demo.as_ref(), has_apps);
     drop(demo);
@@ -81,6 +85,7 @@ async fn serve(settings: Settings) -> Result<(), Failure> {
     listener::serve(listener, routes::filter(Arc::clone(&context)), Limits::default(), stop).await;
 
     upkeep.abort();
+    sweeping.abort();
     control.abort();
     // Waits until the socket is gone, so that nobody finds it after the process has ended.
     let _ = control.await;
@@ -178,6 +183,19 @@ async fn demo_key(context: &Context) -> Result<Option<ApiKey>, Failure> {
     let Context { apps, settings, clock, .. } = context;
     let key = development::demo_key(apps, &settings.data, clock.now(), &mut Entropy).await;
     key.map(Some).map_err(Failure::runtime)
+}
+
+/// Sweeps for as long as the server runs. A sweep that fails is no loss: the next one finds the same.
+async fn sweeping(context: Arc<Context>) {
+    let mut interval = tokio::time::interval(SWEEP);
+    loop {
+        interval.tick().await;
+        match sweep::sweep(&context.store, context.clock.now()).await {
+            Ok(0) => {}
+            Ok(removed) => tracing::debug!(removed, "swept what is over"),
+            Err(error) => tracing::warn!(%error, "cannot sweep"),
+        }
+    }
 }
 
 async fn upkeep(metrics: PrometheusHandle) {

@@ -12,6 +12,7 @@
 use std::fmt;
 
 use sha2::{Digest, Sha256};
+use sidekey_core::time::UnixTime;
 
 /// Most bytes of a key. Index nodes of sled hold some 256 keys and have to stay small, see
 /// [`MAX_VALUE`](super::engine::MAX_VALUE).
@@ -113,6 +114,22 @@ impl Key {
         Self::of(Kind::Account).part(app).fixed(&Sha256::digest(user).into())
     }
 
+    /// The note that the record under `key` may be removed from `at` on.
+    pub fn expiry(at: UnixTime, key: &Key) -> Self {
+        Self::of(Kind::Expiry).number(at.as_secs()).key(key)
+    }
+
+    /// When and which record, if this is such a note.
+    pub fn expiring(&self) -> Option<(UnixTime, Key)> {
+        let (at, key) = self.0.strip_prefix(&[Kind::Expiry as u8])?.split_first_chunk()?;
+        Some((UnixTime::from_secs(u64::from_be_bytes(*at)), Self::from_bytes(key)))
+    }
+
+    /// Whether it is the key of this kind of record.
+    pub fn is(&self, kind: Kind) -> bool {
+        self.0.first() == Some(&(kind as u8))
+    }
+
     /// A key as it was stored.
     pub(super) fn from_bytes(bytes: &[u8]) -> Self {
         Self(bytes.to_vec())
@@ -166,6 +183,15 @@ mod tests {
         let key = Key::account(&"a".repeat(300), &"u".repeat(5_000));
         assert!(key.as_bytes().len() <= MAX_KEY);
         assert_ne!(key, Key::account(&"a".repeat(301), &"u".repeat(5_000)));
+    }
+
+    #[test]
+    fn a_note_of_expiry_names_its_record() {
+        let (at, key) = (UnixTime::from_secs(77), Key::account("shop", "42"));
+        let note = Key::expiry(at, &key);
+        assert_eq!(note.expiring(), Some((at, key.clone())));
+        assert!(note < Key::expiry(UnixTime::from_secs(78), &Key::meta("a")), "notes sort by time");
+        assert_eq!(key.expiring(), None);
     }
 
     #[test]

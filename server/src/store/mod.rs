@@ -9,6 +9,7 @@
 //! | [`sled`] | the engine for one machine |
 //! | `opening`, `about` | opening the database, and what it says about itself |
 //! | [`codec`] | accounts, sessions and logins as bytes |
+//! | [`sweep`] | what is over makes room |
 //! | `transaction` | load, decide, store: what every operation goes through |
 //! | `folder` | the data folder: owner, permissions, lock, syncing of entries |
 //! | `open_error` | why a store could not be opened, with the remedies |
@@ -23,6 +24,7 @@ mod open_error;
 mod opening;
 pub mod record;
 pub mod sled;
+pub mod sweep;
 mod transaction;
 
 pub use self::open_error::OpenError;

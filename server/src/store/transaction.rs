@@ -29,6 +29,9 @@ use crate::{
 /// nobody in between, so this is only reached where several servers share a store.
 const ATTEMPTS: usize = 32;
 
+/// How long a session is kept, in seconds: an hour, so that a host that asks late still learns what became of it.
+const SESSION_KEPT: u64 = 3_600;
+
 /// Typed access to accounts, sessions and logins.
 #[derive(Clone)]
 pub struct Store {
@@ -174,6 +177,11 @@ impl Store {
         Err(StoreError::Unavailable("too many operations on one account at once".to_owned()))
     }
 
+    /// The engine below, for what is no transaction of one account.
+    pub(super) fn engine(&self) -> &dyn Engine {
+        &*self.engine
+    }
+
     async fn load(&self, subject: &Subject) -> Result<Loaded, StoreError> {
         let account = self.read(Some(subject.account_key()), |key, record| {
             decode_account(&self.keyring, key, &record.value)
@@ -203,6 +211,9 @@ impl Store {
     ) -> Result<Batch, StoreError> {
         let State { account, session, family, started, enrollment_token, events } = state;
         let mut batch = Batch::new();
+        if let (Some(session), Some(Found { key, value: None, .. })) = (&session, &loaded.session) {
+            batch.put(Key::expiry(session.opened_at.plus(SESSION_KEPT), key), Vec::new());
+        }
         let changed = [
             write(&mut batch, loaded.account.as_ref(), account, |account| {
                 encode_account(&self.keyring, account)
@@ -212,10 +223,13 @@ impl Store {
         ];
         if let Some(family) = started {
             let key = family_key(family.account.app.as_str(), family.login);
+            batch.put(Key::expiry(family.expires_at, &key), Vec::new());
             batch.expect(key.clone(), None).put(key, encode(&family)?);
         }
         if let (Some(token_hash), Some(session)) = (enrollment_token, &subject.session) {
-            batch.put(enrollment_token_key(&token_hash), encode(session)?);
+            let key = enrollment_token_key(&token_hash);
+            batch.put(Key::expiry(origin.at.plus(SESSION_KEPT), &key), Vec::new());
+            batch.put(key, encode(session)?);
         }
         for event in &events {
             batch.append(Entry::new(&subject.account, origin, event).to_bytes());

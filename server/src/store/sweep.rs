@@ -1,0 +1,136 @@
+//! Sessions, enrolment tokens and logins that are over make room.
+//!
+//! Each has a note under the time from which on it may go ([`Key::expiry`]), written with it in one batch, so that a sweep looks
+//! at nothing else. The note of a login stays where it is when a refresh moves the login's end: the sweep moves it then.
+
+use sidekey_core::{refresh::Family, time::UnixTime};
+
+use super::{Batch, CommitError, Key, Kind, Store, StoreError, codec::decode};
+
+/// Notes that one commit settles.
+const AT_ONCE: usize = 200;
+
+/// Removes what is over at `now`; how many records went. In small commits, so that logins are not held up.
+///
+/// # Errors
+/// The store is not available.
+pub async fn sweep(store: &Store, now: UnixTime) -> Result<usize, StoreError> {
+    let mut removed = 0;
+    loop {
+        let notes = store.engine().scan(&Key::of(Kind::Expiry), None, AT_ONCE).await?;
+        let due: Vec<_> = notes
+            .into_iter()
+            .filter_map(|(note, _)| note.expiring().map(|(at, key)| (note, at, key)))
+            .take_while(|(_, at, _)| *at <= now)
+            .collect();
+        if due.is_empty() {
+            return Ok(removed);
+        }
+        let mut batch = Batch::new();
+        let mut settled = 0;
+        for (note, _, key) in due {
+            settled += usize::from(settle(store, &mut batch, note, key, now).await?);
+        }
+        match store.engine().commit(batch).await {
+            Ok(()) => removed += settled,
+            // A login was refreshed in between: looked at again right away.
+            Err(CommitError::Conflict(_)) => {}
+            Err(CommitError::Store(error)) => return Err(error),
+            Err(error @ CommitError::TooLarge { .. }) => {
+                return Err(StoreError::Unavailable(error.to_string()));
+            }
+        }
+    }
+}
+
+/// Adds to a batch what a due note leads to; whether a record goes.
+async fn settle(
+    store: &Store,
+    batch: &mut Batch,
+    note: Key,
+    key: Key,
+    now: UnixTime,
+) -> Result<bool, StoreError> {
+    batch.delete(note);
+    let Some(record) = store.engine().get(&key).await? else { return Ok(false) };
+    batch.expect(key.clone(), Some(record.version));
+    if key.is(Kind::RefreshFamily) {
+        let family: Family = decode(&key, &record.value)?;
+        if family.expires_at > now {
+            batch.put(Key::expiry(family.expires_at, &key), Vec::new());
+            return Ok(false);
+        }
+    }
+    batch.delete(key);
+    Ok(true)
+}
+
+#[cfg(test)]
+mod tests {
+    use rand_core::Rng as _;
+    use sidekey_core::{
+        account::Account,
+        id::{AccountId, AppId, LoginId, UserId},
+        login::Grant,
+        session::{Opening, Purpose, Session},
+    };
+
+    use super::*;
+    use crate::{
+        audit::{Actor, Origin},
+        context::testing::context,
+        entropy::Entropy,
+        store::Subject,
+    };
+
+    const NOW: UnixTime = UnixTime::from_secs(1_790_000_000);
+
+    #[tokio::test]
+    async fn what_is_over_goes_and_what_was_refreshed_stays() {
+        let (_folder, context) = context(NOW, &[]).await;
+        let id = AccountId { app: AppId::parse("shop").unwrap(), user: UserId::parse("42").unwrap() };
+        let origin = Origin {
+            at: NOW,
+            request_id: String::new(),
+            actor: Actor::App,
+            ip_address: None,
+            user_agent: None,
+        };
+        let (login, session_id) =
+            (LoginId::generate(&mut Entropy), [Entropy.next_u32().to_be_bytes()[0]; 32]);
+        let subject = Subject::account(id.clone()).with_session(session_id);
+        let open = |state: &mut crate::store::State| {
+            let account = state.account.get_or_insert_with(|| Account::new(id.clone(), NOW, &mut Entropy));
+            let opening = Opening {
+                purpose: Purpose::Enrollment,
+                login,
+                remember_me: false,
+                return_url: None,
+                ip_address: None,
+                user_agent: None,
+            };
+            state.session = Some(Session::open(account, opening, NOW, &mut state.events));
+            state.enrollment_token = Some([9; 32]);
+            let grant = Grant { login, second_factor: None, remember_me: false };
+            state.started = Some(Family::start(account, grant, NOW));
+        };
+        context.store.transact(subject, &origin, open).await.unwrap();
+        assert_eq!(sweep(&context.store, NOW.plus(3_599)).await, Ok(0));
+        assert_eq!(sweep(&context.store, NOW.plus(3_600)).await, Ok(2), "session and enrolment token");
+        assert!(context.store.session(&session_id).await.unwrap().is_none());
+
+        let day = NOW.plus(86_400);
+        let subject = Subject::account(id.clone()).with_login(login);
+        let refresh = |state: &mut crate::store::State| {
+            let account = state.account.clone();
+            state.family.as_mut().unwrap().rotate(account.as_ref(), 0, None, day, &mut state.events)
+        };
+        context.store.transact(subject, &origin, refresh).await.unwrap().unwrap();
+        let first_end = NOW.plus(7 * 86_400);
+        assert_eq!(sweep(&context.store, first_end).await, Ok(0), "it was refreshed");
+        assert_eq!(sweep(&context.store, first_end.plus(86_400)).await, Ok(1));
+        assert!(context.store.family(&id.app, login).await.unwrap().is_none());
+        let notes = context.engine.scan(&Key::of(Kind::Expiry), None, 10).await.unwrap();
+        assert!(notes.is_empty());
+    }
+}
