@@ -127,7 +127,7 @@ function disableSection() {
 
 function askToDisable() {
   openDialog(text("disable.ask-title"), text("disable.lead"), (close) => {
-    const stage = h("div");
+    const stage = h("div", { class: "stage" });
     /** @param {"totp" | "backup"} kind */
     const form = (kind) =>
       codeForm({

@@ -57,7 +57,9 @@ function showForm(title, lead, form, other, focus) {
   show(title, content, focus ? { focus } : {});
 }
 
-const cancel = () => h("a", { class: "button quiet", href: pageAddress("account") }, text("cancel"));
+function cancel() {
+  return linkButton(text("cancel"), pageAddress("account"), "quiet");
+}
 
 /** @param {import("./api.js").Verified} verified */
 function succeed(verified) {
@@ -89,7 +91,8 @@ function endedBy(error) {
     case "MAX_ATTEMPTS_EXCEEDED":
     case "AUTH_REQUIRED":
     case "FORBIDDEN":
-      showFailure(text("challenge.ended"), error, wayBack(back));
+      if (isStepUp) showMessage(text("challenge.step-up-ended"), text("challenge.step-up-ended-lead"), wayBack(back));
+      else showFailure(text("challenge.ended"), error, wayBack(back));
       return true;
     default:
       return false;

@@ -5,7 +5,7 @@ import { asClock, stepRing, wait } from "./countdown.js";
 import { fill, h } from "./dom.js";
 import { field } from "./field.js";
 import { sentence, text } from "./messages.js";
-import { announce, asSidekeyError } from "./view.js";
+import { announce, asSidekeyError, notice } from "./view.js";
 import { normalise } from "./wasm.js";
 
 /**
@@ -31,6 +31,7 @@ export function codeForm({ kind, submit, look = "primary", answer, refused, hint
   const code = kind === "totp" ? totpField(text("code.label"), hint ?? text("code.hint"), ring) : backupField();
   const next = totpField(text("code.next-label"), text("code.next-hint"), 30);
   next.element.hidden = true;
+  const why = h("div", { class: "notices", role: "alert" });
   const waiting = h("p", { class: "waiting", "aria-hidden": "true", hidden: true });
   const button = h("button", { class: `button ${look}` }, submit);
   let busy = false;
@@ -64,7 +65,8 @@ export function codeForm({ kind, submit, look = "primary", answer, refused, hint
     if (refused?.(error)) return;
     if (error.code === "NEXT_CODE_REQUIRED" && next.element.hidden) {
       next.element.hidden = false;
-      next.fail(sentence(error, kind));
+      fill(why, notice("warning", sentence(error, kind)));
+      next.input.focus();
       return;
     }
     code.fail(sentence(error, kind));
@@ -100,6 +102,7 @@ export function codeForm({ kind, submit, look = "primary", answer, refused, hint
       },
     },
     code.element,
+    why,
     next.element,
     ...more,
     waiting,

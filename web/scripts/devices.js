@@ -48,7 +48,7 @@ function row(device, isLast, page) {
       h(
         "div",
         { class: "actions" },
-        device.status === "pending" && linkButton(text("devices.finish", { name: nameOf(device) }), pageAddress("enroll"), "small"),
+        device.status === "pending" && finishLink(device),
         device.status === "active" && renameButton,
         device.status === "active" && !device.is_primary && action("devices.make-primary", "devices.make-primary-label", device, makePrimary),
         action("devices.remove", "devices.remove-label", device, () => askToRemove(device, isLast, page)),
@@ -84,6 +84,12 @@ function history(device) {
   if (device.status === "pending") return text("devices.pending");
   const used = device.last_used_at ? text("devices.used", { ago: ago(device.last_used_at) }) : text("devices.never-used");
   return `${text("devices.added", { date: date(device.confirmed_at ?? device.created_at) })} · ${used}`;
+}
+
+/** @param {Device} device */
+function finishLink(device) {
+  const label = text("devices.finish-label", { name: nameOf(device) });
+  return h("a", { class: "button small", href: pageAddress("enroll"), "aria-label": label }, text("devices.finish"));
 }
 
 /**
@@ -130,7 +136,8 @@ function renameForm(device, save, cancel) {
 function askToRemove(device, isLast, page) {
   const title = text("devices.remove-title", { name: nameOf(device) });
   const done = text("devices.removed", { name: nameOf(device) });
-  openDialog(title, text(isLast ? "devices.remove-last-lead" : "devices.remove-lead"), (close) => {
+  const lead = device.status === "pending" ? "devices.remove-pending-lead" : isLast ? "devices.remove-last-lead" : "devices.remove-lead";
+  openDialog(title, text(lead), (close) => {
     /** @param {import("./api.js").CodeAnswer | {}} answer */
     const remove = async (answer) => {
       await page.act((token) => removeDevice(token, device.id, answer));
@@ -138,6 +145,7 @@ function askToRemove(device, isLast, page) {
       page.changed(done);
     };
     const cancel = button(text("cancel"), close);
+    cancel.autofocus = !isLast;
     if (isLast) return [codeQuestion(remove, close, cancel, page)];
     const error = h("p", { class: "error", role: "alert" });
     const body = h("div");

@@ -126,7 +126,7 @@ function onThisDevice(core, setup, digits) {
 /** The key in groups of four; the gaps are drawn, so that a selection copies none. @param {Core} core @param {Setup} setup @param {number} digits */
 function keyByHand(core, setup, digits) {
   const groups = core ? core.formatSecret(setup.secret).split(" ") : [setup.secret];
-  const key = h("code", { class: "secret", dir: "ltr", translate: "no" }, ...groups.map((group) => h("span", {}, group)));
+  const key = h("code", { class: "secret", dir: "ltr", translate: "no" }, ...groups.flatMap((group) => [h("span", {}, group), h("wbr")]));
   return [
     h("h3", {}, text("enroll.key")),
     h("p", {}, key),
@@ -156,7 +156,7 @@ function nameField() {
  * @param {import("./field.js").Field} name
  */
 function confirmForm(person, setup, kind, name) {
-  const clockHint = h("div", { role: "status" });
+  const clockHint = h("div", { class: "notices", role: "status" });
   let wrong = 0;
   const form = codeForm({
     kind: "totp",

@@ -5,7 +5,9 @@ import { h, svg } from "./dom.js";
 import { text } from "./messages.js";
 
 const QUIET_ZONE = 4;
-const LARGEST_SIDE_PX = 256;
+const LARGEST_SIDE_PX = 296;
+/** What the page and its card leave free at both sides of a narrow window. */
+const MARGINS_PX = 60;
 
 /**
  * @param {import("./wasm.js").Core | null} core
@@ -21,7 +23,8 @@ export function qrCode(core, content, picture) {
 /** Whole pixels per module, so that cameras see sharp edges. @param {{ size: number, modules: Uint8Array }} matrix */
 function drawing({ size, modules }) {
   const whole = size + 2 * QUIET_ZONE;
-  const side = whole * Math.max(3, Math.floor(LARGEST_SIDE_PX / whole));
+  const room = Math.min(LARGEST_SIDE_PX, document.documentElement.clientWidth - MARGINS_PX);
+  const side = whole * Math.max(3, Math.floor(room / whole));
   return svg(
     "svg",
     { viewBox: `0 0 ${whole} ${whole}`, width: side, height: side, "shape-rendering": "crispEdges", focusable: "false" },

@@ -6,7 +6,7 @@
 
 /**
  * @typedef {object} Core the bindings that `cargo xtask wasm` writes
- * @property {() => Promise<unknown>} default loads the module
+ * @property {(source: { module_or_path: URL }) => Promise<unknown>} default loads the module
  * @property {(text: string) => { size: number, modules: Uint8Array }} qrMatrix row by row, 1 is dark, without quiet zone
  * @property {(secret: string) => string} formatSecret groups of four, separated by blanks
  * @property {(text: string) => string} normalizeCode
@@ -17,13 +17,16 @@
 /** @type {Core | null} */
 let core = null;
 
+/** @param {string} file */
+const generated = (file) => new URL(`../generated/${file}`, import.meta.url);
+
 /** Loads the module once; answers null where that is impossible. @returns {Promise<Core | null>} */
 export async function loadCore() {
   if (core) return core;
   try {
     /** @type {Core} */
-    const bindings = await import(new URL("../generated/sidekey_wasm.js", import.meta.url).href);
-    await bindings.default();
+    const bindings = await import(generated("sidekey_wasm.js").href);
+    await bindings.default({ module_or_path: generated("sidekey_wasm_bg.wasm") });
     core = bindings;
   } catch {
     core = null;
