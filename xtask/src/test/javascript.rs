@@ -3,6 +3,7 @@
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use crate::Outcome;
 use crate::failure::Failure;
@@ -24,16 +25,18 @@ pub(super) fn types(workspace: &Workspace) -> Outcome {
 
 /// The browser module, loaded in Node.js.
 pub(super) fn wasm(workspace: &Workspace) -> Outcome {
-    process::run(
-        workspace.command("node").arg("--test").args(test_files(&workspace.root.join("tests/wasm"))?),
-    )
+    process::run(&mut test_runner(workspace, "tests/wasm")?)
 }
 
 /// The pages, in a browser.
 pub(super) fn browser(workspace: &Workspace) -> Outcome {
+    process::run(super::with_programs(&mut test_runner(workspace, "tests/browser")?, workspace)?)
+}
+
+fn test_runner(workspace: &Workspace, folder: &str) -> Outcome<Command> {
     let mut command = workspace.command("node");
-    command.arg("--test").args(test_files(&workspace.root.join("tests/browser"))?);
-    process::run(super::with_programs(&mut command, workspace)?)
+    command.args(["--test", "--test-reporter=spec"]).args(test_files(&workspace.root.join(folder))?);
+    Ok(command)
 }
 
 /// The test files under a folder, named one by one: Node.js 20 takes a folder here and later versions do not.
