@@ -3,10 +3,10 @@
 //! The table is matched by hand and not by a chain of filters: one look-up tells apart what does not exist (404) from what
 //! exists under another method (405, with `Allow`), and the routes that matter most cost the least.
 
-use std::{convert::Infallible, net::IpAddr, sync::Arc};
+use std::{convert::Infallible, net::IpAddr, panic::AssertUnwindSafe, sync::Arc};
 
 use data_encoding::HEXLOWER;
-use futures_util::StreamExt as _;
+use futures_util::{FutureExt as _, StreamExt as _};
 use http::{HeaderMap, HeaderName, Method, Response, header};
 use percent_encoding::percent_decode_str;
 use tracing::Instrument as _;
@@ -148,7 +148,13 @@ async fn answer(
     };
     let outcome = match found {
         Ok(Found { endpoint, name, .. }) => {
-            dispatch(context, endpoint, Call::new(headers, name, origin, body)).instrument(span.clone()).await
+            let call = Call::new(headers, name, origin, body);
+            let work = dispatch(context, endpoint, call).instrument(span.clone());
+            // A panic is a defect of ours: it ends this request and nobody else's. States are loaded anew for each, so none is left half changed.
+            AssertUnwindSafe(work).catch_unwind().await.unwrap_or_else(|_| {
+                span.in_scope(|| tracing::error!(route, "a request panicked"));
+                Err(Problem::new(Code::Internal))
+            })
         }
         Err(missed) => Err(missed.problem),
     };
