@@ -30,4 +30,4 @@ pub use answer::Answer;
 pub use app::{App, Enforcement, User};
 pub use authenticator::Authenticator;
 pub use serde_json::{Value, json};
-pub use server::{Options, Server};
+pub use server::{Options, Server, Stopped};

@@ -4,6 +4,7 @@ use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, mpsc};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use reqwest::Method;
@@ -56,7 +57,22 @@ pub struct Server {
     stderr: Capture,
 }
 
-type Capture = Arc<Mutex<String>>;
+/// What a pipe has brought so far, and the thread that reads it to its end.
+struct Capture {
+    text: Arc<Mutex<String>>,
+    reader: Option<JoinHandle<()>>,
+}
+
+/// What a server that was stopped left.
+#[derive(Debug)]
+pub struct Stopped {
+    /// How the process ended.
+    pub status: ExitStatus,
+    /// The whole log.
+    pub log: String,
+    /// All of standard output.
+    pub banner: String,
+}
 
 impl Server {
     /// Starts a server in development mode with a data folder of its own.
@@ -123,11 +139,11 @@ impl Server {
             }
             Err(mpsc::RecvTimeoutError::Disconnected) => {
                 let status = child.wait().expect("the child can be waited for");
-                Err((status, text(&stderr)))
+                Err((status, stderr.text()))
             }
             Err(mpsc::RecvTimeoutError::Timeout) => {
                 child.kill().expect("the child can be killed");
-                panic!("the server did not say `listening` within {START_LIMIT:?}: {}", text(&stderr));
+                panic!("the server did not say `listening` within {START_LIMIT:?}: {}", stderr.text());
             }
         }
     }
@@ -149,12 +165,7 @@ impl Server {
 
     /// Standard error so far: the log.
     pub fn log(&self) -> String {
-        text(&self.stderr)
-    }
-
-    /// Standard output so far: the banner.
-    pub fn banner(&self) -> String {
-        text(&self.stdout)
+        self.stderr.text()
     }
 
     /// Process id.
@@ -162,11 +173,11 @@ impl Server {
         self.child.id()
     }
 
-    /// Asks the server to stop (SIGTERM), waits, and gives its exit status and whole log.
-    pub fn stop(mut self) -> (ExitStatus, String) {
+    /// Asks the server to stop (SIGTERM), and waits until it has said its last.
+    pub fn stop(mut self) -> Stopped {
         self.terminate();
         let status = self.child.wait().expect("the child can be waited for");
-        (status, text(&self.stderr))
+        Stopped { status, log: self.stderr.finish(), banner: self.stdout.finish() }
     }
 
     /// Stops the server and starts it again with the same data folder and options. Its clock is real time again.
@@ -253,21 +264,31 @@ impl Drop for Server {
     }
 }
 
-fn text(capture: &Capture) -> String {
-    capture.lock().expect("no reader panicked").clone()
+impl Capture {
+    fn text(&self) -> String {
+        self.text.lock().expect("no reader panicked").clone()
+    }
+
+    /// The whole text, once the other end is closed.
+    fn finish(&mut self) -> String {
+        if let Some(reader) = self.reader.take() {
+            reader.join().expect("no reader panicked");
+        }
+        self.text()
+    }
 }
 
 /// Reads a pipe to its end, so that it never fills, and tells the address of the `listening` line.
 fn drain(pipe: impl Read + Send + 'static, mut tell: Option<mpsc::Sender<String>>) -> Capture {
-    let capture = Capture::default();
-    let keep = Arc::clone(&capture);
-    std::thread::spawn(move || {
+    let text = Arc::new(Mutex::new(String::new()));
+    let keep = Arc::clone(&text);
+    let reader = std::thread::spawn(move || {
         let mut lines = BufReader::new(pipe);
         let mut line = Vec::new();
         while lines.read_until(b'\n', &mut line).is_ok_and(|n| n > 0) {
-            let text = String::from_utf8_lossy(&line).into_owned();
-            keep.lock().expect("no reader panicked").push_str(&text);
-            if let Some(address) = listening(&text)
+            let line_text = String::from_utf8_lossy(&line).into_owned();
+            keep.lock().expect("no reader panicked").push_str(&line_text);
+            if let Some(address) = listening(&line_text)
                 && let Some(tell) = tell.take()
             {
                 let _ = tell.send(address);
@@ -275,7 +296,7 @@ fn drain(pipe: impl Read + Send + 'static, mut tell: Option<mpsc::Sender<String>
             line.clear();
         }
     });
-    capture
+    Capture { text, reader: Some(reader) }
 }
 
 /// The address in the log line that says `listening`.

@@ -4,7 +4,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use sidekey_tests::command::{Finished, finish, run, sidekey};
-use sidekey_tests::{Enforcement, Options, Server, Value, json};
+use sidekey_tests::{Enforcement, Options, Server, Stopped, Value, json};
 use tempfile::TempDir;
 
 fn folder() -> (TempDir, String) {
@@ -238,9 +238,6 @@ async fn development_mode_makes_a_key_and_a_demo_app_and_is_loud_about_it() {
     let file = server.data().join("development-api-key");
     assert_eq!(mode(&file), 0o600);
     let key = std::fs::read_to_string(file).expect("text").trim().to_string();
-    assert!(server.banner().contains(&key) && server.banner().contains("/demo/"), "{}", server.banner());
-    let said = format!("{}{}", server.log(), server.banner()).to_lowercase();
-    assert!(said.contains("development"), "{said}");
     let body = json!({"user_id": "ann"});
     let opened = server.post("/2fa/sessions/").bearer(&key).json(body).await.expect(201);
     assert_eq!(opened["requires_enrollment"], true, "the demo app requires a second factor");
@@ -248,6 +245,9 @@ async fn development_mode_makes_a_key_and_a_demo_app_and_is_loud_about_it() {
     let body = json!({"user_id": "bob", "account_name": "bob@example.com"});
     let signed = server.post("/demo/sign-in/").json(body).await;
     assert!(signed["requires_enrollment"] == true && signed.status < 300, "{signed}");
+    let Stopped { banner, log, .. } = server.stop();
+    assert!(banner.contains(&key) && banner.contains("/demo/"), "{banner}");
+    assert!(banner.to_lowercase().contains("development") && !log.contains(&key), "{banner}{log}");
 }
 
 #[tokio::test]
@@ -297,7 +297,7 @@ async fn the_development_clock_moves_only_forward() {
 async fn sigterm_ends_the_server_cleanly() {
     let server = Server::start();
     let data = server.data().to_path_buf();
-    let (status, log) = server.stop();
+    let Stopped { status, log, .. } = server.stop();
     assert_eq!(status.code(), Some(0), "{log}");
     assert!(!data.join("control.sock").exists(), "the socket is gone");
 }

@@ -205,3 +205,20 @@ async fn a_token_without_second_factor_sees_no_devices_once_there_is_one() {
             .refused(401, "2FA_REQUIRED");
     }
 }
+
+#[tokio::test]
+async fn two_devices_removed_at_once_never_leave_none() {
+    let server = Server::start();
+    let app = server.app(Enforcement::Optional).await;
+    for n in 0..5 {
+        let user = app.enrol(&format!("user-{n}")).await;
+        let (_, tablet) = user.add_device("tablet").await;
+        let (one, two) = tokio::join!(remove(&user, &user.device), remove(&user, &tablet));
+        let mut statuses = [one.status, two.status];
+        statuses.sort_unstable();
+        assert_eq!(statuses, [200, 400], "{one} {two}");
+        let refused = if one.status == 400 { one } else { two };
+        refused.refused(400, "CODE_REQUIRED");
+        assert_eq!(app.state(&user.id).await["devices"], 1);
+    }
+}

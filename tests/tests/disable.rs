@@ -1,6 +1,6 @@
 //! Turning the second factor off.
 
-use sidekey_tests::{Enforcement, Server, json};
+use sidekey_tests::{Authenticator, Enforcement, Server, json};
 
 const PATH: &str = "/2fa/disable/";
 
@@ -101,4 +101,41 @@ async fn a_token_without_second_factor_cannot_turn_it_off() {
     let code = user.fresh_code().await;
     server.post(PATH).bearer(&weak).json(json!({"code": code})).await.refused(401, "2FA_REQUIRED");
     user.post(PATH).json(json!({"code": code})).await.ok(); // the refusal judged nothing
+}
+
+#[tokio::test]
+async fn a_second_factor_of_the_devices_before_does_not_count_for_new_ones() {
+    let server = Server::start();
+    let app = server.app(Enforcement::Optional).await;
+    let mut user = app.enrol("ann").await;
+    user.sign_in().await;
+    let code = user.fresh_code().await;
+    user.post(PATH).json(json!({"code": code})).await.ok();
+    server.advance(30).await;
+    app.enrol("ann").await;
+    user.get("/2fa/devices/").await.refused(401, "2FA_REQUIRED");
+    user.post("/2fa/setup/").json(json!({})).await.refused(401, "2FA_REQUIRED");
+}
+
+#[tokio::test]
+async fn turning_off_and_on_again_refills_no_failure_budget() {
+    let server = Server::start();
+    let app = server.app(Enforcement::Optional).await;
+    let user = app.enrol("ann").await;
+    let session = user.challenge().await;
+    for code in user.phone.wrong_codes(&server, 4).await {
+        user.answer(&session, &code).await.refused(400, "INVALID_CODE");
+    }
+    user.post(PATH).json(json!({"backup_code": user.backup_codes[0]})).await.ok();
+    let token = app.setup_token("ann").await;
+    let setup = server.post("/2fa/setup/").bearer(&token).json(json!({})).await.ok();
+    let phone = Authenticator::from_base32(&setup.text("secret"));
+    let body = |code: String| json!({"device_id": setup["device_id"], "code": code});
+    let confirm = |code| server.post("/2fa/setup/confirm/").bearer(&token).json(body(code));
+    let mut refusals = Vec::new();
+    for code in phone.wrong_codes(&server, 6).await {
+        refusals.push(confirm(code).await);
+    }
+    let waits = refusals.iter().filter(|answer| answer["code"] == "ACCOUNT_THROTTLED").count();
+    assert!(waits >= 1, "five failures in a row, then a wait, whatever lies between: {refusals:?}");
 }

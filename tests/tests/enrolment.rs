@@ -1,7 +1,8 @@
 //! Enrolment: rule 4 (setup is safe to repeat) and rule 5 (more devices need a fresh second factor).
 
 use data_encoding::BASE64;
-use sidekey_tests::{Answer, App, Authenticator, Enforcement, Server, json};
+use futures_util::future::join_all;
+use sidekey_tests::{Answer, App, Authenticator, Enforcement, Options, Server, json};
 
 async fn setup(app: &App<'_>, token: &str) -> Answer {
     app.server.post("/2fa/setup/").bearer(token).json(json!({})).await
@@ -332,5 +333,74 @@ async fn the_secret_of_an_active_device_is_never_shown_again() {
     assert_ne!(again.text("secret"), secret);
     for answer in [user.get("/2fa/devices/").await.ok(), app.state("ann").await] {
         assert!(!answer.body().contains(&secret), "{answer}");
+    }
+}
+
+#[tokio::test]
+async fn setup_asked_many_times_at_once_shows_one_secret() {
+    let server = Server::start();
+    let app = server.app(Enforcement::Optional).await;
+    let token = app.setup_token("ann").await;
+    let answers = join_all((0..20).map(|_| setup(&app, &token))).await;
+    for answer in &answers {
+        assert_eq!(answer["secret"], answers[0]["secret"], "{answer}");
+        assert_eq!(answer.status, 200);
+    }
+}
+
+#[tokio::test]
+async fn of_two_first_enrolments_finished_at_once_one_wins() {
+    let server = Server::start();
+    let app = server.app(Enforcement::Optional).await;
+    for n in 0..5 {
+        let user = format!("user-{n}");
+        let mut ready = Vec::new();
+        for _ in 0..2 {
+            let token = app.setup_token(&user).await;
+            let pending = setup(&app, &token).await.ok();
+            let code = Authenticator::from_base32(&pending.text("secret")).fresh_code(&server).await;
+            ready.push((token, pending.text("device_id"), code));
+        }
+        let answers = join_all(ready.iter().map(|(token, id, code)| confirm(&app, token, id, code))).await;
+        let won = answers.iter().filter(|a| a.status == 200).count();
+        let lost = answers.iter().filter(|a| a["code"] == "2FA_REQUIRED").count();
+        assert_eq!((won, lost), (1, 1), "{answers:?}");
+        assert_eq!(app.state(&user).await["devices"], 1);
+    }
+}
+
+/// Whether a server with this issuer, if it starts at all, can show a setup to a user of this name.
+async fn can_set_up(issuer: &str, account_name: &str) {
+    let arguments = vec!["--issuer".into(), issuer.to_string()];
+    let Ok(server) = Server::try_with(Options { arguments, ..Options::default() }) else {
+        return; // refused at start: nobody meets it later
+    };
+    let app = server.app(Enforcement::Optional).await;
+    let opened = app.open_with(json!({"user_id": "x".repeat(255), "account_name": account_name})).await;
+    if opened.status == 201 {
+        setup(&app, &opened.text("access_token")).await.ok();
+    } else {
+        opened.invalid("account_name");
+    }
+}
+
+#[tokio::test]
+async fn the_longest_names_still_fit_into_the_qr_code() {
+    // Each character takes three to twelve bytes in a key URI.
+    for name in ["\u{20ac}".repeat(85), "\u{1f600}".repeat(63), "%".repeat(255), "a:b".to_string()] {
+        can_set_up(&"\u{20ac}".repeat(33), &name).await;
+    }
+}
+
+#[tokio::test]
+async fn an_issuer_that_the_server_starts_with_can_be_enrolled_with() {
+    for issuer in [
+        "\u{fc}".repeat(64),
+        "\u{1f600}".repeat(64),
+        "A:B".to_string(),
+        " ".to_string(),
+        "a/b?c&d=e#f".to_string(),
+    ] {
+        can_set_up(&issuer, "ann@example.com").await;
     }
 }

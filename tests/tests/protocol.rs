@@ -357,3 +357,72 @@ async fn the_openapi_document_names_every_route_and_every_error_code() {
         assert!(text.contains(code), "{code} is not in the document");
     }
 }
+
+#[tokio::test]
+async fn no_other_origin_may_read_an_answer() {
+    let server = Server::start();
+    let preflight =
+        "OPTIONS /2fa/verify/ HTTP/1.1\nOrigin: https://evil.example\nAccess-Control-Request-Method: POST";
+    let answers = [
+        wire::exchange(&server, preflight, b"").await,
+        server.get("/healthz").header("origin", "https://evil.example").await,
+        server.post("/2fa/verify/").header("origin", "https://evil.example").json(json!({})).await,
+    ];
+    for answer in answers {
+        assert!(answer.headers.keys().all(|name| !name.as_str().starts_with("access-control-")), "{answer}");
+    }
+}
+
+#[tokio::test]
+async fn no_text_in_any_field_brings_a_server_error() {
+    let server = Server::start();
+    let app = server.app(Enforcement::Optional).await;
+    let user = app.enrol("ann").await;
+    let long = "x".repeat(15_000);
+    let device = format!("/2fa/devices/{}/", user.device);
+    let texts = [
+        "",
+        " ",
+        "\u{0}",
+        "\r\nX-Evil: 1",
+        "\u{202e}",
+        "\u{feff}",
+        "\u{10ffff}",
+        "%00%0a",
+        "../../x",
+        "'\"<b>",
+        &long,
+    ];
+    for text in texts {
+        for (method, path, fields, bearer) in [
+            ("POST", "/2fa/sessions/", vec!["user_id"], &app.key),
+            (
+                "POST",
+                "/2fa/sessions/",
+                vec!["account_name", "ip_address", "user_agent", "return_url"],
+                &app.key,
+            ),
+            ("POST", "/2fa/sessions/", vec!["trusted_browser_token"], &app.key),
+            ("POST", "/2fa/setup/", vec!["device_name"], &user.access),
+            ("POST", "/2fa/setup/confirm/", vec!["device_id", "code"], &user.access),
+            ("PATCH", device.as_str(), vec!["name"], &user.access),
+            ("POST", "/2fa/verify/", vec!["session_id", "code", "next_code"], &app.key),
+            ("POST", "/2fa/verify/backup/", vec!["session_id", "backup_code"], &app.key),
+            ("POST", "/2fa/disable/", vec!["code"], &user.access),
+            ("POST", "/2fa/disable/", vec!["backup_code"], &user.access),
+            ("POST", "/2fa/token/refresh/", vec!["refresh_token"], &app.key),
+            ("POST", "/2fa/token/revoke/", vec!["token"], &app.key),
+            ("POST", "/2fa/token/introspect/", vec!["token"], &app.key),
+            ("POST", "/2fa/enrollment/", vec!["session_id"], &app.key),
+        ] {
+            for field in fields {
+                let mut body = json!({"user_id": "bob", "session_id": "x", "device_id": user.device});
+                body[field] = json!(text);
+                let call = server.call(method.parse().expect("a method"), path).bearer(bearer);
+                let answer = call.json(body).await;
+                assert!(answer.status < 500, "{field} of {path} as `{text:.20}`: {answer}");
+            }
+        }
+    }
+    assert_eq!(app.state("ann").await["has_2fa_enabled"], true);
+}

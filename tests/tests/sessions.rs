@@ -1,6 +1,6 @@
 //! Opening, asking about and expiring sessions: what each policy answers.
 
-use sidekey_tests::{Answer, Enforcement, Server, clock, json, jwt};
+use sidekey_tests::{Answer, Enforcement, Options, Server, clock, json, jwt};
 
 fn assert_let_in(answer: &Answer) {
     assert_eq!(answer["requires_2fa"], false, "{answer}");
@@ -113,7 +113,16 @@ async fn only_the_user_id_is_required_and_every_field_is_checked() {
         app.open_with(json!({"user_id": bad})).await.refused(400, "VALIDATION_ERROR");
     }
     app.open_with(json!({"user_id": "7", "remember_me": "yes"})).await.refused(400, "VALIDATION_ERROR");
-    app.open_with(json!({"user_id": "7", "return_url": "javascript:alert(1)"})).await.invalid("return_url");
+    for bad in [
+        "javascript:alert(1)",
+        "data:text/html,x",
+        "//evil.example/",
+        "https://",
+        "not a url",
+        "https://a\nb",
+    ] {
+        app.open_with(json!({"user_id": "7", "return_url": bad})).await.invalid("return_url");
+    }
 }
 
 #[tokio::test]
@@ -283,7 +292,9 @@ async fn deleting_a_user_removes_all_that_was_kept() {
 
 #[tokio::test]
 async fn everything_survives_a_restart() {
-    let server = Server::start();
+    // The issuer of tokens is the public address; without one, the port that a restart changes would be part of it.
+    let arguments = vec!["--public-url".into(), "http://127.0.0.1:8080".into()];
+    let server = Server::with(Options { arguments, ..Options::default() });
     let app = server.app(Enforcement::Optional).await;
     let user = app.enrol("ann").await;
     let session = user.challenge().await;

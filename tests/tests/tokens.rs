@@ -349,3 +349,22 @@ async fn introspection_knows_that_a_login_was_revoked() {
     let answer = app.post("/2fa/token/introspect/").json(json!({"token": user.access})).await.ok();
     assert_eq!(answer.json, json!({"active": false}));
 }
+
+#[tokio::test]
+async fn introspection_never_takes_another_credential_for_an_access_token() {
+    let server = Server::start();
+    let app = server.app(Enforcement::Required).await;
+    let enrollment = app.open_session("bob").await.text("enrollment_token");
+    let user = app.enrol("ann").await;
+    let ask = async |token: &str| app.post("/2fa/token/introspect/").json(json!({"token": token})).await.ok();
+    for token in [&enrollment, &app.key] {
+        assert_eq!(ask(token).await.json, json!({"active": false}));
+    }
+    // RFC 7662 §2.1 lets a refresh token be asked about; then it must be told apart.
+    let answer = ask(&user.refresh).await;
+    assert!(answer["active"] == false || answer["token_type"] == "refresh_token", "{answer}");
+    server.post("/2fa/token/refresh/").json(json!({"refresh_token": user.refresh})).await.ok();
+    assert_eq!(ask(&user.refresh).await.json, json!({"active": false}), "a spent one is not active");
+    let access = ask(&user.access).await;
+    assert!(access["active"] == true && access["token_type"] != "refresh_token", "{access}");
+}
