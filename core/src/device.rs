@@ -69,7 +69,7 @@ pub struct Answer {
 pub(crate) enum Judgement {
     /// Right: this is the step to remember.
     Right(Step),
-    /// The right code of a step that is not later than the last accepted one.
+    /// It has the right code of a step that is not later than the last accepted one.
     Replayed,
     /// Wrong.
     Wrong,
@@ -192,9 +192,15 @@ fn judge(
                 && matching_step(secret, params, next_code, [*second]).is_some()
         }),
     };
+    let is_used = |code: &Code| {
+        let used = window.into_iter().filter(|step| !is_later(step));
+        matching_step(secret, params, code, used).is_some()
+    };
     match right {
         Some(step) => Judgement::Right(step),
-        None if matching_step(secret, params, &answer.code, window).is_some() => Judgement::Replayed,
+        None if is_used(&answer.code) || answer.next_code.as_ref().is_some_and(is_used) => {
+            Judgement::Replayed
+        }
         None => Judgement::Wrong,
     }
 }

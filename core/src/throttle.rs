@@ -80,14 +80,26 @@ impl Throttle {
 
     /// Counts a wrong answer.
     pub fn failed(&mut self, now: UnixTime) -> Consequence {
+        self.count(now);
+        if self.is_locked() { Consequence::Locked } else { self.wait(now) }
+    }
+
+    /// Counts a wrong answer of a kind that is never locked: the waits go on for ever, and [`Throttle::waits_until`] is all that
+    /// its caller asks.
+    pub fn failed_without_lock(&mut self, now: UnixTime) -> Consequence {
+        self.count(now);
+        self.wait(now)
+    }
+
+    fn count(&mut self, now: UnixTime) {
         self.in_a_row = self.in_a_row.saturating_add(1);
         if self.recent.len() > FAILURES_PER_WINDOW {
             self.recent.remove(0);
         }
         self.recent.push(now);
-        if self.is_locked() {
-            return Consequence::Locked;
-        }
+    }
+
+    fn wait(&mut self, now: UnixTime) -> Consequence {
         match wait_after(self.in_a_row) {
             0 => Consequence::None,
             seconds => {

@@ -87,7 +87,7 @@ impl Account {
         if !self.backup_codes.as_mut().is_some_and(|codes| codes.spend(attempt)) {
             events.push(Event::AnswerRefused { method: Method::BackupCode, replayed: false });
             // Only the waits count here: a set of 80-bit codes cannot be guessed, and nothing may lock its owner out.
-            if let Consequence::Throttled { until, first } = self.backup_throttle.failed(now) {
+            if let Consequence::Throttled { until, first } = self.backup_throttle.failed_without_lock(now) {
                 events.push(Event::AccountThrottled { method: Method::BackupCode, until, notify: first });
             }
             return Err(BackupRefusal::Wrong);

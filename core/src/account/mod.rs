@@ -24,7 +24,7 @@ use crate::{
     login::SecondFactor,
     policy::{Admission, Enforcement},
     secret::Secret,
-    throttle::{Gate, Throttle},
+    throttle::Throttle,
     time::UnixTime,
 };
 
@@ -135,10 +135,7 @@ impl<S> Account<S> {
 
     /// How long backup codes wait, in seconds, if they do. The slow hash of an attempt need not be computed then.
     pub fn backup_codes_wait(&self, now: UnixTime) -> Option<u64> {
-        match self.backup_throttle.gate(now) {
-            Gate::Wait { seconds } => Some(seconds),
-            _ => None,
-        }
+        self.backup_throttle.waits_until(now).map(|until| until.since(now))
     }
 
     /// Whether a login may do what needs a second factor, at most `max_age` seconds old where that is given.

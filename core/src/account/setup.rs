@@ -106,6 +106,10 @@ impl Account {
         let step = self.judge_pending(&device, answer, now, events).map_err(ConfirmRefusal::Code)?;
         self.pending.remove(index);
         self.active.push(device.confirm(step, now));
+        if self.active.len() >= MAX_DEVICES {
+            // Another pending one would make one too many.
+            self.pending.clear();
+        }
         self.totp_throttle.succeeded();
         self.last_verified_at = Some(now);
         let first = self.active.len() == 1;

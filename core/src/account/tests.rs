@@ -209,6 +209,75 @@ fn backup_codes_have_a_budget_of_their_own() {
 }
 
 #[test]
+fn backup_codes_are_never_locked_and_wait_for_ever() {
+    let mut world = world();
+    world.enrol(NOW);
+    let World { account, events, .. } = &mut world;
+    let mut now = NOW;
+    for failures in 1..=2 * LOCK_AFTER {
+        let refused = account.answer_with_backup_code(attempt(99), now, events);
+        assert_eq!(refused, Err(BackupRefusal::Wrong), "{failures}");
+        assert_eq!(account.backup_codes_wait(now).is_some(), failures >= 5, "{failures}");
+        if failures > 20 {
+            let refused = account.answer_with_backup_code(attempt(1), now, events);
+            assert_eq!(refused, Err(BackupRefusal::Throttled { seconds: 3_600 }), "{failures}");
+        }
+        now = now.plus(3_600);
+    }
+    assert!(!account.is_locked());
+    assert!(account.answer_with_backup_code(attempt(1), now, events).is_ok());
+    assert_eq!(account.backup_codes_wait(now), None);
+}
+
+#[test]
+fn there_are_never_more_devices_than_seven() {
+    let mut world = world();
+    for n in 1..MAX_DEVICES {
+        world.enrol(NOW.plus(n as u64));
+    }
+    let World { account, rng, events } = &mut world;
+    let mut start = |account: &mut Account, login| {
+        account.start_setup(LoginId::from_bytes([login; 16]), None, false, NOW, rng, events)
+    };
+    let (seventh, eighth) = (start(account, 1).unwrap(), start(account, 2).unwrap());
+    for device in [&seventh, &eighth] {
+        let code = answer(&device.secret, device.params, NOW);
+        let confirmed = account.confirm(device.id, &code, None, NOW, &mut Vec::new());
+        assert_eq!(confirmed.is_ok(), device.id == seventh.id);
+    }
+    assert_eq!(account.active_devices().len(), MAX_DEVICES);
+    assert_eq!(start(account, 3), Err(TooManyDevices));
+}
+
+#[test]
+fn only_a_used_code_is_called_replayed() {
+    let mut world = world();
+    world.enrol(NOW);
+    let now = NOW.plus(300);
+    let replayed = |world: &mut World, answer: &Answer, now| {
+        world.events.clear();
+        assert_eq!(world.try_code(answer, now), Err(Refusal::Wrong));
+        world.events[0] == Event::AnswerRefused { method: Method::Otp, replayed: true }
+    };
+    let pair = |world: &World, first, second| Answer {
+        next_code: Some(world.code(second).code),
+        ..world.code(first)
+    };
+    let unused = Answer { next_code: Some(wrong().code), ..world.code(now) };
+    assert!(!replayed(&mut world, &unused, now), "right at first, but not used");
+    let reversed = pair(&world, now.plus(30), now);
+    assert!(!replayed(&mut world, &reversed, now));
+    let two = pair(&world, now, now.plus(30));
+    assert!(world.try_code(&two, now).is_ok());
+    assert!(replayed(&mut world, &two, now));
+    assert!(replayed(&mut world, &two, now.plus(60)), "its first code has left the window");
+    assert!(!replayed(&mut world, &two, now.plus(90)), "both have");
+    let overlapping = pair(&world, now.plus(30), now.plus(60));
+    world.account.unlock(&mut Vec::new());
+    assert!(replayed(&mut world, &overlapping, now.plus(60)), "its first code is used up");
+}
+
+#[test]
 fn the_last_device_goes_only_with_a_code_and_takes_everything_along() {
     let mut world = world();
     let first = world.enrol(NOW);
