@@ -114,27 +114,27 @@ impl Family {
         if !self.is_alive(account, now) {
             return Err(RefreshRefusal::Dead);
         }
+        let is_retry = number.saturating_add(1) == self.number
+            && self.retry.is_some_and(|retry| Some(retry.key) == retry_key && now.since(retry.at) <= RETRY);
+        if number != self.number && !is_retry {
+            self.revoke();
+            events.push(Event::RefreshTokenReused);
+            return Err(RefreshRefusal::Reused);
+        }
         if account
             .is_some_and(|account| account.require_second_factor(self.second_factor, None, now).is_err())
         {
             return Err(RefreshRefusal::SecondFactorNeeded);
         }
-        if number == self.number {
-            self.number = self.number.saturating_add(1);
-            self.expires_at = now.plus(lifetime(self.remember_me));
-            self.retry = retry_key.map(|key| Retry { key, at: now });
-            return Ok(());
-        }
-        let is_retry = number.saturating_add(1) == self.number
-            && self.retry.is_some_and(|retry| Some(retry.key) == retry_key && now.since(retry.at) <= RETRY);
         if is_retry {
             // Once: the next repetition is a reuse like any other.
             self.retry = None;
-            return Ok(());
+        } else {
+            self.number = self.number.saturating_add(1);
+            self.expires_at = now.plus(lifetime(self.remember_me));
+            self.retry = retry_key.map(|key| Retry { key, at: now });
         }
-        self.revoke();
-        events.push(Event::RefreshTokenReused);
-        Err(RefreshRefusal::Reused)
+        Ok(())
     }
 
     /// Ends the login.
@@ -147,3 +147,6 @@ impl Family {
 pub const fn lifetime(remember_me: bool) -> u64 {
     if remember_me { LIFETIME_REMEMBERED } else { LIFETIME }
 }
+
+#[cfg(test)]
+mod tests;
