@@ -243,3 +243,6 @@ impl Session {
         AnswerRefusal::Wrong { attempts_remaining: WRONG_ANSWERS.saturating_sub(wrong) }
     }
 }
+
+#[cfg(test)]
+mod tests;
