@@ -49,7 +49,7 @@ export class SidekeyError extends Error {
  * @typedef {object} Enrollment
  * @property {string} enrollment_token
  * @property {number} expires_in
- * @property {string} account_name
+ * @property {string | null} account_name
  * @property {string} issuer
  * @property {string | null} [return_url]
  */
@@ -61,7 +61,7 @@ export class SidekeyError extends Error {
  */
 /**
  * @typedef {object} VerifiedMembers
- * @property {{ id: string, account_name: string }} user
+ * @property {{ id: string, account_name: string | null }} user
  * @property {string | null} [return_url]
  * @property {number} [remaining_backup_codes] only after a backup code
  * @property {string | null} [warning]

@@ -63,7 +63,7 @@ function cancel() {
 
 /** @param {import("./api.js").Verified} verified */
 function succeed(verified) {
-  keepTokens(verified, verified.user.account_name);
+  keepTokens(verified, verified.user.account_name ?? verified.user.id);
   const proceed = () => goOn(sessionId, webAddress(verified.return_url));
   if (!verified.warning) return proceed();
   showMessage(

@@ -1,7 +1,7 @@
 // @ts-check
 /** Enrolment page: QR and key, the first code, backup codes, and on to where the person came from. */
 
-import { changeDevice, confirmSetup, startEnrollment, startSetup } from "./api.js";
+import { changeDevice, confirmSetup, SidekeyError, startEnrollment, startSetup } from "./api.js";
 import { showBackupCodes } from "./backup-codes.js";
 import { codeForm } from "./code-form.js";
 import { copyText } from "./copy.js";
@@ -49,7 +49,7 @@ async function newcomer(session) {
   const returnAddress = webAddress(enrollment.return_url);
   return {
     authorized: (call) => call(enrollment.enrollment_token),
-    account: enrollment.account_name,
+    account: enrollment.account_name ?? "",
     issuer: enrollment.issuer,
     returnAddress,
     next: returnAddress ?? pageAddress("account"),
@@ -220,7 +220,8 @@ function endedBy(thrown, person) {
     case "AUTH_REQUIRED":
     case "2FA_REQUIRED":
     case "FORBIDDEN":
-      showFailure(text("challenge.ended"), error, wayBack(back));
+      // The token of an enrolment is refused as soon as its session is over.
+      showFailure(text("challenge.ended"), sessionId && error.code === "AUTH_REQUIRED" ? new SidekeyError("SESSION_EXPIRED") : error, wayBack(back));
       return true;
     default:
       return false;

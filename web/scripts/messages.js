@@ -7,7 +7,6 @@
 import { issuer, language } from "./place.js";
 
 const english = {
-  "loading": "One moment …",
   "continue": "Continue",
   "back": "Go back",
   "cancel": "Cancel",
@@ -32,7 +31,6 @@ const english = {
   "backup.use-app": "Use your authenticator app instead",
   "wait.label": "You can try again in",
   "wait.over": "You can try again now.",
-  "countdown": "seconds until the code changes",
 
   "enroll.title": "Connect an authenticator app",
   "enroll.lead": "An authenticator app on your phone makes a new code every {period} seconds. From now on you sign in to {issuer} with your password and such a code.",

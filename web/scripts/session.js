@@ -163,7 +163,7 @@ async function stepUp(page) {
   const opened = await authorized(openStepUp);
   if (!opened.session_id) throw new SidekeyError("INTERNAL");
   write(STEP_UP, { session_id: opened.session_id, page });
-  location.assign(pageAddress("challenge", opened.session_id));
+  leaveTo(pageAddress("challenge", opened.session_id));
 }
 
 /**
