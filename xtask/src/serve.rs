@@ -20,12 +20,14 @@ pub(crate) fn run(workspace: &Workspace, arguments: &[String]) -> Outcome {
     eprintln!("[1/3] building the browser module …");
     wasm::build(workspace)?;
     eprintln!("[2/3] building the server{first} … ({} so far)", watch.elapsed());
-    process::run(workspace.cargo("build").args(["--release", "--package", "sidekey-server"])).map_err(|failure| {
-        failure.with_remedy(
-            "the server did not build, and the compiler's message stands above; on a new machine the usual cause is a \
+    process::run(workspace.cargo("build").args(["--release", "--package", "sidekey-server"])).map_err(
+        |failure| {
+            failure.with_remedy(
+                "the compiler's message stands above, and on a new machine the usual cause is a \
              missing C compiler (Debian: apt-get install build-essential)",
-        )
-    })?;
+            )
+        },
+    )?;
     eprintln!("[3/3] starting the server … (built in {})", watch.elapsed());
 
     let mut server = Command::new(&binary);

@@ -24,9 +24,7 @@ pub(crate) fn build(workspace: &Workspace) -> Outcome {
     cargo
         .env_remove("RUSTFLAGS")
         .env("CARGO_ENCODED_RUSTFLAGS", flags(&remaps).join(&OsString::from("\x1f")));
-    process::run(&mut cargo).map_err(|failure| {
-        failure.with_remedy("the browser module did not build, and the compiler's message stands above")
-    })?;
+    process::run(&mut cargo).map_err(|failure| failure.with_remedy("the compiler's message stands above"))?;
     let module = workspace.target.join(TARGET).join("wasm").join("sidekey_wasm.wasm");
     let destination = workspace.root.join("web").join("generated");
     let changed = bindings::generate(&module, &workspace.target.join("bindings"), &destination)?;
