@@ -21,6 +21,7 @@ mod work;
 mod world;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use futures_util::StreamExt;
 use futures_util::stream;
@@ -32,12 +33,12 @@ pub(crate) use world::World;
 
 /// Clients at once.
 const CLIENTS: usize = 12;
-/// Accounts in use that each client has.
-const ACCOUNTS: usize = 5;
+/// Accounts in use that each client has. Few: an enrolment costs the server ten Argon2id hashes.
+const ACCOUNTS: usize = 2;
 /// Accounts checked at once.
 const CHECKERS: usize = 16;
 /// Of the accounts that are not in use any more, this many are looked at after each crash; all of them at the end.
-const SAMPLE: usize = 40;
+const SAMPLE: usize = 12;
 
 /// How the servers of one data folder are started: with the same name, whatever their port, as it stands in every token.
 pub(crate) fn options(data: &std::path::Path) -> Options {
@@ -50,7 +51,7 @@ pub(crate) struct Load {
     random: Random,
     accounts: Vec<Account>,
     retired: Vec<Account>,
-    made: usize,
+    made: Arc<AtomicUsize>,
 }
 
 /// What a run of checks has found and done.
@@ -70,29 +71,21 @@ pub(crate) struct Report {
 
 impl Load {
     pub(crate) fn new(random: Random) -> Self {
-        Self { random, accounts: Vec::new(), retired: Vec::new(), made: 0 }
+        Self { random, accounts: Vec::new(), retired: Vec::new(), made: Arc::default() }
     }
 
     /// Lets the clients work until the server has acknowledged so many changes, then kills it (SIGKILL) and gives
     /// what it did wrong before.
     pub(crate) async fn run_until(&mut self, server: Server, world: World, acknowledged: u64) -> Report {
         let world = Arc::new(world);
-        while self.accounts.len() < CLIENTS * ACCOUNTS {
-            self.made += 1;
-            self.accounts.push(Account::new(format!("user-{}", self.made)));
-        }
         let mut shares: Vec<Vec<Account>> = (0..CLIENTS).map(|_| Vec::new()).collect();
         for (index, account) in self.accounts.drain(..).enumerate() {
             shares[index % CLIENTS].push(account);
         }
         let clients: Vec<_> = shares
             .into_iter()
-            .map(|mut share| {
-                let (world, mut random) = (Arc::clone(&world), self.random.fork());
-                tokio::spawn(async move {
-                    while work::one(random.pick_mut(&mut share), &world, &mut random.fork()).await.is_ok() {}
-                    share
-                })
+            .map(|share| {
+                tokio::spawn(client(share, Arc::clone(&self.made), Arc::clone(&world), self.random.fork()))
             })
             .collect();
         let clock = tokio::spawn({
@@ -160,5 +153,25 @@ impl Load {
             .buffer_unordered(CHECKERS)
             .collect()
             .await
+    }
+}
+
+/// One client: does one thing after the other with its accounts until the server is gone, then gives them back.
+async fn client(
+    mut share: Vec<Account>,
+    made: Arc<AtomicUsize>,
+    world: Arc<World>,
+    mut random: Random,
+) -> Vec<Account> {
+    let mut worn_out = Vec::new();
+    loop {
+        worn_out.extend(share.extract_if(.., |account| account.is_retired()));
+        while share.len() < ACCOUNTS {
+            share.push(Account::new(format!("user-{}", made.fetch_add(1, Ordering::SeqCst))));
+        }
+        if work::one(random.pick_mut(&mut share), &world, &mut random).await.is_err() {
+            worn_out.extend(share);
+            return worn_out;
+        }
     }
 }

@@ -9,10 +9,6 @@ use super::world::{As, Down, Reply, World};
 
 /// One operation of an account, by chance.
 pub(crate) async fn one(account: &mut Account, world: &World, random: &mut Random) -> Result<(), Down> {
-    if account.is_retired() {
-        // Another account of this client is as good; the clock goes on without this one.
-        return world.now().await.map(|_| ());
-    }
     match account.stage.clone() {
         Stage::New => invite(account, world).await,
         Stage::Invited { token } => setup(account, world, token).await,
@@ -22,12 +18,12 @@ pub(crate) async fn one(account: &mut Account, world: &World, random: &mut Rando
             32..40 => codes(account, world, 3).await,
             40..52 => wrong(account, world, random).await,
             52..54 => exhaust(account, world, random).await,
-            54..63 => backup(account, world, random, 1).await,
-            63..67 => backup(account, world, random, 2).await,
-            67..83 => refresh(account, world, random).await,
-            83..93 => rename(account, world, random).await,
-            93..96 => regenerate(account, world).await,
-            96 => disable(account, world).await,
+            54..58 => backup(account, world, random, 1).await,
+            58..60 => backup(account, world, random, 2).await,
+            60..78 => refresh(account, world, random).await,
+            78..93 => rename(account, world, random).await,
+            93 => regenerate(account, world).await,
+            94 => disable(account, world).await,
             _ => account.open(world).await.map(|_| ()),
         },
         Stage::Off | Stage::Dropped => Ok(()),
