@@ -24,6 +24,8 @@ pub const RETRY: u64 = 10;
 pub struct Family {
     /// Whose login it is.
     pub account: AccountId,
+    /// The account's birth, see [`Account::birth`].
+    pub birth: Incarnation,
     /// The life of the account that it belongs to.
     pub incarnation: Incarnation,
     /// The login, `sid` of its access tokens.
@@ -67,6 +69,7 @@ impl Family {
     pub fn start(account: &Account, grant: Grant, now: UnixTime) -> Self {
         Self {
             account: account.id.clone(),
+            birth: account.birth,
             incarnation: account.incarnation,
             login: grant.login,
             second_factor: grant.second_factor,
@@ -94,6 +97,12 @@ impl Family {
     /// Whether the login was ended, by its owner or by the reuse of a token.
     pub fn is_revoked(&self) -> bool {
         self.revoked
+    }
+
+    /// Whether access tokens of this login still tell of this account: the login was not ended and the user not erased. They
+    /// outlive a turning off of 2FA, after which refresh tokens are dead.
+    pub fn speaks_for(&self, account: &Account) -> bool {
+        !self.revoked && self.birth == account.birth
     }
 
     /// Spends the token with this number; afterwards [`Family::number`] is its successor's.

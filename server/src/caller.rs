@@ -203,7 +203,7 @@ impl User {
     /// Asked inside the transaction, on the state that the decision rests on.
     ///
     /// # Errors
-    /// The login was revoked, or a second factor is needed.
+    /// The login was ended, the user was erased, or a second factor is needed.
     pub fn admit(
         &self,
         account: Option<&Account>,
@@ -211,10 +211,8 @@ impl User {
         max_age: Option<u64>,
         now: UnixTime,
     ) -> Result<(), Problem> {
-        if family.is_some_and(Family::is_revoked) {
-            return Err(Problem::credentials_invalid());
-        }
-        let Some(account) = account else { return Ok(()) };
+        let known = account.zip(family).filter(|(account, family)| family.speaks_for(account));
+        let (account, _) = known.ok_or_else(Problem::credentials_invalid)?;
         account.require_second_factor(self.second_factor, max_age, now).map_err(Problem::from)
     }
 }

@@ -52,12 +52,25 @@ impl Page {
     }
 }
 
-/// A page, with the base path and the product name in their places.
+/// A page.
 ///
 /// # Errors
 /// The binary was built without it.
 pub fn page(context: &Context, page: Page) -> Result<Reply, Problem> {
-    let file = Web::get(page.file()).ok_or_else(|| Problem::new(Code::NotFound))?;
+    rendered(context, StatusCode::OK, page.file())
+}
+
+/// The page of an address that leads nowhere.
+///
+/// # Errors
+/// The binary was built without it.
+pub fn not_found(context: &Context) -> Result<Reply, Problem> {
+    rendered(context, StatusCode::NOT_FOUND, "pages/not-found.html")
+}
+
+/// A file of `web/pages/`, with the base path and the product name in their places.
+fn rendered(context: &Context, status: StatusCode, file: &str) -> Result<Reply, Problem> {
+    let file = Web::get(file).ok_or_else(|| Problem::new(Code::NotFound))?;
     let html = String::from_utf8_lossy(&file.data)
         .replace("{{base}}", &escaped(context.settings.base_path.as_str()))
         .replace("{{issuer}}", &escaped(&context.settings.issuer));
@@ -71,7 +84,7 @@ pub fn page(context: &Context, page: Page) -> Result<Reply, Problem> {
             "camera=(), microphone=(), geolocation=(), clipboard-write=(self)",
         ),
     ];
-    let reply = Reply::of(StatusCode::OK, "text/html; charset=utf-8", html);
+    let reply = Reply::of(status, "text/html; charset=utf-8", html);
     Ok(headers.into_iter().fold(reply, |reply, (name, value)| reply.with_header(name, value)))
 }
 

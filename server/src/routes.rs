@@ -99,6 +99,9 @@ const TABLE: &[(Method, &str, Endpoint)] = &[
     (Method::POST, "/development/clock", Endpoint::AdvanceClock),
 ];
 
+/// What logs and metrics call a path that is not in the table.
+const NO_ROUTE: &str = "none";
+
 /// The first segments that exist in development mode only.
 const DEVELOPMENT_ONLY: [&str; 2] = ["/demo", "/development"];
 
@@ -156,6 +159,9 @@ async fn answer(
                 Err(Problem::new(Code::Internal))
             })
         }
+        Err(missed) if missed.pattern == NO_ROUTE && wants_a_page(&method, &headers) => {
+            pages::not_found(context)
+        }
         Err(missed) => Err(missed.problem),
     };
     let code = outcome.as_ref().err().map(|problem| problem.code().name());
@@ -168,6 +174,12 @@ async fn answer(
         .increment(1);
     metrics::histogram!("sidekey_request_seconds", "route" => route).record(started.elapsed().as_secs_f64());
     reply.with_header(REQUEST_ID, &request_id).into_response()
+}
+
+/// Whether somebody reads the answer in a browser.
+fn wants_a_page(method: &Method, headers: &HeaderMap) -> bool {
+    let accept = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    *method == Method::GET && accept.contains("text/html")
 }
 
 struct Found {
@@ -183,7 +195,7 @@ struct Missed {
 
 impl Missed {
     fn nothing() -> Self {
-        Self { pattern: "none", problem: Problem::new(Code::NotFound) }
+        Self { pattern: NO_ROUTE, problem: Problem::new(Code::NotFound) }
     }
 }
 
@@ -195,7 +207,7 @@ fn find(context: &Context, method: &Method, path: &str) -> Result<Found, Missed>
         return Err(Missed::nothing());
     }
     let mut allowed = Vec::new();
-    let mut pattern_found = "none";
+    let mut pattern_found = NO_ROUTE;
     for (allowed_method, pattern, endpoint) in TABLE {
         let Some(name) = matches(pattern, below) else { continue };
         pattern_found = pattern;

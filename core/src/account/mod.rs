@@ -43,6 +43,8 @@ pub const MAX_PENDING: usize = 2;
 pub struct Account<S = Secret> {
     /// Whose it is.
     pub id: AccountId,
+    /// Drawn when the account was made: tells it from another one of the same name, before or after an erasure.
+    pub birth: Incarnation,
     /// Which life of it this is; what was given out in another one is dead.
     pub incarnation: Incarnation,
     /// What people see of it, as the host told last.
@@ -77,6 +79,7 @@ impl<S> Account<S> {
     pub fn new(id: AccountId, now: UnixTime, rng: &mut impl CryptoRng) -> Self {
         Self {
             id,
+            birth: Incarnation::generate(rng),
             incarnation: Incarnation::generate(rng),
             name: None,
             is_admin: false,
@@ -182,6 +185,7 @@ impl<S> Account<S> {
             self.active.into_iter().map(|device| device.try_map_secret(&mut map)).collect();
         Ok(Account {
             id: self.id,
+            birth: self.birth,
             incarnation: self.incarnation,
             name: self.name,
             is_admin: self.is_admin,

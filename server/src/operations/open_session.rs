@@ -54,7 +54,6 @@ enum Opened {
     Challenge,
     Enrollment,
     LetIn { family: Family, invited: bool, enroll_by: Option<UnixTime> },
-    NotEnabled,
 }
 
 /// Opens a session.
@@ -160,7 +159,7 @@ pub async fn for_host(context: &Context, app: &App, login: Login, origin: &Origi
             "enroll_url": format!("{}#{id}", context.url("/2fa/enroll/")),
             "enrollment_token": enrollment_token,
         }),
-        Opened::Challenge | Opened::NotEnabled => challenge(context, &id),
+        Opened::Challenge => challenge(context, &id),
     })
 }
 
@@ -192,32 +191,29 @@ async fn step_up(context: &Context, user: &User, fields: &Fields) -> Result<Repl
     let now = context.clock.now();
     let login = LoginId::generate(&mut Entropy);
     let subject = user.subject().with_session(hash(&id));
-    let outcome = context
+    context
         .store
         .transact(subject, &user.origin, |state| {
             let State { account, session, family, events, .. } = state;
-            if family.as_ref().is_some_and(Family::is_revoked) {
-                return Err(Problem::credentials_invalid());
+            let known =
+                account.as_ref().zip(family.as_ref()).filter(|(account, family)| family.speaks_for(account));
+            let (account, family) = known.ok_or_else(Problem::credentials_invalid)?;
+            if !account.has_active_device() {
+                return Err(Problem::new(Code::NotEnabled));
             }
-            let Some(account) = account.as_ref().filter(|account| account.has_active_device()) else {
-                return Ok(Opened::NotEnabled);
-            };
             let opening = Opening {
                 purpose: Purpose::StepUp,
                 login,
-                remember_me: family.as_ref().is_some_and(|family| family.remember_me),
+                remember_me: family.remember_me,
                 return_url: return_url.clone(),
                 ip_address: user.origin.ip_address.map(|address| address.to_string()),
                 user_agent: user.origin.user_agent.clone(),
             };
             *session = Some(Session::open(account, opening, now, events));
-            Ok(Opened::Challenge)
+            Ok(())
         })
         .await??;
-    match outcome {
-        Opened::Challenge => Ok(Reply::json(StatusCode::CREATED, &challenge(context, &id))),
-        _ => Err(Problem::new(Code::NotEnabled)),
-    }
+    Ok(Reply::json(StatusCode::CREATED, &challenge(context, &id)))
 }
 
 /// 256 random bits. Only their hash is stored.

@@ -3,7 +3,6 @@
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde::Serialize;
 use sidekey_core::{
-    account::Account,
     device::PendingDevice,
     id::{AccountId, DeviceName},
     key_uri::KeyUri,
@@ -48,8 +47,7 @@ pub async fn run(context: &Context, mut call: Call) -> Result<Reply, Problem> {
     let (device, account_name) = context
         .store
         .transact(subject, origin, |state| {
-            let account =
-                state.account.get_or_insert_with(|| Account::new(account_id.clone(), now, &mut Entropy));
+            let account = state.account.as_mut().ok_or_else(Problem::credentials_invalid)?;
             match &enroller {
                 Enroller::User(user) => user.admit(Some(account), state.family.as_ref(), Some(FRESH), now)?,
                 Enroller::Newcomer(_) => account.require_second_factor(None, Some(FRESH), now)?,
