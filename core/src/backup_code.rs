@@ -193,6 +193,11 @@ impl BackupCodes {
         }
         self.left.len() < before
     }
+
+    /// Takes every code out of the set, because nobody knows which of them were used.
+    pub fn spend_all(&mut self) {
+        self.left.clear();
+    }
 }
 
 #[cfg(test)]

@@ -5,12 +5,14 @@
 //! - `setup`: start and confirm a device
 //! - `judge`: answer with a code or a backup code
 //! - `manage`: rename, remove, turn off, renew, unlock
+//! - `restore`: the new epoch after a backup was restored
 //!
 //! The invariant that the caller keeps: load, change and store under one transaction per account, and store what a method
 //! changed *also when it refused*, because a refusal counts.
 
 mod judge;
 mod manage;
+mod restore;
 mod setup;
 #[cfg(test)]
 mod tests;

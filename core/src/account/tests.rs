@@ -312,3 +312,44 @@ fn a_second_factor_given_before_this_enrolment_does_not_count() {
     assert!(account.require_second_factor(factor(NOW), Some(600), NOW.plus(601)).is_err());
     assert!(account.require_second_factor(factor(NOW), None, NOW.plus(86_400)).is_ok());
 }
+
+#[test]
+fn after_a_restore_nothing_that_may_have_been_used_counts_and_the_device_still_works() {
+    let mut world = world();
+    world.enrol(NOW);
+    let before = world.account.clone();
+    let login = LoginId::generate(&mut world.rng);
+    world.account.start_setup(login, None, false, NOW, &mut world.rng, &mut world.events).unwrap();
+    let now = NOW.plus(300);
+    world.account = world.account.restored(now, &mut world.rng);
+
+    assert_ne!(world.account.incarnation, before.incarnation);
+    assert_ne!(world.account.birth, before.birth);
+    assert_eq!(world.account.pending_devices(NOW).count(), 0);
+    assert_eq!(
+        world.account.backup_codes().map(|codes| (codes.remaining(), codes.total())),
+        Some((0, CODES))
+    );
+    let World { account, events, .. } = &mut world;
+    assert_eq!(account.answer_with_backup_code(attempt(3), now, events), Err(BackupRefusal::Wrong));
+    for step in [-1_i64, 0, 1] {
+        let at = UnixTime::from_secs(now.as_secs().checked_add_signed(step * 30).unwrap());
+        assert_eq!(world.try_code(&world.code(at), now), Err(Refusal::Wrong), "{step}");
+    }
+    let later = now.plus(60);
+    assert!(world.try_code(&world.code(later), later).is_ok());
+}
+
+#[test]
+fn a_restore_never_moves_the_last_step_back_and_keeps_the_failures() {
+    let mut world = world();
+    world.enrol(NOW);
+    assert_eq!(world.try_code(&wrong(), NOW), Err(Refusal::Wrong));
+    let used = world.account.active[0].last_step;
+    // The clock of the machine that restores is an hour behind.
+    let behind = UnixTime::from_secs(NOW.as_secs() - 3_600);
+    let restored = world.account.clone().restored(behind, &mut world.rng);
+    assert_eq!(restored.active[0].last_step, used);
+    assert_eq!(restored.totp_throttle, world.account.totp_throttle);
+    assert_eq!(restored.active[0].secret, world.account.active[0].secret);
+}
