@@ -202,6 +202,9 @@ impl BackupCodes {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+    use rand::{SeedableRng, rngs::StdRng};
+
     use super::*;
 
     #[test]
@@ -225,5 +228,56 @@ mod tests {
         assert!(codes.spend(attempt));
         assert!(!codes.spend(attempt));
         assert_eq!((codes.remaining(), codes.total()), (9, 10));
+    }
+    #[test]
+    fn a_set_has_a_salt_and_codes_that_nobody_can_tell() {
+        let mut rng = StdRng::seed_from_u64(7);
+        let salts = [Salt::generate(&mut rng), Salt::generate(&mut rng)];
+        assert_ne!(salts[0], salts[1]);
+        assert_eq!(BackupCodes::new(salts[0], Vec::new(), UnixTime::from_secs(1)).salt(), salts[0]);
+        let code = BackupCode::generate(&mut rng);
+        let shown = format!("{code:?} {:?}", CodeHash::new([77; 32]));
+        assert_eq!(shown, "BackupCode(redacted) CodeHash(redacted)");
+        assert_eq!(NotABackupCode.to_string(), "a backup code has 16 letters and digits");
+    }
+
+    #[test]
+    fn every_character_is_as_likely_as_any_other() {
+        let mut rng = StdRng::seed_from_u64(7);
+        let mut counts = [0_u32; 32];
+        for _ in 0..2_000 {
+            for byte in BackupCode::generate(&mut rng).expose().bytes() {
+                counts[ALPHABET.iter().position(|c| *c == byte).unwrap()] += 1;
+            }
+        }
+        // 1000 each on average, with a standard deviation of 31.
+        assert!(counts.iter().all(|count| (840..1_160).contains(count)), "{counts:?}");
+    }
+
+    proptest! {
+        #[test]
+        fn a_code_is_read_as_it_is_shown(seed in any::<u64>()) {
+            let code = BackupCode::generate(&mut StdRng::seed_from_u64(seed));
+            prop_assert_eq!(code.expose().len(), LENGTH);
+            prop_assert_eq!(code.shown().split('-').map(str::len).collect::<Vec<_>>(), [4; 4]);
+            prop_assert_eq!(&BackupCode::parse(&code.shown()).unwrap(), &code);
+            prop_assert_eq!(&BackupCode::parse(&code.shown().to_lowercase()).unwrap(), &code);
+            prop_assert_eq!(&BackupCode::parse(&code.shown().replace('0', "o").replace('1', "l")).unwrap(), &code);
+        }
+
+        #[test]
+        fn normalizing_twice_is_normalizing_once(text in "[0-9A-Za-z -]{0,24}|\\PC{0,140}") {
+            let normal = normalize(&text);
+            prop_assert_eq!(normalize(&normal), &*normal);
+            let is_code = text.len() <= 128
+                && normal.len() == 16
+                && normal.chars().all(|c| c.is_ascii_digit() || c.is_ascii_uppercase() && !"ILOU".contains(c));
+            let parsed = BackupCode::parse(&text);
+            prop_assert_eq!(parsed.is_ok(), is_code);
+            if let Ok(code) = parsed {
+                prop_assert_eq!(code.expose(), normal);
+                prop_assert_eq!(BackupCode::parse(code.expose()), Ok(code));
+            }
+        }
     }
 }

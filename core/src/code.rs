@@ -71,6 +71,8 @@ pub fn normalize(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -92,5 +94,28 @@ mod tests {
     #[test]
     fn debug_shows_nothing_of_it() {
         assert_eq!(format!("{:?}", Code::parse("123456")), "Ok(Code(redacted))");
+    }
+    proptest! {
+        #[test]
+        fn a_code_is_exactly_six_to_eight_digits_once_normalized(text in "[0-9 \\t\\n-]{0,20}|[0-9٠a.]{5,9}|\\PC{0,70}") {
+            let normal = normalize(&text);
+            prop_assert_eq!(normalize(&normal), &*normal);
+            let is_code = text.len() <= 64
+                && (6..=8).contains(&normal.len())
+                && normal.chars().all(|c| c.is_ascii_digit());
+            let parsed = Code::parse(&text);
+            prop_assert_eq!(parsed.is_ok(), is_code);
+            if let Ok(code) = parsed {
+                prop_assert_eq!(code.expose(), normal);
+                prop_assert_eq!(Code::parse(code.expose()), Ok(code));
+            }
+        }
+
+        #[test]
+        fn however_it_is_spaced_it_is_the_same_code(digits in "[0-9]{6,8}", marks in "[ \\t\\r\\n\\x0c-]{0,16}") {
+            let spaced: String = digits.chars().zip(marks.chars().chain(core::iter::repeat(' '))).flat_map(|(d, m)| [d, m]).collect();
+            prop_assert_eq!(Code::parse(&spaced), Code::parse(&digits));
+            prop_assert!(Code::parse(&spaced).is_ok_and(|code| code.expose() == digits));
+        }
     }
 }
