@@ -14,6 +14,7 @@ use crate::clock::Clock;
 use crate::config::{PublicUrl, Settings};
 use crate::http::Problem;
 use crate::keyring::{Keyring, Pepper};
+use crate::limit::AddressLimit;
 use crate::store::{Engine, Store};
 use crate::token::{AccessClaims, Signer, TokenError};
 
@@ -39,6 +40,8 @@ pub struct Context {
     pub apps: Apps,
     /// The time.
     pub clock: Clock,
+    /// What client addresses may do without credentials; `None`: whatever they like.
+    pub address_limit: Option<AddressLimit>,
     /// What `/metrics` shows.
     pub metrics: PrometheusHandle,
 }
@@ -122,6 +125,7 @@ pub(crate) mod testing {
             pepper,
             signer,
             clock: Clock::standing(now),
+            address_limit: None,
             metrics: metrics_exporter_prometheus::PrometheusBuilder::new().build_recorder().handle(),
         };
         (folder, Arc::new(context))

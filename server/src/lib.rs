@@ -12,6 +12,7 @@
 //! | [`development`] | the demo application's key |
 //! | [`hardening`] | what the process gives up at start |
 //! | [`keyring`] | the master key: what seals secrets at rest |
+//! | [`limit`] | a token bucket per client address |
 //! | [`listener`] | the accept loop and its limits |
 //! | [`logging`] | log lines on standard error |
 //! | [`serve`] | `sidekey serve`, from opening to closing |
@@ -42,6 +43,7 @@ pub mod forwarded;
 pub mod hardening;
 pub mod http;
 pub mod keyring;
+pub mod limit;
 pub mod listener;
 pub mod logging;
 pub mod operations;

@@ -61,6 +61,16 @@ enum Endpoint {
     AdvanceClock,
 }
 
+impl Endpoint {
+    /// Whether nothing has to be proved to be listened to.
+    fn is_anonymous(self) -> bool {
+        matches!(
+            self,
+            Self::VerifyCode | Self::VerifyBackupCode | Self::Enroll | Self::RefreshToken | Self::RevokeToken
+        )
+    }
+}
+
 /// Method, path below the base path without its final slash, and what is asked for. `{}` is one segment, `**` is the rest.
 /// The busiest come first.
 const TABLE: &[(Method, &str, Endpoint)] = &[
@@ -213,8 +223,8 @@ fn find(context: &Context, method: &Method, path: &str) -> Result<Found, Missed>
         pattern_found = pattern;
         // HEAD is GET without the body (RFC 9110 §9.3.2); the HTTP layer leaves the body out.
         if method == allowed_method || (*method == Method::HEAD && *allowed_method == Method::GET) {
-            let name = percent_decode_str(name).decode_utf8().map_err(|_| Missed::nothing())?;
-            let name = Some(name.into_owned()).filter(|name| !name.is_empty());
+            let name = decoded(name).ok_or_else(Missed::nothing)?;
+            let name = Some(name).filter(|name| !name.is_empty());
             return Ok(Found { endpoint: *endpoint, pattern, name });
         }
         allowed.push(allowed_method.as_str());
@@ -241,7 +251,29 @@ fn matches<'a>(pattern: &str, path: &'a str) -> Option<&'a str> {
     (!name.is_empty() && !name.contains('/')).then_some(name)
 }
 
+/// Before a byte of the body is read, and long before anything is looked up, judged or counted.
+fn admit(context: &Context, endpoint: Endpoint, origin: &Origin) -> Result<(), Problem> {
+    match (&context.address_limit, origin.ip_address) {
+        (Some(limit), Some(address)) if endpoint.is_anonymous() => {
+            limit.take(address).map_err(|seconds| Problem::new(Code::RateLimited).retry_after(seconds))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// A segment without its percent-encoding (RFC 3986 §2.1). A `%` that begins none is not taken for itself: nothing has two
+/// spellings.
+fn decoded(name: &str) -> Option<String> {
+    let escapes = name.split('%').skip(1);
+    let well_formed = |rest: &str| rest.bytes().take(2).filter(u8::is_ascii_hexdigit).count() == 2;
+    if !escapes.into_iter().all(well_formed) {
+        return None;
+    }
+    percent_decode_str(name).decode_utf8().ok().map(std::borrow::Cow::into_owned)
+}
+
 async fn dispatch(context: &Context, endpoint: Endpoint, call: Call) -> Result<Reply, Problem> {
+    admit(context, endpoint, call.origin())?;
     match endpoint {
         Endpoint::VerifyCode => operations::verify_code::run(context, call).await,
         Endpoint::OpenSession => operations::open_session::run(context, call).await,
@@ -300,6 +332,14 @@ mod tests {
         assert_eq!(matches("/2fa/devices/{}", "/2fa/devices/a/b"), None);
         assert_eq!(matches("/2fa/assets/**", "/2fa/assets/scripts/a.js"), Some("scripts/a.js"));
         assert_eq!(matches("/2fa/assets/**", "/2fa/assets/"), None);
+    }
+
+    #[test]
+    fn nothing_has_two_spellings() {
+        assert_eq!(decoded("a%2Fb%c3%bc").as_deref(), Some("a/bü"));
+        for bad in ["%zz", "%", "%2", "a%4", "%ff", "%%41"] {
+            assert_eq!(decoded(bad), None, "{bad}");
+        }
     }
 
     #[test]

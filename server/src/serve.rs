@@ -19,6 +19,7 @@ use crate::control::socket::ControlSocket;
 use crate::development;
 use crate::entropy::{self, Entropy};
 use crate::keyring::{Keyring, Origin, SourceError, Sources, UnlockError, sources, unlock};
+use crate::limit::AddressLimit;
 use crate::listener::{self, Limits};
 use crate::logging;
 use crate::routes;
@@ -155,6 +156,7 @@ async fn open_rest(
     let metrics = PrometheusBuilder::new().install_recorder().map_err(Failure::runtime)?;
     Ok(Arc::new(Context {
         public_url: settings.public_url_on(bound),
+        address_limit: settings.rate.map(|rate| AddressLimit::new(rate, settings.development)),
         settings,
         apps: Apps::new(Arc::clone(&engine)),
         store: Store::new(Arc::clone(&engine), Arc::clone(&keyring)),

@@ -8,12 +8,15 @@ mod address;
 mod tests;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 
 use clap::Args;
 use ipnet::IpNet;
 
 pub use address::{BasePath, PublicUrl};
+
+use crate::limit::Rate;
 
 /// The flags of `sidekey serve`, still text: [`ServeSettings::check`] names every mistake in one go.
 #[derive(Args, Clone, Debug)]
@@ -42,6 +45,12 @@ pub struct ServeSettings {
     /// Proxy whose `X-Forwarded-*` headers are believed, as an address or a CIDR block; may be repeated
     #[arg(long = "trusted-proxy", env = "SIDEKEY_TRUSTED_PROXY", value_delimiter = ',', value_name = "CIDR")]
     pub trusted_proxies: Vec<String>,
+    /// Anonymous requests a second that one client address may make in the long run; 0: no limit
+    #[arg(long, env = "SIDEKEY_RATE_LIMIT", default_value_t = 100, value_name = "NUMBER")]
+    pub rate_limit: u32,
+    /// Anonymous requests that one client address may make at once
+    #[arg(long, env = "SIDEKEY_RATE_BURST", default_value_t = 1_000, value_name = "NUMBER")]
+    pub rate_burst: u32,
     /// Form of the log on standard error: `text` or `json`; default: text on a terminal, JSON elsewhere
     #[arg(long, env = "SIDEKEY_LOG_FORMAT", value_name = "FORM")]
     pub log: Option<String>,
@@ -75,6 +84,8 @@ pub struct Settings {
     pub master_key_file: Option<PathBuf>,
     /// Peers whose forwarding headers are believed.
     pub trusted_proxies: Vec<IpNet>,
+    /// What one client address may do without credentials; `None`: whatever it likes.
+    pub rate: Option<Rate>,
     /// The form of log lines; `None`: by the kind of standard error.
     pub log: Option<LogFormat>,
 }
@@ -111,6 +122,7 @@ impl ServeSettings {
                 )),
             }
         }
+        let rate = check_rate(self.rate_limit, self.rate_burst).map_err(&mut note);
         let log = match self.log.as_deref() {
             None => None,
             Some("text") => Some(LogFormat::Text),
@@ -125,8 +137,8 @@ impl ServeSettings {
         {
             note(mistake);
         }
-        match (listen, public_url, base_path) {
-            (Ok(listen), Ok(public_url), Ok(base_path)) if mistakes.is_empty() => Ok(Settings {
+        match (listen, public_url, base_path, rate) {
+            (Ok(listen), Ok(public_url), Ok(base_path), Ok(rate)) if mistakes.is_empty() => Ok(Settings {
                 listen,
                 data: self.data,
                 development: self.development,
@@ -135,6 +147,7 @@ impl ServeSettings {
                 issuer: self.issuer,
                 master_key_file: self.master_key_file,
                 trusted_proxies,
+                rate,
                 log,
             }),
             _ => Err(mistakes),
@@ -184,6 +197,17 @@ fn check_issuer(issuer: &str) -> Result<(), String> {
         "`--issuer` must be 1 to {ISSUER_MAX_CHARS} characters without colons, control characters and outer blanks, not `{}`",
         issuer.escape_debug()
     ))
+}
+
+/// A million is more than a server answers, and less than the finest division of a second.
+const RATE_MAX: u32 = 1_000_000;
+
+fn check_rate(per_second: u32, burst: u32) -> Result<Option<Rate>, String> {
+    let Some(per_second) = NonZeroU32::new(per_second) else { return Ok(None) };
+    match NonZeroU32::new(burst) {
+        Some(burst) if per_second.get().max(burst.get()) <= RATE_MAX => Ok(Some(Rate { per_second, burst })),
+        _ => Err(format!("`--rate-limit` must be 0 to {RATE_MAX} and `--rate-burst` 1 to {RATE_MAX}")),
+    }
 }
 
 fn parse_network(text: &str) -> Option<IpNet> {

@@ -127,3 +127,13 @@ fn proxies_are_addresses_or_blocks() {
     assert_eq!(texts, ["10.0.0.0/8", "::1/128"]);
     assert_eq!(settings.log, Some(LogFormat::Json));
 }
+
+#[test]
+fn the_rate_limit_is_generous_and_can_be_turned_off() {
+    let rate = check(&[]).unwrap().rate.unwrap();
+    assert_eq!((rate.per_second.get(), rate.burst.get()), (100, 1_000));
+    assert_eq!(check(&["--rate-limit", "0", "--rate-burst", "0"]).unwrap().rate, None);
+    for refused in [&["--rate-burst", "0"][..], &["--rate-limit", "1000001"], &["--rate-burst", "1000001"]] {
+        assert!(mistakes(refused)[0].contains("--rate-burst"), "{refused:?}");
+    }
+}

@@ -48,6 +48,8 @@ pub enum Code {
     UnsupportedMediaType,
     /// The account waits.
     AccountThrottled,
+    /// The address waits.
+    RateLimited,
     /// Something broke.
     Internal,
     /// The store is not available.
@@ -116,6 +118,11 @@ impl Code {
                 "ACCOUNT_THROTTLED",
                 StatusCode::TOO_MANY_REQUESTS,
                 "Too many wrong codes. Wait before the next one.",
+            ),
+            Self::RateLimited => (
+                "RATE_LIMITED",
+                StatusCode::TOO_MANY_REQUESTS,
+                "Too many requests from this address. Try again shortly.",
             ),
             Self::Internal => ("INTERNAL", StatusCode::INTERNAL_SERVER_ERROR, "Something went wrong."),
             Self::Unavailable => {
