@@ -13,6 +13,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use ipnet::IpNet;
+use sidekey_core::key_uri::MAX_ISSUER_BYTES;
 
 pub use address::{BasePath, PublicUrl};
 
@@ -89,9 +90,6 @@ pub struct Settings {
     /// The form of log lines; `None`: by the kind of standard error.
     pub log: Option<LogFormat>,
 }
-
-/// The longest product name: it stands in every key URI, and a longer one makes the QR code hard to scan.
-const ISSUER_MAX_CHARS: usize = 64;
 
 impl ServeSettings {
     /// Parses every setting.
@@ -188,13 +186,13 @@ fn check_transport(listen: SocketAddr, public_url: Option<&PublicUrl>) -> Result
 
 /// The issuer is part of the label of a key URI, where `:` separates it from the account.
 fn check_issuer(issuer: &str) -> Result<(), String> {
-    let fits = (1..=ISSUER_MAX_CHARS).contains(&issuer.chars().count());
+    let fits = (1..=MAX_ISSUER_BYTES).contains(&issuer.len());
     let clean = !issuer.chars().any(|c| c.is_control() || c == ':') && issuer.trim() == issuer;
     if fits && clean {
         return Ok(());
     }
     Err(format!(
-        "`--issuer` must be 1 to {ISSUER_MAX_CHARS} characters without colons, control characters and outer blanks, not `{}`",
+        "`--issuer` must be 1 to {MAX_ISSUER_BYTES} bytes without colons, control characters and outer blanks, not `{}`",
         issuer.escape_debug()
     ))
 }

@@ -114,12 +114,24 @@ impl Call {
         while let Some(chunk) = stream.next().await {
             let mut chunk = chunk.map_err(|()| Problem::malformed("The body did not arrive."))?;
             if body.len() + chunk.remaining() > BODY_MAX {
+                skip_some(stream).await;
                 return Err(Problem::new(Code::PayloadTooLarge));
             }
             let length = chunk.remaining();
             body.extend_from_slice(&chunk.copy_to_bytes(length));
         }
         Ok(body.freeze())
+    }
+}
+
+/// Reads on for a while, so that a client which is still sending gets to read the answer (RFC 9110 §15.5.14 lets the server close).
+async fn skip_some(stream: &mut BodyStream) {
+    let mut skipped = 0;
+    while let Some(Ok(chunk)) = stream.next().await {
+        skipped += chunk.remaining();
+        if skipped > 4 * BODY_MAX {
+            return;
+        }
     }
 }
 

@@ -190,7 +190,6 @@ async fn serve_connection<F>(
             .timer(TokioTimer::new())
             .header_read_timeout(limits.idle)
             .max_header_size(limits.head_bytes)
-            .pipeline_flush(true)
             .serve_connection(stream, service)
     );
     tokio::select! {

@@ -11,7 +11,8 @@ use crate::{
     tokens::read_refresh_token,
 };
 
-/// Tells about an access or refresh token of the caller's own app; about any other only that it is not active.
+/// Tells about an access token of the caller's own app, with `token_type_hint=refresh_token` about a refresh token of it; about
+/// any other only that it is not active.
 ///
 /// # Errors
 /// No valid API key, or a malformed body.
@@ -22,7 +23,11 @@ pub async fn run(context: &Context, mut call: Call) -> Result<Reply, Problem> {
     let now = context.clock.now();
     let told = match context.verify_access_token(text) {
         Ok(claims) => about_access_token(context, &host.app.id, &claims, now).await?,
-        Err(_) => about_refresh_token(context, &host.app.id, text, now).await?,
+        // Only for who asks for it: a refresh token opens nothing, and whoever looks at `active` alone must not take it for an access token.
+        Err(_) if fields.optional_text("token_type_hint")? == Some("refresh_token") => {
+            about_refresh_token(context, &host.app.id, text, now).await?
+        }
+        Err(_) => None,
     };
     Ok(Reply::ok(&told.unwrap_or_else(|| json!({ "active": false }))))
 }

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use data_encoding::BASE64URL_NOPAD;
-use http::StatusCode;
+use http::{StatusCode, Uri};
 use serde_json::{Value, json};
 use sidekey_core::{
     account::Account,
@@ -89,8 +89,12 @@ impl Login {
 
 fn read_return_url(fields: &Fields) -> Result<Option<String>, Problem> {
     fields.optional("return_url", |text| {
-        let is_web = text.starts_with("https://") || text.starts_with("http://");
         let is_plain = text.len() <= RETURN_URL_MAX && text.bytes().all(|byte| byte.is_ascii_graphic());
+        // A user name in front of the host only serves to pass one host off as another.
+        let is_web = text.parse::<Uri>().is_ok_and(|url| {
+            matches!(url.scheme_str(), Some("http" | "https"))
+                && url.authority().is_some_and(|host| !host.host().is_empty() && !host.as_str().contains('@'))
+        });
         if is_web && is_plain { Ok(text.to_owned()) } else { Err("must be an absolute http or https URL") }
     })
 }
