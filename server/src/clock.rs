@@ -7,7 +7,9 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use sidekey_core::time::UnixTime;
 
-/// The server's clock: the system's time plus an offset that only grows. Clones share the offset.
+/// The server's clock: the system's time plus an offset that only grows. It never shows an earlier time than it has shown,
+/// nor one before the store's latest decision ([`Clock::not_before`]): a clock that goes back would make expired things
+/// valid again. It stands instead until the system's time has caught up. Clones share all of that.
 ///
 /// The offset is zero except in development mode, where the clock control endpoint moves it.
 #[derive(Clone, Debug)]
@@ -18,6 +20,8 @@ struct Inner {
     base: Base,
     /// Seconds added to the base, see [`Clock::advance`].
     offset: AtomicU64,
+    /// The latest time that was shown, in seconds since 1970.
+    shown: AtomicU64,
 }
 
 #[derive(Debug)]
@@ -38,11 +42,35 @@ impl Clock {
     }
 
     fn on(base: Base) -> Self {
-        Self(Arc::new(Inner { base, offset: AtomicU64::new(0) }))
+        Self(Arc::new(Inner { base, offset: AtomicU64::new(0), shown: AtomicU64::new(0) }))
     }
 
     /// The time now in whole seconds, offset included. A system clock before 1970 reads as 1970.
     pub fn now(&self) -> UnixTime {
+        let read = self.read().as_secs();
+        UnixTime::from_secs(self.0.shown.fetch_max(read, Ordering::Relaxed).max(read))
+    }
+
+    /// From now on no time before `floor` is shown; how many seconds the clock is behind it, and so will stand.
+    pub fn not_before(&self, floor: UnixTime) -> u64 {
+        self.0.shown.fetch_max(floor.as_secs(), Ordering::Relaxed);
+        floor.since(self.read())
+    }
+
+    /// Moves the clock on to `floor` if it is behind, so that it runs on from there: for development mode, where tests
+    /// advance the clock and start the server again. How many seconds that were.
+    pub fn catch_up(&self, floor: UnixTime) -> u64 {
+        let seconds = self.not_before(floor);
+        self.advance(seconds);
+        seconds
+    }
+
+    /// How many seconds the system's time is behind the time that is shown: 0, unless it was set back.
+    pub fn behind(&self) -> u64 {
+        self.now().since(self.read())
+    }
+
+    fn read(&self) -> UnixTime {
         let base = match self.0.base {
             Base::System => UnixTime::from_secs(
                 SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs(),
@@ -84,6 +112,32 @@ mod tests {
         let clock = Clock::standing(UnixTime::from_secs(1_000));
         clock.advance(u64::MAX);
         assert_eq!(clock.advance(1), UnixTime::from_secs(u64::MAX));
+    }
+
+    #[test]
+    fn a_clock_behind_the_store_stands_until_it_has_caught_up() {
+        let clock = Clock::standing(UnixTime::from_secs(1_000));
+        assert_eq!(clock.not_before(UnixTime::from_secs(1_060)), 60);
+        assert_eq!((clock.now(), clock.behind()), (UnixTime::from_secs(1_060), 60));
+        assert_eq!(clock.advance(59), UnixTime::from_secs(1_060));
+        assert_eq!(clock.advance(2), UnixTime::from_secs(1_061));
+        assert_eq!((clock.not_before(UnixTime::from_secs(1_000)), clock.behind()), (0, 0));
+    }
+
+    #[test]
+    fn in_development_a_clock_behind_the_store_runs_on_from_there() {
+        let clock = Clock::standing(UnixTime::from_secs(1_000));
+        assert_eq!(clock.catch_up(UnixTime::from_secs(1_060)), 60);
+        assert_eq!(clock.advance(1), UnixTime::from_secs(1_061));
+        assert_eq!(clock.catch_up(UnixTime::from_secs(900)), 0);
+        assert_eq!(clock.now(), UnixTime::from_secs(1_061));
+    }
+
+    #[test]
+    fn a_time_that_was_shown_is_not_taken_back() {
+        let clock = Clock::standing(UnixTime::from_secs(1_000));
+        clock.0.shown.store(2_000, Ordering::Relaxed);
+        assert_eq!(clock.clone().now(), UnixTime::from_secs(2_000));
     }
 
     #[test]
