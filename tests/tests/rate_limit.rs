@@ -1,0 +1,122 @@
+//! Rule 3, last sentence: a token bucket per client address, for load protection only.
+
+use sidekey_tests::client::Call;
+use sidekey_tests::{Enforcement, Options, Server, json};
+
+/// A server behind a proxy on this machine, so that a test can come from any address.
+fn server(burst: &str) -> Server {
+    let flags = ["--trusted-proxy", "127.0.0.1", "--rate-limit", "1", "--rate-burst", burst];
+    Server::with(Options { arguments: flags.map(String::from).to_vec(), ..Options::default() })
+}
+
+/// An answer to a session that there is not.
+fn knock(server: &Server, address: &str) -> Call {
+    let body = json!({"session_id": "A".repeat(43), "code": "123456"});
+    server.post("/2fa/verify/").header("x-forwarded-for", address).json(body)
+}
+
+/// How many requests from an address pass before one is refused; buckets fill meanwhile, by one a second.
+async fn passing(server: &Server, address: &str) -> usize {
+    for count in 0..60 {
+        let answer = knock(server, address).await;
+        if answer.status == 429 {
+            answer.refused(429, "RATE_LIMITED");
+            return count;
+        }
+        answer.refused(404, "SESSION_NOT_FOUND");
+    }
+    panic!("{address} is never refused");
+}
+
+#[tokio::test]
+async fn a_burst_beyond_the_bucket_is_refused_and_another_address_is_not_affected() {
+    let server = server("20");
+    assert!(passing(&server, "203.0.113.7").await >= 20);
+    assert!(passing(&server, "203.0.113.7").await < 20, "the bucket was empty");
+    assert!(passing(&server, "203.0.113.8").await >= 20);
+    assert!(passing(&server, "::ffff:203.0.113.8").await < 20, "the same address in IPv6");
+}
+
+#[tokio::test]
+async fn a_network_of_ipv6_counts_as_one_address() {
+    let server = server("20");
+    assert!(passing(&server, "2001:db8:1:2::1").await >= 20);
+    assert!(passing(&server, "2001:db8:1:2:8000::9").await < 20);
+    assert!(passing(&server, "2001:db8:1:3::1").await >= 20);
+}
+
+#[tokio::test]
+async fn what_is_refused_by_address_costs_neither_the_session_nor_the_account_anything() {
+    let server = server("2");
+    let app = server.app(Enforcement::Optional).await;
+    let mut user = app.enrol("ann").await;
+    let session = user.challenge().await;
+    let wrong = user.phone.wrong_codes(&server, 60).await;
+    let from = async |address: &str, code: &str| {
+        let body = json!({"session_id": session, "code": code});
+        server.post("/2fa/verify/").header("x-forwarded-for", address).json(body).await
+    };
+    let (mut judged, mut refused) = (0, 0);
+    for code in &wrong {
+        let answer = from("203.0.113.7", code).await;
+        if answer.status == 429 {
+            answer.refused(429, "RATE_LIMITED");
+            refused += 1;
+        } else {
+            judged += 1;
+            assert_eq!(answer.refused(400, "INVALID_CODE").number("attempts_remaining"), 5 - judged);
+        }
+        if refused == 10 {
+            break;
+        }
+    }
+    assert_eq!(refused, 10);
+    assert!((2..5).contains(&judged), "{judged} answers were judged");
+    let code = user.fresh_code().await;
+    from("203.0.113.8", &code).await.ok();
+}
+
+#[tokio::test]
+async fn whoever_proves_something_is_not_limited_by_address() {
+    let server = server("1");
+    let app = server.app(Enforcement::Optional).await;
+    let address = "203.0.113.7";
+    passing(&server, address).await;
+    for _ in 0..10 {
+        app.get("/2fa/users/ann/").header("x-forwarded-for", address).await.ok();
+        app.post("/2fa/sessions/")
+            .header("x-forwarded-for", address)
+            .json(json!({"user_id": "ann"}))
+            .await
+            .expect(201);
+        server.get("/.well-known/jwks.json").header("x-forwarded-for", address).await.ok();
+    }
+}
+
+#[tokio::test]
+async fn every_anonymous_endpoint_is_limited() {
+    for path in ["verify/", "verify/backup/", "enrollment/", "token/refresh/", "token/revoke/"] {
+        let server = server("1");
+        let call =
+            || server.post(&format!("/2fa/{path}")).header("x-forwarded-for", "203.0.113.7").json(json!({}));
+        let mut refused = false;
+        for _ in 0..20 {
+            refused |= call().await["code"] == "RATE_LIMITED";
+        }
+        assert!(refused, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn development_spares_loopback_and_zero_turns_the_limit_off() {
+    let spared = server("1");
+    let off = Server::with(Options {
+        arguments: ["--trusted-proxy", "127.0.0.1", "--rate-limit", "0"].map(String::from).to_vec(),
+        ..Options::default()
+    });
+    for _ in 0..50 {
+        knock(&spared, "127.0.0.1").await.refused(404, "SESSION_NOT_FOUND");
+        knock(&spared, "::1").await.refused(404, "SESSION_NOT_FOUND");
+        knock(&off, "203.0.113.7").await.refused(404, "SESSION_NOT_FOUND");
+    }
+}
