@@ -114,7 +114,7 @@ fn a_base_path_is_brought_into_one_form() {
 #[test]
 fn an_issuer_fits_into_a_key_uri() {
     assert_eq!(check(&["--issuer", "Zażółć & Co."]).unwrap().issuer, "Zażółć & Co.");
-    for refused in ["", " x", "a:b", "a\nb", &"x".repeat(65)] {
+    for refused in ["", " x", "a:b", "a\nb", &"x".repeat(101), &"ü".repeat(51)] {
         assert!(mistakes(&["--issuer", refused])[0].contains("--issuer"), "{refused:?}");
     }
 }
