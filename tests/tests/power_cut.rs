@@ -163,7 +163,7 @@ async fn starts_after_cuts_at_start(store: Option<&(std::path::PathBuf, String)>
                 }
             }
             Err((status, log)) => {
-                refused.push(format!("{weather:?}: the next start ended ({status}): {log}"))
+                refused.push(format!("{weather:?}: the next start ended ({status}): {log}"));
             }
         }
     }

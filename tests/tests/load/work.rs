@@ -167,10 +167,15 @@ pub(crate) async fn wrong_once(
     account.flight = None;
     account.failed(session);
     let wrong = account.sessions[session].wrong;
-    let left = reply.body["attempts_remaining"].as_u64();
-    let expected = u64::from(5 - wrong.1.min(5))..=u64::from(5 - wrong.0.min(5));
-    if reply.is("INVALID_CODE") && left.is_some_and(|left| expected.contains(&left)) {
+    // The fifth ends the session.
+    let found = match (reply.code.as_str(), reply.body["attempts_remaining"].as_u64()) {
+        ("INVALID_CODE", Some(left)) => u32::try_from(left).ok().and_then(|left| 5u32.checked_sub(left)),
+        ("MAX_ATTEMPTS_EXCEEDED", None) => Some(5),
+        _ => None,
+    };
+    if let Some(found) = found.filter(|found| (wrong.0..=wrong.1).contains(found)) {
         world.acknowledged();
+        account.sessions[session].wrong = Count(found, found);
         return Ok(true);
     }
     account.unexpected(world, &format!("wrong answers {wrong:?} of a session"), &reply);
