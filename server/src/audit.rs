@@ -5,8 +5,15 @@
 
 use std::net::IpAddr;
 
+use data_encoding::HEXLOWER;
 use serde::Serialize;
-use sidekey_core::{event::Event, id::AccountId, time::UnixTime};
+use sidekey_core::{
+    event::Event,
+    id::{AccountId, AppId},
+    time::UnixTime,
+};
+
+use crate::entropy::random;
 
 /// Longest user agent that is kept, in bytes.
 pub const USER_AGENT_MAX: usize = 256;
@@ -26,6 +33,18 @@ pub struct Origin {
     pub user_agent: Option<String>,
 }
 
+impl Origin {
+    /// Of something that no request of the network asked for.
+    pub fn local(actor: Actor, at: UnixTime) -> Self {
+        Self { at, request_id: new_request_id(), actor, ip_address: None, user_agent: None }
+    }
+}
+
+/// A random name for a request, on its answer, its log lines and its audit entries.
+pub fn new_request_id() -> String {
+    HEXLOWER.encode(&random::<12>())
+}
+
 /// Who made a request.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
@@ -41,28 +60,72 @@ pub enum Actor {
     },
     /// A browser with an enrolment token.
     Enrollment,
+    /// Whoever may open the data folder, at the command line.
+    Operator,
+    /// The server by itself.
+    Server,
+}
+
+/// What happens to the server as a whole, not to an account.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum ServerEvent {
+    /// A host application was made.
+    AppCreated,
+    /// An API key of the app was made.
+    ApiKeyCreated {
+        /// Its public name.
+        key_id: String,
+    },
+    /// An API key of the app is worthless from now on.
+    ApiKeyRevoked {
+        /// Its public name.
+        key_id: String,
+    },
 }
 
 /// One entry.
 #[derive(Debug, Serialize)]
 pub struct Entry<'a> {
     at: u64,
-    app: &'a str,
-    user: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    app: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    user: Option<&'a str>,
     actor: &'a Actor,
     ip_address: Option<IpAddr>,
     user_agent: Option<&'a str>,
     request_id: &'a str,
-    event: &'a Event,
+    event: What<'a>,
+}
+
+/// Told apart by their types, whose names no two events share.
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+enum What<'a> {
+    Account(&'a Event),
+    Server(&'a ServerEvent),
 }
 
 impl<'a> Entry<'a> {
-    /// The entry of an event.
+    /// The entry of what happened to an account.
     pub fn new(account: &'a AccountId, origin: &'a Origin, event: &'a Event) -> Self {
         Self {
+            user: Some(account.user.as_str()),
+            ..Self::of(Some(&account.app), origin, What::Account(event))
+        }
+    }
+
+    /// The entry of what happened to the server, or to one of its apps.
+    pub fn of_server(app: Option<&'a AppId>, origin: &'a Origin, event: &'a ServerEvent) -> Self {
+        Self::of(app, origin, What::Server(event))
+    }
+
+    fn of(app: Option<&'a AppId>, origin: &'a Origin, event: What<'a>) -> Self {
+        Self {
             at: origin.at.as_secs(),
-            app: account.app.as_str(),
-            user: account.user.as_str(),
+            app: app.map(AppId::as_str),
+            user: None,
             actor: &origin.actor,
             ip_address: origin.ip_address,
             user_agent: origin.user_agent.as_deref(),
@@ -75,5 +138,57 @@ impl<'a> Entry<'a> {
     pub fn to_bytes(&self) -> Vec<u8> {
         // Plain fields and string keys: there is nothing in it that JSON cannot hold.
         serde_json::to_vec(self).unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod testing {
+    use serde_json::Value;
+
+    use crate::store::{Engine, Key, Kind};
+
+    /// All entries of a store, oldest first.
+    pub(crate) async fn entries(engine: &dyn Engine) -> Vec<Value> {
+        let entries = engine.scan(&Key::of(Kind::Audit), None, 1_000).await.unwrap();
+        entries.iter().map(|(_, entry)| serde_json::from_slice(&entry.value).unwrap()).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+    use sidekey_core::id::UserId;
+
+    use super::*;
+
+    fn read(entry: &Entry<'_>) -> Value {
+        let mut value: Value = serde_json::from_slice(&entry.to_bytes()).unwrap();
+        let request_id = value.as_object_mut().unwrap().remove("request_id").unwrap();
+        assert_eq!(request_id.as_str().unwrap().len(), 24);
+        value
+    }
+
+    #[test]
+    fn an_entry_names_an_account_only_where_it_is_about_one() {
+        let app = AppId::parse("shop").unwrap();
+        let origin = Origin::local(Actor::Operator, UnixTime::from_secs(1_790_000_000));
+        let account = AccountId { app: app.clone(), user: UserId::parse("42").unwrap() };
+        let common = json!({
+            "at": 1_790_000_000, "actor": {"kind": "operator"}, "ip_address": null, "user_agent": null,
+        });
+        let with = |members: Value| {
+            let mut all = common.clone();
+            all.as_object_mut().unwrap().extend(members.as_object().unwrap().clone());
+            all
+        };
+        assert_eq!(
+            read(&Entry::new(&account, &origin, &Event::AccountUnlocked)),
+            with(json!({"app": "shop", "user": "42", "event": {"type": "account_unlocked"}}))
+        );
+        let event = ServerEvent::ApiKeyRevoked { key_id: "k1".to_owned() };
+        assert_eq!(
+            read(&Entry::of_server(Some(&app), &origin, &event)),
+            with(json!({"app": "shop", "event": {"type": "api_key_revoked", "key_id": "k1"}}))
+        );
     }
 }

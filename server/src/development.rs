@@ -11,6 +11,7 @@ use sidekey_core::policy::Enforcement;
 use sidekey_core::time::UnixTime;
 
 use crate::apps::{ApiKey, AppError, Apps, NewApp};
+use crate::audit::{Actor, Origin};
 
 /// The id of the demo application.
 pub const DEMO_APP: &str = "demo";
@@ -39,6 +40,7 @@ pub async fn demo_key(
     now: UnixTime,
     rng: &mut (impl CryptoRng + Send),
 ) -> Result<ApiKey, DemoError> {
+    let origin = Origin::local(Actor::Server, now);
     let id = AppId::parse(DEMO_APP).map_err(|_| AppError::InvalidName)?;
     let path = data.join(KEY_FILE);
     match fs::read_to_string(&path) {
@@ -53,11 +55,11 @@ pub async fn demo_key(
         Err(error) => return Err(error.into()),
     }
     let key = if apps.find(&id).await.map_err(AppError::from)?.is_some() {
-        apps.create_key(&id, now, rng).await?
+        apps.create_key(&id, &origin, rng).await?
     } else {
         let enforcement = Enforcement::Required { grace_seconds: 0 };
         let name = "Demo application".to_owned();
-        apps.create(NewApp { id: Some(id), name, enforcement }, now, rng).await?.1
+        apps.create(NewApp { id: Some(id), name, enforcement }, &origin, rng).await?.1
     };
     write_private(&path, key.api_key.expose())?;
     Ok(key.api_key)

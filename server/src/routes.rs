@@ -5,7 +5,6 @@
 
 use std::{convert::Infallible, net::IpAddr, panic::AssertUnwindSafe, sync::Arc};
 
-use data_encoding::HEXLOWER;
 use futures_util::{FutureExt as _, StreamExt as _};
 use http::{HeaderMap, HeaderName, Method, Response, header};
 use percent_encoding::percent_decode_str;
@@ -13,12 +12,10 @@ use tracing::Instrument as _;
 use warp::{Buf, Filter, path::FullPath};
 
 use crate::{
-    audit::{Actor, Origin, USER_AGENT_MAX},
+    audit::{Actor, Origin, USER_AGENT_MAX, new_request_id},
     clock::Clock,
     context::Context,
-    demo,
-    entropy::random,
-    forwarded,
+    demo, forwarded,
     http::{BodyStream, Call, Code, Problem, Reply},
     listener::PeerAddr,
     operations, pages, service,
@@ -147,7 +144,7 @@ async fn answer(
     body: BodyStream,
 ) -> Response<bytes::Bytes> {
     let started = Clock::instant();
-    let request_id = HEXLOWER.encode(&random::<12>());
+    let request_id = new_request_id();
     let found = find(context, &method, path);
     let route = found.as_ref().map_or_else(|missed| missed.pattern, |found| found.pattern);
     let span = tracing::info_span!("request", request_id = %request_id);

@@ -17,11 +17,11 @@ use rand_core::CryptoRng;
 use serde::{Deserialize, Serialize};
 use sidekey_core::id::AppId;
 use sidekey_core::policy::Enforcement;
-use sidekey_core::time::UnixTime;
 
 pub use key::{ApiKey, KEY_PREFIX};
 pub use record::App;
 
+use crate::audit::{Entry, Origin, ServerEvent};
 use crate::store::{Batch, CommitError, Engine, StoreError};
 use cache::Cache;
 use record::{StoredApp, StoredKey};
@@ -173,7 +173,7 @@ impl Apps {
     pub async fn create(
         &self,
         new: NewApp,
-        now: UnixTime,
+        origin: &Origin,
         rng: &mut (impl CryptoRng + Send),
     ) -> Result<(App, NewKey), AppError> {
         let length = new.name.chars().count();
@@ -181,28 +181,28 @@ impl Apps {
             return Err(AppError::InvalidName);
         }
         if let Some(id) = new.id {
-            let app = App { id, name: new.name, enforcement: new.enforcement, created_at: now };
-            return self.insert(app, now, rng).await;
+            let app = App { id, name: new.name, enforcement: new.enforcement, created_at: origin.at };
+            return self.insert(app, origin, rng).await;
         }
         let mut app = App {
             id: record::id_of_name(&new.name),
             name: new.name,
             enforcement: new.enforcement,
-            created_at: now,
+            created_at: origin.at,
         };
         for _ in 1..ID_ATTEMPTS {
-            match self.insert(app.clone(), now, rng).await {
+            match self.insert(app.clone(), origin, rng).await {
                 Err(AppError::Exists(_)) => app.id = record::varied(&app.name, rng),
                 outcome => return outcome,
             }
         }
-        self.insert(app, now, rng).await
+        self.insert(app, origin, rng).await
     }
 
     async fn insert(
         &self,
         app: App,
-        now: UnixTime,
+        origin: &Origin,
         rng: &mut (impl CryptoRng + Send),
     ) -> Result<(App, NewKey), AppError> {
         let place = record::app_place(&app.id);
@@ -210,7 +210,8 @@ impl Apps {
         batch
             .expect(place.clone(), None)
             .put(place.clone(), record::encode(&place, &StoredApp::V1(app.clone()))?);
-        let key = put_key(&mut batch, &app.id, now, rng)?;
+        batch.append(Entry::of_server(Some(&app.id), origin, &ServerEvent::AppCreated).to_bytes());
+        let key = put_key(&mut batch, &app.id, origin, rng)?;
         match self.commit(batch).await {
             Err(CommitError::Conflict(record)) if record == place.to_string() => {
                 Err(AppError::Exists(app.id))
@@ -226,7 +227,7 @@ impl Apps {
     pub async fn create_key(
         &self,
         app: &AppId,
-        now: UnixTime,
+        origin: &Origin,
         rng: &mut (impl CryptoRng + Send),
     ) -> Result<NewKey, AppError> {
         let place = record::app_place(app);
@@ -236,7 +237,7 @@ impl Apps {
         }
         let mut batch = Batch::new();
         batch.expect(place, Some(stored.version));
-        let key = put_key(&mut batch, app, now, rng)?;
+        let key = put_key(&mut batch, app, origin, rng)?;
         self.commit(batch).await?;
         Ok(key)
     }
@@ -245,7 +246,7 @@ impl Apps {
     ///
     /// # Errors
     /// When there is no such app or key, or the store fails.
-    pub async fn revoke_key(&self, app: &AppId, key_id: &str, now: UnixTime) -> Result<(), AppError> {
+    pub async fn revoke_key(&self, app: &AppId, key_id: &str, origin: &Origin) -> Result<(), AppError> {
         if self.engine.get(&record::app_place(app)).await?.is_none() {
             return Err(AppError::UnknownApp(app.clone()));
         }
@@ -262,8 +263,10 @@ impl Apps {
         if revoked_at.is_some() {
             return Ok(());
         }
-        let revoked = StoredKey::V1 { key_id, app, created_at, revoked_at: Some(now) };
+        let event = ServerEvent::ApiKeyRevoked { key_id: key_id.clone() };
         let mut batch = Batch::new();
+        batch.append(Entry::of_server(Some(&app), origin, &event).to_bytes());
+        let revoked = StoredKey::V1 { key_id, app, created_at, revoked_at: Some(origin.at) };
         batch.expect(place.clone(), Some(stored.version));
         let value = record::encode(&place, &revoked)?;
         batch.put(place, value);
@@ -283,17 +286,19 @@ const PAGE: usize = 500;
 fn put_key(
     batch: &mut Batch,
     app: &AppId,
-    now: UnixTime,
+    origin: &Origin,
     rng: &mut impl CryptoRng,
 ) -> Result<NewKey, StoreError> {
     let (key_id, api_key) = (key::new_id(rng), ApiKey::generate(rng));
     let hash = api_key.hash();
     let (place, name) = (record::key_place(&hash), record::name_place(app, &key_id));
     let stored =
-        StoredKey::V1 { key_id: key_id.clone(), app: app.clone(), created_at: now, revoked_at: None };
+        StoredKey::V1 { key_id: key_id.clone(), app: app.clone(), created_at: origin.at, revoked_at: None };
     let values = (record::encode(&place, &stored)?, record::encode(&name, &hash)?);
     batch.expect(place.clone(), None).put(place, values.0);
     batch.expect(name.clone(), None).put(name, values.1);
+    let event = ServerEvent::ApiKeyCreated { key_id: key_id.clone() };
+    batch.append(Entry::of_server(Some(app), origin, &event).to_bytes());
     Ok(NewKey { key_id, api_key })
 }
 

@@ -10,6 +10,7 @@ use sidekey_core::id::AppId;
 use sidekey_core::policy::Enforcement;
 
 use crate::apps::{ApiKey, AppError, Apps, NewApp};
+use crate::audit::{Actor, Origin};
 use crate::clock::Clock;
 use crate::entropy::Entropy;
 
@@ -111,9 +112,10 @@ pub struct Authority {
 /// When the command cannot be done, or the store fails; the text is for the operator.
 pub async fn execute(authority: &Authority, command: Command) -> Result<Reply, AppError> {
     let Authority { apps, clock } = authority;
+    let origin = Origin::local(Actor::Operator, clock.now());
     match command {
         Command::CreateApp(new) => {
-            let (app, key) = apps.create(new, clock.now(), &mut Entropy).await?;
+            let (app, key) = apps.create(new, &origin, &mut Entropy).await?;
             let key = KeyLine { key_id: key.key_id, api_key: key.api_key };
             Ok(Reply::AppCreated { app_id: app.id, name: app.name, key })
         }
@@ -127,11 +129,11 @@ pub async fn execute(authority: &Authority, command: Command) -> Result<Reply, A
             Ok(Reply::Apps(apps.map(line).collect()))
         }
         Command::CreateKey { app } => {
-            let key = apps.create_key(&app, clock.now(), &mut Entropy).await?;
+            let key = apps.create_key(&app, &origin, &mut Entropy).await?;
             Ok(Reply::KeyCreated(KeyLine { key_id: key.key_id, api_key: key.api_key }))
         }
         Command::RevokeKey { app, key_id } => {
-            apps.revoke_key(&app, &key_id, clock.now()).await?;
+            apps.revoke_key(&app, &key_id, &origin).await?;
             Ok(Reply::KeyRevoked { key_id })
         }
     }
