@@ -149,7 +149,7 @@ async fn open_rest(
         error => Failure::runtime(error),
     })?;
     let pepper = Arc::new(pepper);
-    let clock = Clock::system();
+    let clock = clock_of(&*engine, settings.development);
     let signer = Signer::load_or_create(&*engine, &keyring, clock.now(), &mut Entropy)
         .await
         .map_err(Failure::runtime)?;
@@ -168,6 +168,30 @@ async fn open_rest(
         clock,
         metrics,
     }))
+}
+
+/// The clock, which never shows an earlier time than that of the latest decision in the store.
+fn clock_of(store: &dyn Engine, development: bool) -> Clock {
+    let clock = Clock::system();
+    if development {
+        let seconds = clock.catch_up(store.high_water());
+        if seconds > 0 {
+            tracing::info!(seconds, "development mode: the clock goes on from where it had been advanced to");
+        }
+        return clock;
+    }
+    warn_if_set_back(clock.not_before(store.high_water()));
+    clock
+}
+
+fn warn_if_set_back(seconds: u64) {
+    if seconds > 0 {
+        tracing::warn!(
+            seconds,
+            "the system clock is behind the time that was shown before; the server's clock stands until it has caught up, \
+             and refuses new codes until then: correct the system's time"
+        );
+    }
 }
 
 fn development_keyring(data: &Path) -> Result<Keyring, Failure> {
@@ -190,13 +214,15 @@ async fn demo_key(context: &Context) -> Result<Option<ApiKey>, Failure> {
 /// Sweeps for as long as the server runs. A sweep that fails is no loss: the next one finds the same.
 async fn sweeping(context: Arc<Context>) {
     let mut interval = tokio::time::interval(SWEEP);
+    interval.tick().await;
     loop {
-        interval.tick().await;
         match sweep::sweep(&context.store, context.clock.now()).await {
             Ok(0) => {}
             Ok(removed) => tracing::debug!(removed, "swept what is over"),
             Err(error) => tracing::warn!(%error, "cannot sweep"),
         }
+        interval.tick().await;
+        warn_if_set_back(context.clock.behind());
     }
 }
 

@@ -8,7 +8,7 @@ use rand_core::CryptoRng;
 use super::pepper::Pepper;
 use super::sealed::{OpenError, Sealed, associated_data};
 use super::{KeyId, Keyring};
-use crate::store::{Batch, CommitError, Engine, Key, StoreError};
+use crate::store::{Batch, CommitError, Engine, HeadKey, Key, StoreError};
 
 const SENTINEL: &[u8] = b"sidekey sentinel";
 
@@ -22,12 +22,15 @@ pub async fn unlock(
     rng: &mut (impl CryptoRng + Send),
 ) -> Result<Pepper, UnlockError> {
     if let Some(pepper) = open(store, keyring).await? {
+        store.seal(head_key(&pepper, store)).await?;
         return Ok(pepper);
     }
     match create(store, keyring, rng).await {
         // Another server of the same new cluster was faster: its pepper is the store's.
         Ok(()) | Err(CommitError::Conflict(_)) => {
-            open(store, keyring).await?.ok_or(UnlockError::Damaged { record: "pepper" })
+            let pepper = open(store, keyring).await?.ok_or(UnlockError::Damaged { record: "pepper" })?;
+            store.seal(head_key(&pepper, store)).await?;
+            Ok(pepper)
         }
         Err(error) => Err(error.into()),
     }
@@ -62,12 +65,19 @@ async fn create(
     rng: &mut (impl CryptoRng + Send),
 ) -> Result<(), CommitError> {
     let pepper = Pepper::generate(rng);
+    // Before the first commit of a store that has a pepper, so that none of them is without a seal.
+    store.seal(head_key(&pepper, store)).await?;
     let mut batch = Batch::new();
     for (record, secret) in [("sentinel", SENTINEL), ("pepper", pepper.as_bytes())] {
         let sealed = keyring.seal(&associated_data(record, &[&store.id()]), secret, rng);
         batch.expect(Key::meta(record), None).put(Key::meta(record), sealed.as_bytes().to_vec());
     }
     store.commit(batch).await
+}
+
+/// The key of what the store says about itself.
+fn head_key(pepper: &Pepper, store: &dyn Engine) -> HeadKey {
+    HeadKey::new(pepper.mac("store head", &[&store.id()]))
 }
 
 fn list(keyring: &Keyring) -> String {

@@ -2,6 +2,11 @@
 //!
 //! Under `meta/store`: format (2 bytes) | id (16) | runs (8), all big endian. The file `store.id` in the data folder names
 //! the id a second time, because sled opens a database that has lost everything as an empty one.
+//!
+//! | format | since | what is different |
+//! |---|---|---|
+//! | 1 | | the first one |
+//! | 2 | | [`Head`](super::head::Head) under `meta/head` and in the file `head` |
 
 use std::fmt;
 
@@ -11,11 +16,12 @@ use super::keys::Key;
 use super::open_error::OpenError;
 use super::record;
 
-/// The version of the store's layout that this program writes; it opens no newer one.
-pub(super) const FORMAT: u16 = 1;
+/// The version of the store's layout that this program reads and writes.
+pub(super) const FORMAT: u16 = 2;
 
 /// What a store says about itself.
 pub(super) struct About {
+    pub(super) format: u16,
     pub(super) id: StoreId,
     /// How often the store has been opened. As the upper bits of versions it keeps those of one run from another's.
     pub(super) runs: u64,
@@ -23,7 +29,7 @@ pub(super) struct About {
 
 impl About {
     pub(super) fn new(id: StoreId) -> Self {
-        Self { id, runs: 1 }
+        Self { format: FORMAT, id, runs: 1 }
     }
 
     pub(super) fn key() -> Key {
@@ -31,13 +37,14 @@ impl About {
     }
 
     pub(super) fn encode(&self) -> Vec<u8> {
-        [&FORMAT.to_be_bytes()[..], &self.id, &self.runs.to_be_bytes()].concat()
+        [&self.format.to_be_bytes()[..], &self.id, &self.runs.to_be_bytes()].concat()
     }
 
     pub(super) fn of_next_run(self) -> Self {
         Self { runs: self.runs + 1, ..self }
     }
 
+    /// Reads it, whatever older format the store has; `None` in a database that is new.
     pub(super) fn read(db: &::sled::Db, folder: &Folder) -> Result<Option<Self>, OpenError> {
         let damaged = |reason: &dyn fmt::Display| OpenError::damaged(folder.path(), reason);
         let known = folder.known_store()?;
@@ -45,26 +52,30 @@ impl About {
         let Some(bytes) = db.get(key.as_bytes()).map_err(|error| damaged(&error))? else {
             return match known {
                 Some(id) => Err(damaged(&format!("the records of store {id} are gone"))),
-                None if !db.is_empty() => Err(damaged(&"its record about itself is gone")),
+                None if !db.is_empty() => Err(damaged(&format!("record `{key}`: it is gone"))),
                 None => Ok(None),
             };
         };
         let record = record::decode(&key, &bytes).map_err(|error| damaged(&error))?;
-        let short = || damaged(&"its record about itself is cut short");
+        let short = || damaged(&format!("record `{key}`: it is cut short"));
         let (format, rest) = record.value.split_first_chunk::<2>().ok_or_else(short)?;
-        let found = u16::from_be_bytes(*format);
-        if found > FORMAT {
+        let format = u16::from_be_bytes(*format);
+        if format > FORMAT {
             return Err(OpenError::NewerFormat {
                 folder: folder.path().to_owned(),
-                found,
+                found: format,
                 supported: FORMAT,
             });
         }
         let (id, rest) = rest.split_first_chunk::<16>().ok_or_else(short)?;
         let (runs, _) = rest.split_first_chunk::<8>().ok_or_else(short)?;
-        if known.is_some_and(|known| known != hex(*id)) {
-            return Err(damaged(&format!("the database is that of another store, {}", hex(*id))));
+        if let Some(known) = known.filter(|known| *known != hex(*id)) {
+            let found = hex(*id);
+            let reason = format!(
+                "file `store.id` names store {known}, and the database is that of another store, {found}"
+            );
+            return Err(damaged(&reason));
         }
-        Ok(Some(Self { id: *id, runs: u64::from_be_bytes(*runs) }))
+        Ok(Some(Self { format, id: *id, runs: u64::from_be_bytes(*runs) }))
     }
 }

@@ -1,14 +1,13 @@
 //! The one thread that writes: group commit, compare-and-set, one sync.
 //!
-//! It takes everything that waits, checks what each batch expects, applies the rest as one sled batch, flushes, syncs
-//! its own descriptor of the database file, and only then answers. There is no delay to collect more: while one group
-//! syncs, the next one gathers.
+//! It takes everything that waits, checks what each batch expects, applies the rest as one sled batch together with the
+//! [`Head`], flushes, syncs its own descriptor of the database file, and only then answers. There is no delay to collect more:
+//! while one group syncs, the next one gathers.
 //!
 //! A write or sync that fails is not tried again. After a failed `fsync` the kernel may have dropped the dirty pages
 //! and marked them clean, so that a second one would succeed over lost data. The thread answers nobody, marks the
 //! engine as failed and ends; the state on disk is known again when a new process has read it.
 
-use std::collections::HashMap;
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -16,9 +15,12 @@ use std::thread::JoinHandle;
 
 use tokio::sync::{mpsc, oneshot, watch};
 
-use super::engine::{Batch, CommitError, StoreError, Version, Write};
+use super::engine::{Batch, CommitError, StoreError, StoreId, Version};
+use super::group::Group;
+use super::head::{Head, HeadKey};
+use super::head_file::HeadFile;
 use super::keys::Key;
-use super::record;
+use super::record::{self, Header};
 
 /// Most batches that one sync answers for.
 const MAX_GROUP: usize = 4_096;
@@ -27,17 +29,25 @@ const MAX_GROUP_BYTES: usize = 16 << 20;
 /// Most batches that wait; who comes then waits for a place.
 const MAX_QUEUE: usize = 16_384;
 
-/// Makes everything durable that the database has written to its file so far.
-pub(super) type SyncStep = Box<dyn FnMut() -> io::Result<()> + Send>;
+/// How a group reaches the disk, in two steps so that tests can make each of them fail.
+pub(super) struct Steps {
+    /// Gives a batch to the database.
+    pub(super) write: Box<dyn FnMut(&::sled::Db, ::sled::Batch) -> io::Result<()> + Send>,
+    /// Makes everything durable that the database has written to its file so far.
+    pub(super) sync: Box<dyn FnMut() -> io::Result<()> + Send>,
+}
 
 /// What the thread works on.
 pub(super) struct Disk {
     pub(super) db: ::sled::Db,
-    pub(super) sync: SyncStep,
+    pub(super) steps: Steps,
+    pub(super) store: StoreId,
     /// The version of the last commit; each group takes the next one.
     pub(super) version: u64,
-    /// The sequence number of the last audit entry, 0 before the first.
-    pub(super) sequence: u64,
+    /// What the store holds.
+    pub(super) head: Head,
+    /// The key of the head's seal, once it was handed over.
+    pub(super) key: Option<HeadKey>,
 }
 
 /// The handle on the thread.
@@ -49,6 +59,7 @@ pub(super) struct Committer {
 
 enum Message {
     Commit(Request),
+    Seal { key: HeadKey, reply: oneshot::Sender<Result<(), StoreError>> },
     Close,
 }
 
@@ -81,12 +92,12 @@ impl State {
 
 impl Committer {
     /// Starts the thread. Errors: the system has no thread to give.
-    pub(super) fn start(disk: Disk) -> io::Result<Self> {
+    pub(super) fn start(disk: Disk, head_file: HeadFile) -> io::Result<Self> {
         let state = State { durable: disk.version, failure: None, closed: false };
         let progress =
             Arc::new(Progress { state: watch::Sender::new(state), deleted: AtomicU64::new(disk.version) });
         let (sender, receiver) = mpsc::channel(MAX_QUEUE);
-        let worker = Worker { disk, receiver, progress: Arc::clone(&progress) };
+        let worker = Worker { disk, head_file, receiver, progress: Arc::clone(&progress) };
         let thread = std::thread::Builder::new().name("committer".to_owned()).spawn(move || worker.run())?;
         Ok(Self { sender, progress, thread: Arc::new(Mutex::new(Some(thread))) })
     }
@@ -98,6 +109,13 @@ impl Committer {
         // Without a receiver the thread has failed or was closed, and so it has if it drops the request unanswered.
         self.sender.send(request).await.map_err(|_| self.unavailable())?;
         answer.await.unwrap_or_else(|_| Err(self.unavailable().into()))
+    }
+
+    /// Hands the key of the head's seal over and waits for the verdict.
+    pub(super) async fn seal(&self, key: HeadKey) -> Result<(), StoreError> {
+        let (reply, answer) = oneshot::channel();
+        self.sender.send(Message::Seal { key, reply }).await.map_err(|_| self.unavailable())?;
+        answer.await.unwrap_or_else(|_| Err(self.unavailable()))
     }
 
     /// Waits until a record of this version can no longer be lost.
@@ -175,57 +193,73 @@ struct Failed;
 
 struct Worker {
     disk: Disk,
+    head_file: HeadFile,
     receiver: mpsc::Receiver<Message>,
     progress: Arc<Progress>,
 }
 
 impl Worker {
     fn run(mut self) {
-        while let Some(Message::Commit(first)) = self.receiver.blocking_recv() {
-            let (group, closing) = self.gather(first);
-            if self.commit(group).is_err() {
-                return;
-            }
-            if closing {
-                break;
+        while let Some(message) = self.receiver.blocking_recv() {
+            match self.handle(message) {
+                Ok(true) => {}
+                Ok(false) => break,
+                Err(Failed) => return,
             }
         }
-        match self.disk.make_durable() {
+        match self.disk.make_durable().and_then(|()| self.head_file.close()) {
             Ok(()) => self.progress.state.send_modify(|state| state.closed = true),
             Err(reason) => self.fail(&reason),
         }
     }
 
-    /// Everything that waits, up to the limits, and whether the order to close came after it.
-    fn gather(&mut self, first: Request) -> (Vec<Request>, bool) {
+    /// Does what a message says, and what came after the commits that it brought along; whether to go on.
+    fn handle(&mut self, message: Message) -> Result<bool, Failed> {
+        let mut message = Some(message);
+        while let Some(next) = message.take() {
+            match next {
+                Message::Commit(first) => {
+                    let (requests, after) = self.gather(first);
+                    self.commit(requests)?;
+                    message = after;
+                }
+                Message::Seal { key, reply } => {
+                    // Whoever went away meanwhile does not need the answer.
+                    let _ = reply.send(self.disk.seal(key));
+                }
+                Message::Close => return Ok(false),
+            }
+        }
+        Ok(true)
+    }
+
+    /// Everything that waits, up to the limits or to a message of another kind.
+    fn gather(&mut self, first: Request) -> (Vec<Request>, Option<Message>) {
         let mut bytes = first.batch.bytes();
-        let mut group = vec![first];
-        while group.len() < MAX_GROUP && bytes < MAX_GROUP_BYTES {
+        let mut requests = vec![first];
+        while requests.len() < MAX_GROUP && bytes < MAX_GROUP_BYTES {
             match self.receiver.try_recv() {
                 Ok(Message::Commit(request)) => {
                     bytes += request.batch.bytes();
-                    group.push(request);
+                    requests.push(request);
                 }
-                Ok(Message::Close) => return (group, true),
+                Ok(other) => return (requests, Some(other)),
                 Err(_) => break,
             }
         }
-        (group, false)
+        (requests, None)
     }
 
     /// Commits a group and answers it, or marks the engine as failed and answers nobody.
-    fn commit(&mut self, group: Vec<Request>) -> Result<(), Failed> {
-        let mut changes = Changes::new(Version(self.disk.version + 1), self.disk.sequence);
-        let mut answers = Vec::with_capacity(group.len());
-        for Request { batch, reply } in group {
-            let checked = changes.check(&batch, &self.disk);
-            if checked.is_ok() {
-                changes.add(batch);
-            }
-            answers.push((reply, checked));
+    fn commit(&mut self, requests: Vec<Request>) -> Result<(), Failed> {
+        let mut group = Group::new(Version(self.disk.version + 1));
+        let mut answers = Vec::with_capacity(requests.len());
+        for Request { batch, reply } in requests {
+            let taken = self.disk.take(&mut group, batch);
+            answers.push((reply, taken));
         }
-        if changes.any
-            && let Err(reason) = self.apply(changes)
+        if group.changes_something()
+            && let Err(reason) = self.apply(group)
         {
             // Before the waiters notice that nobody will answer, so that all of them learn why.
             self.fail(&reason);
@@ -238,14 +272,24 @@ impl Worker {
         Ok(())
     }
 
-    fn apply(&mut self, changes: Changes) -> Result<(), String> {
-        if changes.deletes {
-            self.progress.deleted.store(changes.version.0, Ordering::SeqCst);
+    fn apply(&mut self, group: Group) -> Result<(), String> {
+        let version = group.version();
+        if group.deletes() {
+            self.progress.deleted.store(version.0, Ordering::SeqCst);
         }
-        self.disk.db.apply_batch(changes.writes).map_err(|error| format!("a write failed: {error}"))?;
+        let (mut writes, mut head) = group.finish(&self.disk.head);
+        if let Some(key) = &self.disk.key {
+            head.seal(&self.disk.store, key);
+        }
+        let bytes = head.encode();
+        let key = Head::key();
+        writes.insert(key.as_bytes(), record::encode(&key, version, &bytes));
+        self.disk.write(writes)?;
         self.disk.make_durable()?;
-        (self.disk.version, self.disk.sequence) = (changes.version.0, changes.sequence);
-        self.progress.state.send_modify(|state| state.durable = changes.version.0);
+        // Only now, so that the file never tells of what a power cut could take back.
+        self.head_file.tell(bytes)?;
+        (self.disk.version, self.disk.head) = (version.0, head);
+        self.progress.state.send_modify(|state| state.durable = version.0);
         Ok(())
     }
 
@@ -265,76 +309,52 @@ impl Drop for Worker {
 }
 
 impl Disk {
-    /// sled's own flush does not sync the file and reports no sync error, hence the second step.
-    fn make_durable(&mut self) -> Result<(), String> {
-        self.db.flush().map_err(|error| format!("a flush failed: {error}"))?;
-        (self.sync)().map_err(|error| format!("a sync failed: {error}"))
-    }
-
-    /// Applies one change durably before there is a thread, for the store's own record.
-    pub(super) fn put_now(&mut self, key: &Key, value: &[u8]) -> Result<(), String> {
-        let bytes = record::encode(key, Version(self.version), value);
-        self.db.insert(key.as_bytes(), bytes).map_err(|error| format!("a write failed: {error}"))?;
+    /// Applies records of the engine's own durably before there is a thread.
+    pub(super) fn put_now(&mut self, records: &[(Key, &[u8])]) -> Result<(), String> {
+        let mut writes = ::sled::Batch::default();
+        for (key, value) in records {
+            writes.insert(key.as_bytes(), record::encode(key, Version(self.version), value));
+        }
+        self.write(writes)?;
         self.make_durable()
     }
 
-    fn version(&self, key: &Key) -> Result<Option<Version>, StoreError> {
-        let unreadable = |error: ::sled::Error| StoreError::Unavailable(error.to_string());
-        let Some(bytes) = self.db.get(key.as_bytes()).map_err(unreadable)? else { return Ok(None) };
-        Ok(Some(record::decode(key, &bytes)?.version))
-    }
-}
-
-/// What a group changes, as far as it has been put together.
-struct Changes {
-    version: Version,
-    sequence: u64,
-    writes: ::sled::Batch,
-    /// What the batches so far leave under the keys that they touch.
-    touched: HashMap<Key, Option<Version>>,
-    any: bool,
-    deletes: bool,
-}
-
-impl Changes {
-    fn new(version: Version, sequence: u64) -> Self {
-        let (writes, touched) = (::sled::Batch::default(), HashMap::new());
-        Self { version, sequence, writes, touched, any: false, deletes: false }
-    }
-
-    /// Whether the state, with the earlier batches of the group, is what the batch expects.
-    fn check(&self, batch: &Batch, disk: &Disk) -> Result<(), CommitError> {
-        for (key, expected) in &batch.expected {
-            let current = match self.touched.get(key) {
-                Some(version) => *version,
-                None => disk.version(key)?,
-            };
-            if current != *expected {
-                return Err(CommitError::Conflict(key.to_string()));
-            }
+    /// Adds a batch to a group, or says why it is none of it.
+    fn take(&self, group: &mut Group, batch: Batch) -> Result<(), CommitError> {
+        if self.head.seal.is_some() && self.key.is_none() {
+            return Err(CommitError::Sealed);
         }
+        group.check(&batch, |key| self.header(key))?;
+        group.add(batch);
         Ok(())
     }
 
-    fn add(&mut self, batch: Batch) {
-        self.any |= !batch.is_empty();
-        for write in batch.writes {
-            match write {
-                Write::Put(key, value) => {
-                    self.writes.insert(key.as_bytes(), record::encode(&key, self.version, &value));
-                    self.touched.insert(key, Some(self.version));
-                }
-                Write::Delete(key) => {
-                    self.writes.remove(key.as_bytes());
-                    self.touched.insert(key, None);
-                    self.deletes = true;
-                }
-            }
+    fn write(&mut self, writes: ::sled::Batch) -> Result<(), String> {
+        (self.steps.write)(&self.db, writes).map_err(|error| format!("a write failed: {error}"))
+    }
+
+    /// sled's own flush does not sync the file and reports no sync error, hence the second step.
+    fn make_durable(&mut self) -> Result<(), String> {
+        self.db.flush().map_err(|error| format!("a flush failed: {error}"))?;
+        (self.steps.sync)().map_err(|error| format!("a sync failed: {error}"))
+    }
+
+    fn header(&self, key: &Key) -> Result<Option<Header>, StoreError> {
+        let unreadable = |error: ::sled::Error| StoreError::Unavailable(error.to_string());
+        let Some(bytes) = self.db.get(key.as_bytes()).map_err(unreadable)? else { return Ok(None) };
+        Ok(Some(record::check(key, &bytes)?.0))
+    }
+
+    /// Checks what was read by the key, and keeps the key for what will be written.
+    fn seal(&mut self, key: HeadKey) -> Result<(), StoreError> {
+        let damaged = |damage| StoreError::Damaged { key: Head::key().to_string(), damage };
+        if self.head.seal.is_none() && self.header(&Key::meta("sentinel"))?.is_some() {
+            return Err(damaged("its seal is gone"));
         }
-        for entry in batch.appended {
-            self.sequence += 1;
-            let key = Key::audit(self.sequence);
-            self.writes.insert(key.as_bytes(), record::encode(&key, self.version, &entry));
+        if self.head.seal.is_some() && !self.head.is_sealed_by(&self.store, &key) {
+            return Err(damaged("its seal is not of this store and its master key"));
         }
+        self.key = Some(key);
+        Ok(())
     }
 }

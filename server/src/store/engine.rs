@@ -8,8 +8,10 @@ use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 
+use sidekey_core::time::UnixTime;
 use tokio::sync::OwnedMutexGuard;
 
+use super::head::HeadKey;
 use super::keys::{Key, MAX_KEY};
 
 /// Most bytes of one stored value.
@@ -61,6 +63,14 @@ impl fmt::Debug for Record {
 pub trait Engine: Send + Sync {
     /// The id of this store.
     fn id(&self) -> StoreId;
+
+    /// The latest time of a decision ([`Batch::decided_at`]) that was stored when this engine opened the store. A clock
+    /// that shows an earlier time was set back.
+    fn high_water(&self) -> UnixTime;
+
+    /// Hands over the key that what the store says about itself is authenticated with ([`HeadKey`]), and checks what it
+    /// says by it. A new store is sealed by the first commit after that, and takes none without the key from then on.
+    fn seal(&self, key: HeadKey) -> Pending<'_, Result<(), StoreError>>;
 
     /// The record under `key`, if there is one.
     fn get<'a>(&'a self, key: &'a Key) -> Pending<'a, Result<Option<Record>, StoreError>>;
@@ -127,6 +137,7 @@ pub struct Batch {
     pub(super) writes: Vec<Write>,
     pub(super) expected: Vec<(Key, Option<Version>)>,
     pub(super) appended: Vec<Vec<u8>>,
+    pub(super) decided_at: UnixTime,
 }
 
 impl Batch {
@@ -158,6 +169,12 @@ impl Batch {
     /// [`Key::audit`]; numbers follow the order of commits and have no gaps.
     pub fn append(&mut self, entry: Vec<u8>) -> &mut Self {
         self.appended.push(entry);
+        self
+    }
+
+    /// Says at which time the change was decided. The store remembers the latest of all, [`Engine::high_water`].
+    pub fn decided_at(&mut self, now: UnixTime) -> &mut Self {
+        self.decided_at = self.decided_at.max(now);
         self
     }
 
@@ -206,7 +223,9 @@ impl fmt::Debug for Batch {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum StoreError {
     /// The bytes on disk are not the ones that were written.
-    #[error("record `{key}` is damaged ({damage}): stop the server and restore a backup")]
+    #[error(
+        "record `{key}` is damaged ({damage}): stop the server, see what else is damaged with `sidekey verify`, and restore a backup with `sidekey restore`"
+    )]
     Damaged {
         /// The record's key, printable; keys hold hashes and ids only.
         key: String,
@@ -234,6 +253,9 @@ pub enum CommitError {
         /// Most of the same.
         limit: usize,
     },
+    /// The store has been sealed, and this process has not its key.
+    #[error("the store takes no change without its master key: give it, or start the server and try again")]
+    Sealed,
     /// A record that the batch expects cannot be read, or nothing can be committed any more.
     #[error(transparent)]
     Store(#[from] StoreError),

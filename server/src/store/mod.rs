@@ -7,7 +7,10 @@
 //! | [`record`] | the layout of a stored record, with its checksum |
 //! | `committer` | the one thread that writes: group commit, compare-and-set, one sync |
 //! | [`sled`] | the engine for one machine |
+//! | `group` | a group of batches as it is put together |
+//! | [`head`], `head_file` | what the store should hold: authenticated, and once more outside the database |
 //! | `opening`, `about` | opening the database, and what it says about itself |
+//! | [`integrity`] | whether all is there that should be |
 //! | [`codec`] | accounts, sessions and logins as bytes |
 //! | [`sweep`] | what is over makes room |
 //! | `transaction` | load, decide, store: what every operation goes through |
@@ -19,6 +22,10 @@ pub mod codec;
 mod committer;
 pub mod engine;
 mod folder;
+mod group;
+pub mod head;
+mod head_file;
+pub mod integrity;
 pub mod keys;
 mod open_error;
 mod opening;
@@ -27,6 +34,7 @@ pub mod sled;
 pub mod sweep;
 mod transaction;
 
+pub use self::head::HeadKey;
 pub use self::open_error::OpenError;
 pub use self::sled::{Options, SledEngine};
 pub use engine::{Batch, CommitError, Engine, Guard, Pending, Record, StoreError, StoreId, Version};

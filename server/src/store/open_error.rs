@@ -35,14 +35,29 @@ pub enum OpenError {
     },
     /// The database has lost something that it needs.
     #[error(
-        "the store in `{}` is damaged ({reason}): keep a copy of the folder and restore a backup",
-        folder.display()
+        "the store in `{}` is damaged: {reason}. Keep a copy of the folder, see all damage with \
+         `sidekey verify --data {}`, and restore a backup with `sidekey restore --from BACKUP --data NEW_FOLDER`",
+        folder.display(), folder.display()
     )]
     Damaged {
         /// The data folder.
         folder: PathBuf,
         /// What is wrong, without any stored value.
         reason: String,
+    },
+    /// An earlier version of the program has written it.
+    #[error(
+        "the store in `{}` has format {found}, and this version of sidekey needs format {supported}: make a copy of the \
+         folder, then run `sidekey migrate --data {}`",
+        folder.display(), folder.display()
+    )]
+    OlderFormat {
+        /// The data folder.
+        folder: PathBuf,
+        /// Its format.
+        found: u16,
+        /// The format that this program reads.
+        supported: u16,
     },
     /// A later version of the program has written it.
     #[error(

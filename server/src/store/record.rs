@@ -21,6 +21,9 @@ const FORMAT: u8 = 1;
 /// Bytes before the value.
 pub(super) const HEADER: usize = 1 + 8 + 8;
 
+/// Format, version and checksum: two records of one key with the same header are the same record.
+pub type Header = [u8; HEADER];
+
 /// The bytes to store under `key`.
 pub(super) fn encode(key: &Key, version: Version, value: &[u8]) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(HEADER + value.len());
@@ -32,13 +35,18 @@ pub(super) fn encode(key: &Key, version: Version, value: &[u8]) -> Vec<u8> {
 }
 
 /// The record that was stored under `key` as `bytes`; [`StoreError::Damaged`] if they are not what was written.
-pub(super) fn decode(key: &Key, bytes: &[u8]) -> Result<Record, StoreError> {
+pub fn decode(key: &Key, bytes: &[u8]) -> Result<Record, StoreError> {
+    let (header, value) = check(key, bytes)?;
+    Ok(Record { version: version(&header), value: value.to_vec() })
+}
+
+/// As [`decode`], without a copy of the value.
+pub fn check<'a>(key: &Key, bytes: &'a [u8]) -> Result<(Header, &'a [u8]), StoreError> {
     let damaged = |damage| StoreError::Damaged { key: key.to_string(), damage };
-    let short = || damaged("shorter than its header");
-    let (format, rest) = bytes.split_first().ok_or_else(short)?;
-    let (version, rest) = rest.split_first_chunk::<8>().ok_or_else(short)?;
-    let (stored, value) = rest.split_first_chunk::<8>().ok_or_else(short)?;
-    let version = Version(u64::from_be_bytes(*version));
+    let (header, value) =
+        bytes.split_first_chunk::<HEADER>().ok_or_else(|| damaged("shorter than its header"))?;
+    let [format, _, _, _, _, _, _, _, _, stored @ ..] = header;
+    let version = version(header);
     if *stored != checksum(key, *format, version, value) {
         return Err(damaged("wrong checksum"));
     }
@@ -46,7 +54,18 @@ pub(super) fn decode(key: &Key, bytes: &[u8]) -> Result<Record, StoreError> {
     if *format != FORMAT {
         return Err(damaged("unknown record format, written by a newer sidekey"));
     }
-    Ok(Record { version, value: value.to_vec() })
+    Ok((*header, value))
+}
+
+/// The version in a header.
+pub(super) fn version(header: &Header) -> Version {
+    let [_, version @ .., _, _, _, _, _, _, _, _] = *header;
+    Version(u64::from_be_bytes(version))
+}
+
+/// The header of bytes that [`encode`] made.
+pub(super) fn header(bytes: &[u8]) -> Option<Header> {
+    bytes.first_chunk().copied()
 }
 
 fn checksum(key: &Key, format: u8, version: Version, value: &[u8]) -> [u8; 8] {

@@ -13,11 +13,16 @@ use std::sync::Arc;
 
 use tokio::sync::Mutex;
 
-use super::about::About;
-use super::committer::{Committer, Disk, SyncStep};
+use sidekey_core::time::UnixTime;
+
+use super::about::{self, About};
+use super::committer::{Committer, Disk, Steps};
 use super::engine::{Batch, CommitError, Engine, Guard, MAX_SCAN, Pending, Record, StoreError, StoreId};
 use super::folder::{Folder, hex};
-use super::keys::{Key, Kind};
+use super::head::{Head, HeadKey};
+use super::head_file::{self, HeadFile, Remembered};
+use super::integrity::{Survey, compare_with_file};
+use super::keys::Key;
 use super::open_error::OpenError;
 use super::opening::open_or_recover;
 use super::record;
@@ -52,6 +57,7 @@ pub struct SledEngine {
     committer: Committer,
     db: ::sled::Db,
     id: StoreId,
+    high_water: UnixTime,
     stripes: Box<[Arc<Mutex<()>>]>,
     hasher: RandomState,
     _folder: Folder,
@@ -62,36 +68,114 @@ impl SledEngine {
     ///
     /// A damaged snapshot is removed, after a copy of the whole database was put beside it, and read again from the log.
     ///
+    /// What the store says about itself is compared with what is there, but for the audit log before the last second, which
+    /// `sidekey verify` reads; that takes about a second for a million records.
+    ///
     /// # Errors
-    /// The folder is in use, not to be used, damaged or newer than this program; each error tells the remedy.
+    /// The folder is in use, not to be used, damaged, or of another format than this program's; each error tells the remedy.
     pub fn open(path: &Path, options: &Options) -> Result<Self, OpenError> {
-        Self::open_with(path, options, |sync| sync)
+        Self::open_with(path, options, |steps| steps)
     }
 
-    /// As [`open`](Self::open), with a test's hand on the sync step.
+    /// As [`open`](Self::open), with a test's hand on the steps of a commit.
     fn open_with(
         path: &Path,
         options: &Options,
-        sync: impl FnOnce(SyncStep) -> SyncStep,
+        steps: impl FnOnce(Steps) -> Steps,
     ) -> Result<Self, OpenError> {
         let folder = Folder::open(path)?;
         let db = open_or_recover(&folder, options.cache_bytes)?;
         folder.settle_database()?;
         let file = folder.database().join("db");
-        let own = File::options().write(true).open(&file).map_err(|error| OpenError::io(&file, error))?;
-        // `fdatasync` is enough: it writes the size along, which is the only metadata that reading needs (fdatasync(2)).
-        let sync = sync(Box::new(move || own.sync_data()));
+        let steps = steps(Steps::of_database(&file)?);
 
-        let about = About::read(&db, &folder)?.map_or(About::new(options.new_id), About::of_next_run);
-        let sequence = last_sequence(&db).map_err(|error| OpenError::damaged(path, error))?;
-        let mut disk = Disk { db: db.clone(), sync, version: about.runs << RUN_BITS, sequence };
+        let found = Found::in_folder(&folder, &db, options.new_id)?;
+        let Found { about, head, remembered, is_new } = found;
+        let version = about.runs << RUN_BITS;
+        let mut disk = Disk { db: db.clone(), steps, store: about.id, version, head, key: None };
+        let (about_bytes, head_bytes) = (about.encode(), disk.head.encode());
+        let (about_key, head_key) = (About::key(), Head::key());
+        let mut own = vec![(about_key, &about_bytes[..])];
+        if is_new {
+            own.push((head_key, &head_bytes[..]));
+        }
         // Written at each start, it also shows early that the disk takes writes.
-        disk.put_now(&About::key(), &about.encode())
-            .map_err(|error| OpenError::io(&file, io::Error::other(error)))?;
+        disk.put_now(&own).map_err(|error| OpenError::io(&file, io::Error::other(error)))?;
         folder.remember_store(about.id)?;
-        let committer = Committer::start(disk).map_err(|error| OpenError::io(path, error))?;
+        let high_water = disk.head.latest();
+        let head_file = HeadFile::open(path, &remembered)
+            .map_err(|error| OpenError::io(&head_file::path(path), error))?;
+        let committer = Committer::start(disk, head_file).map_err(|error| OpenError::io(path, error))?;
         let stripes = (0..STRIPES).map(|_| Arc::default()).collect();
-        Ok(Self { committer, db, id: about.id, stripes, hasher: RandomState::new(), _folder: folder })
+        let hasher = RandomState::new();
+        Ok(Self { committer, db, id: about.id, high_water, stripes, hasher, _folder: folder })
+    }
+}
+
+/// What a data folder holds, found to be complete.
+struct Found {
+    about: About,
+    head: Head,
+    remembered: Remembered,
+    is_new: bool,
+}
+
+impl Found {
+    fn in_folder(folder: &Folder, db: &::sled::Db, new_id: StoreId) -> Result<Self, OpenError> {
+        let path = folder.path();
+        let damaged = |error: ::sled::Error| OpenError::damaged(path, error);
+        let file = head_file::read(path).map_err(|error| OpenError::io(&head_file::path(path), error))?;
+        let Some(about) = About::read(db, folder)? else {
+            if let Some(Ok(remembered)) = &file
+                && remembered.head.version > 0
+            {
+                let reason = format!("the records of store {} are gone", hex(remembered.store));
+                return Err(OpenError::damaged(path, reason));
+            }
+            let (about, head) = (About::new(new_id), Head::default());
+            // The file comes before the records: without it, they would look as if something was lost.
+            let remembered = head_file::create(path, &new_id, &head.encode())
+                .map_err(|error| OpenError::io(&head_file::path(path), error))?;
+            return Ok(Self { about, head, remembered, is_new: true });
+        };
+        if about.format < about::FORMAT {
+            let (folder, found) = (path.to_owned(), about.format);
+            return Err(OpenError::OlderFormat { folder, found, supported: about::FORMAT });
+        }
+        let head = read_head(db, path)?;
+        let mut findings = compare_with_file(path, db, about.id, &head, file.as_ref()).map_err(damaged)?;
+        let (survey, broken) = Survey::of(db).map_err(damaged)?;
+        findings.extend(broken);
+        findings.extend(survey.compare(&head));
+        match (findings.first(), file) {
+            (None, Some(Ok(remembered))) => {
+                Ok(Self { about: about.of_next_run(), head, remembered, is_new: false })
+            }
+            (Some(finding), _) => Err(OpenError::damaged(path, finding)),
+            (None, _) => Err(OpenError::damaged(path, "the file `head` cannot be read")),
+        }
+    }
+}
+
+/// The head as the database has it.
+pub(super) fn read_head(db: &::sled::Db, folder: &Path) -> Result<Head, OpenError> {
+    let key = Head::key();
+    let damaged = |damage: &dyn fmt::Display| OpenError::damaged(folder, format!("record `{key}`: {damage}"));
+    let bytes = db.get(key.as_bytes()).map_err(|error| damaged(&error))?;
+    let bytes = bytes.ok_or_else(|| damaged(&"it is gone"))?;
+    let (_, value) = record::check(&key, &bytes).map_err(|_| damaged(&"wrong checksum"))?;
+    Head::decode(value).ok_or_else(|| damaged(&"it cannot be read"))
+}
+
+impl Steps {
+    /// The steps of a database whose file this is.
+    fn of_database(file: &Path) -> Result<Self, OpenError> {
+        let own = File::options().write(true).open(file).map_err(|error| OpenError::io(file, error))?;
+        Ok(Self {
+            write: Box::new(|db, batch| db.apply_batch(batch).map_err(io::Error::other)),
+            // `fdatasync` is enough: it writes the size along, which is the only metadata that reading needs (fdatasync(2)).
+            sync: Box::new(move || own.sync_data()),
+        })
     }
 }
 
@@ -104,6 +188,14 @@ impl fmt::Debug for SledEngine {
 impl Engine for SledEngine {
     fn id(&self) -> StoreId {
         self.id
+    }
+
+    fn high_water(&self) -> UnixTime {
+        self.high_water
+    }
+
+    fn seal(&self, key: HeadKey) -> Pending<'_, Result<(), StoreError>> {
+        Box::pin(self.committer.seal(key))
     }
 
     fn get<'a>(&'a self, key: &'a Key) -> Pending<'a, Result<Option<Record>, StoreError>> {
@@ -201,13 +293,4 @@ fn read_page(
         page.push((key, record));
     }
     Ok(page)
-}
-
-fn last_sequence(db: &::sled::Db) -> Result<u64, StoreError> {
-    let Some(last) = db.scan_prefix(Key::of(Kind::Audit).as_bytes()).next_back() else { return Ok(0) };
-    let (key, bytes) = last.map_err(unreadable)?;
-    let key = Key::from_bytes(&key);
-    record::decode(&key, &bytes)?;
-    let damage = "not the key of an audit entry";
-    key.audit_sequence().ok_or_else(|| StoreError::Damaged { key: key.to_string(), damage })
 }

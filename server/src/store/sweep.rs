@@ -27,6 +27,7 @@ pub async fn sweep(store: &Store, now: UnixTime) -> Result<usize, StoreError> {
             return Ok(removed);
         }
         let mut batch = Batch::new();
+        batch.decided_at(now);
         let mut settled = 0;
         for (note, _, key) in due {
             settled += usize::from(settle(store, &mut batch, note, key, now).await?);
@@ -36,7 +37,7 @@ pub async fn sweep(store: &Store, now: UnixTime) -> Result<usize, StoreError> {
             // A login was refreshed in between: looked at again right away.
             Err(CommitError::Conflict(_)) => {}
             Err(CommitError::Store(error)) => return Err(error),
-            Err(error @ CommitError::TooLarge { .. }) => {
+            Err(error @ (CommitError::TooLarge { .. } | CommitError::Sealed)) => {
                 return Err(StoreError::Unavailable(error.to_string()));
             }
         }

@@ -169,7 +169,7 @@ impl Store {
                 Ok(()) => return Ok(outcome),
                 Err(CommitError::Conflict(_)) => {}
                 Err(CommitError::Store(error)) => return Err(error),
-                Err(error @ CommitError::TooLarge { .. }) => {
+                Err(error @ (CommitError::TooLarge { .. } | CommitError::Sealed)) => {
                     return Err(StoreError::Unavailable(error.to_string()));
                 }
             }
@@ -211,6 +211,7 @@ impl Store {
     ) -> Result<Batch, StoreError> {
         let State { account, session, family, started, enrollment_token, events } = state;
         let mut batch = Batch::new();
+        batch.decided_at(origin.at);
         if let (Some(session), Some(Found { key, value: None, .. })) = (&session, &loaded.session) {
             batch.put(Key::expiry(session.opened_at.plus(SESSION_KEPT), key), Vec::new());
         }

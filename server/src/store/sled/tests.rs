@@ -7,9 +7,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc;
 use std::task::{Context, Poll, Waker};
 
+use rustix::io::Errno;
 use tempfile::TempDir;
 
 use super::super::engine::{MAX_VALUE, MAX_WRITES, Version};
+use super::super::keys::Kind;
 use super::*;
 
 const ID: StoreId = *b"a store of tests";
@@ -57,15 +59,16 @@ impl Gate {
         let (announce, announced) = mpsc::channel();
         let (verdict, verdicts) = mpsc::channel::<io::Result<()>>();
         let mut opened = false;
-        let engine = SledEngine::open_with(folder.path(), &options(), |mut sync| {
-            Box::new(move || {
+        let engine = SledEngine::open_with(folder.path(), &options(), |Steps { write, mut sync }| {
+            let sync = Box::new(move || {
                 if !std::mem::replace(&mut opened, true) {
                     return sync();
                 }
                 announce.send(()).map_err(io::Error::other)?;
                 verdicts.recv().map_err(io::Error::other)??;
                 sync()
-            })
+            });
+            Steps { write, sync }
         });
         (engine.unwrap(), Self { announced, verdict })
     }
@@ -199,32 +202,46 @@ async fn a_record_made_again_after_a_deletion_has_another_version() {
     assert_ne!(version(&engine, "a").await, before);
 }
 
-#[tokio::test]
-async fn after_a_failed_sync_nothing_is_acknowledged_and_nothing_tried_again() {
-    let folder = TempDir::new().unwrap();
-    let syncs = Arc::new(AtomicUsize::new(0));
-    let counter = Arc::clone(&syncs);
-    let engine = SledEngine::open_with(folder.path(), &options(), |mut sync| {
-        Box::new(move || match counter.fetch_add(1, Ordering::SeqCst) {
-            0 => sync(),
-            _ => Err(io::Error::other("no more disk")),
-        })
-    })
-    .unwrap();
-    assert!(engine.is_healthy());
+/// Opens a store in which a step fails from its second time on, when the opening is over.
+fn failing(folder: &TempDir, step: &'static str, fault: Errno) -> (SledEngine, Arc<AtomicUsize>) {
+    let times = Arc::new(AtomicUsize::new(0));
+    let counter = Arc::clone(&times);
+    let is_over = move || counter.fetch_add(1, Ordering::SeqCst) > 0;
+    let engine =
+        SledEngine::open_with(folder.path(), &options(), |Steps { mut write, mut sync }| match step {
+            "write" => Steps {
+                write: Box::new(
+                    move |db, batch| if is_over() { Err(fault.into()) } else { write(db, batch) },
+                ),
+                sync,
+            },
+            _ => Steps { write, sync: Box::new(move || if is_over() { Err(fault.into()) } else { sync() }) },
+        });
+    (engine.unwrap(), times)
+}
 
-    let commits = (0..10).map(|i| engine.commit(put(&format!("{i}"), "x")));
-    for commit in commits.collect::<Vec<_>>() {
-        assert!(matches!(commit.await, Err(CommitError::Store(StoreError::Unavailable(_)))));
+#[tokio::test]
+async fn after_a_failed_write_or_sync_nothing_is_acknowledged_and_nothing_tried_again() {
+    for step in ["write", "sync"] {
+        for fault in [Errno::IO, Errno::NOSPC, Errno::DQUOT, Errno::ROFS] {
+            let folder = TempDir::new().unwrap();
+            let (engine, times) = failing(&folder, step, fault);
+            assert!(engine.is_healthy());
+
+            let commits = (0..10).map(|i| engine.commit(put(&format!("{i}"), "x")));
+            for commit in commits.collect::<Vec<_>>() {
+                assert!(matches!(commit.await, Err(CommitError::Store(StoreError::Unavailable(_)))));
+            }
+            assert!(!engine.is_healthy());
+            assert_eq!(engine.failed().await, format!("a {step} failed: {}", io::Error::from(fault)));
+            assert!(matches!(engine.get(&key("0")).await, Err(StoreError::Unavailable(_))));
+            assert!(engine.close().await.is_err());
+            assert_eq!(times.load(Ordering::SeqCst), 2, "{step} {fault}");
+            drop(engine);
+            // A new process reads what the disk really holds, and works.
+            open(&folder).commit(put("a", "one")).await.unwrap();
+        }
     }
-    assert!(!engine.is_healthy());
-    assert_eq!(engine.failed().await, "a sync failed: no more disk");
-    assert!(matches!(engine.get(&key("0")).await, Err(StoreError::Unavailable(_))));
-    assert!(engine.close().await.is_err());
-    assert_eq!(syncs.load(Ordering::SeqCst), 2);
-    drop(engine);
-    // A new process reads what the disk really holds, and works.
-    open(&folder).commit(put("a", "one")).await.unwrap();
 }
 
 #[tokio::test]
@@ -431,7 +448,7 @@ fn folders_and_files_are_private() {
     for path in ["", "sled", "sled/blobs"] {
         assert_eq!(mode(path), 0o700, "{path}");
     }
-    for path in ["lock", "store.id", "sled/db", "sled/conf"] {
+    for path in ["lock", "store.id", "head", "sled/db", "sled/conf"] {
         assert_eq!(mode(path), 0o600, "{path}");
     }
 }
@@ -461,12 +478,12 @@ async fn a_damaged_snapshot_is_rebuilt_and_the_damaged_folder_kept() {
 fn a_store_of_a_newer_format_is_refused() {
     let folder = TempDir::new().unwrap();
     let engine = open(&folder);
-    let about = [&2_u16.to_be_bytes()[..], &ID, &[0; 8]].concat();
+    let about = [&3_u16.to_be_bytes()[..], &ID, &[0; 8]].concat();
     let bytes = record::encode(&About::key(), Version(1), &about);
     engine.db.insert(About::key().as_bytes(), bytes).unwrap();
     drop(engine);
     let error = SledEngine::open(folder.path(), &options()).unwrap_err();
-    assert!(matches!(error, OpenError::NewerFormat { found: 2, supported: 1, .. }));
+    assert!(matches!(error, OpenError::NewerFormat { found: 3, supported: 2, .. }));
 }
 
 #[test]

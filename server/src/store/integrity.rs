@@ -1,0 +1,222 @@
+//! What a start compares: the records with the head, the audit log's end with the head, the head with the file `head`.
+//!
+//! Each comparison gives findings instead of ending at the first one, so that `sidekey verify` can tell all of them. The chain
+//! is followed from where the file `head` left it; from the beginning, `sidekey verify` does it.
+
+use std::fmt;
+use std::path::Path;
+
+use super::engine::StoreId;
+use super::folder::hex;
+use super::head::{self, Digest, Head};
+use super::head_file::{self, NeitherSlotIsWhole, Remembered};
+use super::keys::{Key, Kind};
+use super::record::{self, HEADER};
+
+/// Something that is wrong with a store.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finding {
+    /// The record by its key, or the file.
+    pub place: String,
+    /// What is wrong with it, without any stored value.
+    pub damage: String,
+}
+
+impl Finding {
+    /// Something is wrong with this record.
+    pub fn of_record(key: &Key, damage: impl fmt::Display) -> Self {
+        Self { place: format!("record `{key}`"), damage: damage.to_string() }
+    }
+
+    /// Something is wrong with this file.
+    pub(super) fn of_file(path: &Path, damage: impl fmt::Display) -> Self {
+        Self { place: format!("file `{}`", path.display()), damage: damage.to_string() }
+    }
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.place, self.damage)
+    }
+}
+
+/// Why a comparison could not be made: the database does not give its records.
+pub(super) type Unreadable = ::sled::Error;
+
+/// All records that a head counts, looked at one by one.
+#[derive(Default)]
+pub(super) struct Survey {
+    pub(super) records: u64,
+    digest: Digest,
+}
+
+impl Survey {
+    /// Looks at every record of the database.
+    pub(super) fn of(db: &::sled::Db) -> Result<(Self, Vec<Finding>), Unreadable> {
+        let (mut survey, mut findings) = (Self::default(), Vec::new());
+        let audit = Key::of(Kind::Audit);
+        let after_audit = [Kind::Audit as u8 + 1];
+        // The audit log is left out by range: it is the longest part by far, and the chain covers it.
+        for entry in db.range(..audit.as_bytes()).chain(db.range(after_audit..)) {
+            let (key, bytes) = entry?;
+            survey.look(&key, &bytes, &mut findings);
+        }
+        Ok((survey, findings))
+    }
+
+    /// Looks at one record, whatever it is.
+    pub(super) fn look(&mut self, key: &[u8], bytes: &[u8], findings: &mut Vec<Finding>) {
+        let name = Key::from_bytes(key);
+        if let Err(error) = record::check(&name, bytes) {
+            findings.push(Finding::of_record(&name, damage(&error)));
+        }
+        if head::counts(key) {
+            self.toggle(key, bytes);
+            self.records += 1;
+        }
+    }
+
+    /// Replaces a record that was looked at, or that was not there.
+    pub(super) fn correct(&mut self, key: &[u8], before: Option<&record::Header>, after: Option<&[u8]>) {
+        if let Some(before) = before {
+            self.digest.toggle(key, before);
+            self.records -= 1;
+        }
+        if let Some(after) = after {
+            self.toggle(key, after);
+            self.records += 1;
+        }
+    }
+
+    fn toggle(&mut self, key: &[u8], bytes: &[u8]) {
+        // A record shorter than its header has been found damaged; it still makes the digest differ.
+        let mut header = [0; HEADER];
+        header.iter_mut().zip(bytes).for_each(|(place, byte)| *place = *byte);
+        self.digest.toggle(key, &header);
+    }
+
+    /// Compares what is there with what should be.
+    pub(super) fn compare(&self, head: &Head) -> Option<Finding> {
+        let damage = match (self.records, head.records) {
+            (there, should) if there < should => {
+                format!("{should} records should be there, and {} of them are gone", should - there)
+            }
+            (there, should) if there > should => {
+                format!("{should} records should be there, and there are {} more", there - should)
+            }
+            _ if self.digest == head.digest => return None,
+            _ => "the number of records is right, but some are not in their latest state".to_owned(),
+        };
+        Some(Finding::of_record(&Head::key(), damage))
+    }
+}
+
+/// What is wrong in a [`StoreError`](super::StoreError) of a record, without the advice.
+fn damage(error: &super::StoreError) -> String {
+    match error {
+        super::StoreError::Damaged { damage, .. } => (*damage).to_owned(),
+        super::StoreError::Unavailable(reason) => reason.clone(),
+    }
+}
+
+/// Follows the chain of audit entries, one by one from the entry after `sequence` on.
+pub(super) struct Chain {
+    sequence: u64,
+    hash: [u8; 32],
+}
+
+impl Chain {
+    /// From the beginning.
+    pub(super) fn new() -> Self {
+        Self { sequence: 0, hash: [0; 32] }
+    }
+
+    /// From where a head ends.
+    pub(super) fn after(head: &Head) -> Self {
+        Self { sequence: head.sequence, hash: head.chain }
+    }
+
+    /// Takes the next entry as it is stored.
+    pub(super) fn follow(&mut self, key: &[u8], bytes: &[u8]) -> Option<Finding> {
+        let name = Key::from_bytes(key);
+        let expected = self.sequence + 1;
+        let found = name.audit_sequence();
+        let (value, damaged) = match record::check(&name, bytes) {
+            Ok((_, value)) => (value, None),
+            Err(error) => (&[][..], Some(damage(&error))),
+        };
+        self.sequence = found.unwrap_or(expected);
+        self.hash = head::chain(&self.hash, self.sequence, value);
+        if found == Some(expected) {
+            return damaged.map(|damage| Finding::of_record(&name, damage));
+        }
+        let gap = match found {
+            None => "not the key of an audit entry".to_owned(),
+            Some(found) if found == expected + 1 => format!("audit entry {expected} before it is gone"),
+            Some(found) => {
+                format!("audit entries {expected} to {} before it are gone", found.saturating_sub(1))
+            }
+        };
+        Some(Finding::of_record(&name, gap))
+    }
+
+    /// Compares the end with what should be.
+    pub(super) fn compare(&self, head: &Head) -> Option<Finding> {
+        let damage = if self.sequence < head.sequence {
+            format!("the audit log should end with entry {}, and ends with {}", head.sequence, self.sequence)
+        } else if self.sequence > head.sequence {
+            format!("audit entries from {} on should not be there", head.sequence + 1)
+        } else if self.hash != head.chain {
+            "the audit entries are not those that were written: the chain of their hashes differs".to_owned()
+        } else {
+            return None;
+        };
+        Some(Finding::of_record(&Head::key(), damage))
+    }
+}
+
+/// Compares the database's head with the file `head`, and the audit log from there on with the database's head.
+pub(super) fn compare_with_file(
+    folder: &Path,
+    db: &::sled::Db,
+    store: StoreId,
+    head: &Head,
+    file: Option<&Result<Remembered, NeitherSlotIsWhole>>,
+) -> Result<Vec<Finding>, Unreadable> {
+    let path = head_file::path(folder);
+    let finding = |damage: String| Ok(vec![Finding::of_file(&path, damage)]);
+    let remembered = match file {
+        None => {
+            return finding("it is gone, and nothing else tells whether the database is complete".to_owned());
+        }
+        Some(Err(NeitherSlotIsWhole)) => return finding("neither of its two copies can be read".to_owned()),
+        Some(Ok(remembered)) => remembered,
+    };
+    if remembered.store != store {
+        return finding(format!("it belongs to another store, {}", hex(remembered.store)));
+    }
+    let told = &remembered.head;
+    if told.version > head.version {
+        let lost = match (head.sequence.saturating_add(1), told.sequence) {
+            (first, last) if first > last => "changes without audit entries".to_owned(),
+            (first, last) if first == last => format!("audit entry {first} and its changes"),
+            (first, last) => format!("audit entries {first} to {last} and their changes"),
+        };
+        return finding(format!(
+            "it tells of {lost} that the database has lost, or never had if it was copied"
+        ));
+    }
+    if told.version == head.version && !told.agrees_with(head) {
+        return finding("it tells of another state of the same age than the database".to_owned());
+    }
+    let mut chain = Chain::after(told);
+    let mut findings = Vec::new();
+    let next = Key::audit(told.sequence.saturating_add(1));
+    let end = [Kind::Audit as u8 + 1];
+    for entry in db.range(next.as_bytes()..&end[..]) {
+        let (key, bytes) = entry?;
+        findings.extend(chain.follow(&key, &bytes));
+    }
+    findings.extend(chain.compare(head));
+    Ok(findings)
+}
