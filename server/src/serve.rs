@@ -28,7 +28,7 @@ use crate::store::{Engine, OpenError, SledEngine, Store, sweep};
 use crate::token::Signer;
 
 /// The master key that development mode makes, in the data folder.
-const DEVELOPMENT_KEY: &str = "development-master.key";
+pub const DEVELOPMENT_KEY: &str = "development-master.key";
 
 /// Between two clean-ups of the metrics, without which histograms grow.
 const UPKEEP: Duration = Duration::from_secs(5);

@@ -2,9 +2,11 @@
 //!
 //! - this file: the commands, and how each ends;
 //! - [`operate`]: `app` and `key`, with a running server or without one;
-//! - [`keys`]: `keys generate`.
+//! - [`keys`]: `keys generate`;
+//! - [`master_key`]: the key of commands that work without a server.
 
 mod keys;
+mod master_key;
 mod operate;
 #[cfg(test)]
 mod tests;
@@ -123,6 +125,8 @@ struct Common {
     /// Print JSON
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    key: master_key::GivenKey,
 }
 
 fn parse_app_id(text: &str) -> Result<AppId, String> {

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use sidekey_core::policy::Enforcement;
 use zeroize::Zeroizing;
 
+use super::master_key::GivenKey;
 use super::{Common, Failure};
 use crate::apps::Apps;
 use crate::clock::Clock;
@@ -30,13 +31,13 @@ const PAUSE: Duration = Duration::from_millis(100);
 pub(super) fn run(command: Command, common: &Common) -> Result<(), Failure> {
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Failure::runtime)?;
-    let reply = runtime.block_on(carry_out(command, &common.data))?;
+    let reply = runtime.block_on(carry_out(command, &common.data, &common.key))?;
     let mut text = if common.json { Zeroizing::new(to_json(reply).to_string()) } else { to_text(reply) };
     text.push('\n');
     io::stdout().write_all(text.as_bytes()).map_err(Failure::runtime)
 }
 
-async fn carry_out(command: Command, data: &Path) -> Result<Reply, Failure> {
+async fn carry_out(command: Command, data: &Path, key: &GivenKey) -> Result<Reply, Failure> {
     let missing = matches!(data.metadata(), Err(error) if error.kind() == io::ErrorKind::NotFound);
     if missing && !matches!(command, Command::CreateApp(_)) {
         return Err(Failure::Settings(format!(
@@ -52,7 +53,7 @@ async fn carry_out(command: Command, data: &Path) -> Result<Reply, Failure> {
             check_owner(data)?;
         }
         match SledEngine::open(data, &Options::new(entropy::random())) {
-            Ok(engine) => return alone(engine, command).await,
+            Ok(engine) => return alone(engine, command, data, key).await,
             Err(OpenError::Locked { .. }) => tokio::time::sleep(PAUSE).await,
             Err(error) => return Err(Failure::runtime(error)),
         }
@@ -79,9 +80,14 @@ fn check_owner(data: &Path) -> Result<(), Failure> {
     )))
 }
 
-async fn alone(engine: SledEngine, command: Command) -> Result<Reply, Failure> {
+async fn alone(engine: SledEngine, command: Command, data: &Path, key: &GivenKey) -> Result<Reply, Failure> {
     let engine: Arc<dyn Engine> = Arc::new(engine);
-    let authority = Authority { apps: Apps::new(Arc::clone(&engine)), clock: Clock::system() };
+    if command.changes_the_store() {
+        key.unlock(&*engine, data).await?;
+    }
+    let clock = Clock::system();
+    clock.not_before(engine.high_water());
+    let authority = Authority { apps: Apps::new(Arc::clone(&engine)), clock };
     let reply = execute(&authority, command).await.map_err(Failure::runtime);
     engine.close().await.map_err(Failure::runtime)?;
     reply
@@ -166,6 +172,8 @@ mod tests {
 
     use super::*;
     use crate::apps::{ApiKey, NewApp};
+    use crate::entropy::Entropy;
+    use crate::keyring::{Keyring, MasterKey, sources, unlock};
 
     fn line(id: &str, enforcement: Enforcement) -> AppLine {
         AppLine { app_id: AppId::parse(id).unwrap(), name: "Shop".to_owned(), enforcement }
@@ -204,15 +212,39 @@ mod tests {
         assert_eq!(*text, "a       Shop (optional)\nlonger  Shop (required, 1 days of grace)");
     }
 
+    fn create() -> Command {
+        Command::CreateApp(NewApp { id: None, name: "Shop".to_owned(), enforcement: Enforcement::Optional })
+    }
+
     #[tokio::test]
     async fn without_a_server_the_store_is_opened_and_closed_again() {
         let folder = tempfile::tempdir().unwrap();
-        let data = folder.path().join("data");
-        let refused = carry_out(Command::ListApps, &data).await.unwrap_err();
+        let (data, key) = (folder.path().join("data"), GivenKey::default());
+        let refused = carry_out(Command::ListApps, &data, &key).await.unwrap_err();
         assert!(matches!(refused, Failure::Settings(text) if text.contains("no data folder")));
-        let new = NewApp { id: None, name: "Shop".to_owned(), enforcement: Enforcement::Optional };
-        carry_out(Command::CreateApp(new), &data).await.unwrap();
-        let Reply::Apps(apps) = carry_out(Command::ListApps, &data).await.unwrap() else { panic!("no list") };
+        carry_out(create(), &data, &key).await.unwrap();
+        let reply = carry_out(Command::ListApps, &data, &key).await.unwrap();
+        let Reply::Apps(apps) = reply else { panic!("no list") };
         assert_eq!(apps, [line("shop", Enforcement::Optional)]);
+    }
+
+    #[tokio::test]
+    async fn a_store_that_a_server_has_sealed_is_changed_with_its_key_only() {
+        let folder = tempfile::tempdir().unwrap();
+        let (data, file) = (folder.path().join("data"), folder.path().join("master.key"));
+        let key = MasterKey::generate(&mut Entropy);
+        sources::write_new(&file, &key).unwrap();
+        let engine = SledEngine::open(&data, &Options::new([7; 16])).unwrap();
+        unlock(&engine, &Keyring::new(key), &mut Entropy).await.unwrap();
+        drop(engine);
+
+        let without = GivenKey::default();
+        let refused = carry_out(create(), &data, &without).await.unwrap_err();
+        assert!(matches!(refused, Failure::Settings(text) if text.contains("--master-key-file")));
+        assert!(
+            matches!(carry_out(Command::ListApps, &data, &without).await, Ok(Reply::Apps(apps)) if apps.is_empty())
+        );
+        let with = GivenKey { master_key_file: Some(file) };
+        assert!(matches!(carry_out(create(), &data, &with).await, Ok(Reply::AppCreated { .. })));
     }
 }

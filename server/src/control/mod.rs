@@ -36,6 +36,13 @@ pub enum Command {
     },
 }
 
+impl Command {
+    /// Whether it writes, which a store without a running server takes with its master key only.
+    pub fn changes_the_store(&self) -> bool {
+        !matches!(self, Self::ListApps)
+    }
+}
+
 /// What came of it.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -1,0 +1,67 @@
+//! The master key of commands that work on a store without a server: from the places that `serve` takes it from.
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use zeroize::Zeroizing;
+
+use super::Failure;
+use crate::keyring::{Keyring, SourceError, Sources, UnlockError, unlock};
+use crate::serve::DEVELOPMENT_KEY;
+use crate::store::{Engine, Key};
+use crate::{entropy::Entropy, keyring::Pepper};
+
+#[derive(Args, Clone, Debug, Default)]
+pub(super) struct GivenKey {
+    /// File with the master key; the systemd credential and `SIDEKEY_MASTER_KEY` count too, as for `serve`
+    #[arg(long, env = "SIDEKEY_MASTER_KEY_FILE", value_name = "FILE")]
+    pub(super) master_key_file: Option<PathBuf>,
+}
+
+impl GivenKey {
+    /// The keyring from the first place that has one, and last the key of development mode in the data folder.
+    pub(super) fn load(&self, data: Option<&Path>) -> Result<Option<Keyring>, Failure> {
+        let directory = std::env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from);
+        let environment = std::env::var("SIDEKEY_MASTER_KEY").ok().map(Zeroizing::new);
+        let development = data.map(|data| data.join(DEVELOPMENT_KEY)).filter(|path| path.is_file());
+        let given = Sources {
+            credentials_directory: directory.as_deref(),
+            file: self.master_key_file.as_deref(),
+            environment: environment.as_ref().map(|text| text.as_str()),
+        };
+        let last = Sources { file: development.as_deref(), ..Sources::default() };
+        for places in [given, last] {
+            match places.load() {
+                Ok((keyring, _)) => return Ok(Some(keyring)),
+                Err(SourceError::Missing) => {}
+                Err(error) => return Err(Failure::settings(error)),
+            }
+        }
+        Ok(None)
+    }
+
+    /// The keyring, which the command cannot do without.
+    pub(super) fn require(&self, data: Option<&Path>) -> Result<Keyring, Failure> {
+        self.load(data)?.ok_or_else(|| {
+            let text = "this needs the store's master key: name its file with `--master-key-file FILE`";
+            Failure::settings(text)
+        })
+    }
+
+    /// Opens what is sealed in a store, so that it takes changes. A store that no server has opened yet has nothing sealed.
+    pub(super) async fn unlock(&self, store: &dyn Engine, data: &Path) -> Result<Option<Pepper>, Failure> {
+        if store.get(&Key::meta("sentinel")).await.map_err(Failure::runtime)?.is_none() {
+            return Ok(None);
+        }
+        let Some(keyring) = self.load(Some(data))? else {
+            return Err(Failure::settings(
+                "the store has been sealed with a master key, and no server is running: start it, or name the key's file \
+                 with `--master-key-file FILE`",
+            ));
+        };
+        unlock(store, &keyring, &mut Entropy).await.map(Some).map_err(|error| match error {
+            UnlockError::WrongKey { .. } => Failure::settings(error),
+            error => Failure::runtime(error),
+        })
+    }
+}
