@@ -314,6 +314,23 @@ fn a_second_factor_given_before_this_enrolment_does_not_count() {
 }
 
 #[test]
+fn the_grace_period_runs_from_the_first_login_that_was_asked_to_enrol() {
+    let World { mut account, .. } = world();
+    let required = Enforcement::Required { grace_seconds: 600 };
+    let invited = Admission::Invited { enroll_by: Some(NOW.plus(600)) };
+    assert_eq!(account.admit(required, NOW), invited);
+    assert_eq!(account.admit(required, NOW.plus(599)), invited);
+    assert_eq!(account.admit(required, NOW.plus(600)), Admission::MustEnroll);
+    assert_eq!(account.admit(Enforcement::Optional, NOW.plus(700)), Admission::Free);
+    assert_eq!(account.asked_to_enroll_at, None, "nobody asks any more");
+    let invited = Admission::Invited { enroll_by: Some(NOW.plus(1_400)) };
+    assert_eq!(account.admit(required, NOW.plus(800)), invited, "and it runs anew");
+    account.is_admin = true;
+    assert_eq!(account.admit(Enforcement::AdminsOnly, NOW.plus(801)), Admission::MustEnroll);
+    assert_eq!(account.asked_to_enroll_at, Some(NOW.plus(800)));
+}
+
+#[test]
 fn after_a_restore_nothing_that_may_have_been_used_counts_and_the_device_still_works() {
     let mut world = world();
     world.enrol(NOW);

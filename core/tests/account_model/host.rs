@@ -56,7 +56,7 @@ impl Host {
         let now = UnixTime::from_secs(at);
         let before = self.account.clone();
         let outcome = self.make(call, now);
-        self.note_accepted(&before, outcome, at);
+        self.note_accepted(outcome, at);
         for event in self.events.drain(..) {
             for what in told(&event) {
                 *self.told.entry(what).or_default() += 1;
@@ -128,6 +128,14 @@ impl Host {
             },
             Call::Unlock => {
                 account.unlock(events);
+                Outcome::Done
+            }
+            Call::Restore => {
+                let mut rng = Numbered((1 << 32) + self.lives.len() as u64);
+                *account = account.clone().restored(now, &mut rng);
+                for device in account.active_devices() {
+                    self.accepted.insert(device.id, device.last_step.number());
+                }
                 Outcome::Done
             }
         }
@@ -223,10 +231,10 @@ impl Host {
     }
 
     /// Notes which step of which device a call has used up.
-    fn note_accepted(&mut self, before: &Account, outcome: Outcome, at: u64) {
+    fn note_accepted(&mut self, outcome: Outcome, at: u64) {
         for device in self.account.active_devices() {
             let step = device.last_step.number();
-            if before.active_device(device.id).is_some_and(|before| before.last_step.number() == step) {
+            if self.accepted.get(&device.id) == Some(&step) {
                 continue;
             }
             let is_acceptance = matches!(outcome, Outcome::Accepted | Outcome::Confirmed { .. });

@@ -103,17 +103,48 @@ pub struct SaidBackup {
 
 #[derive(Clone, Debug)]
 pub enum Call {
-    Setup { login: u8, restart: bool, name: Option<String>, number: usize },
-    Confirm { device: usize, said: Said, set: u8, session: Option<usize> },
+    Setup {
+        login: u8,
+        restart: bool,
+        name: Option<String>,
+        number: usize,
+    },
+    Confirm {
+        device: usize,
+        said: Said,
+        set: u8,
+        session: Option<usize>,
+    },
     Open(Purpose),
-    Answer { session: Option<usize>, said: Said },
-    Backup { session: Option<usize>, said: SaidBackup },
-    Rename { device: usize, name: String },
-    MakePrimary { device: usize },
-    Remove { device: usize, said: Option<Said> },
-    Disable { said: Said },
-    Renew { said: Said, set: u8 },
+    Answer {
+        session: Option<usize>,
+        said: Said,
+    },
+    Backup {
+        session: Option<usize>,
+        said: SaidBackup,
+    },
+    Rename {
+        device: usize,
+        name: String,
+    },
+    MakePrimary {
+        device: usize,
+    },
+    Remove {
+        device: usize,
+        said: Option<Said>,
+    },
+    Disable {
+        said: Said,
+    },
+    Renew {
+        said: Said,
+        set: u8,
+    },
     Unlock,
+    /// The store is lost, and a backup that was taken just before is restored.
+    Restore,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -287,6 +318,7 @@ impl Model {
                 self.tell("unlocked");
                 Outcome::Done
             }
+            Call::Restore => self.restore(),
         };
         self.script.push(Entry { at: self.now, call, outcome });
         outcome
@@ -545,6 +577,19 @@ impl Model {
             return Outcome::NotFound;
         }
         self.tell("removed");
+        Outcome::Done
+    }
+
+    fn restore(&mut self) -> Outcome {
+        self.life += 1;
+        self.pending.clear();
+        let latest = self.step() + 1;
+        for device in &self.active {
+            self.devices[*device].used.insert(latest);
+        }
+        if let Some((_, spent)) = &mut self.backup {
+            spent.extend(0..10);
+        }
         Outcome::Done
     }
 

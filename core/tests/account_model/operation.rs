@@ -58,6 +58,7 @@ pub enum Operation {
         saying: Saying,
     },
     Unlock,
+    Restore,
     /// Wrong answers, each given as soon as it is judged.
     Guess {
         times: u8,
@@ -147,6 +148,7 @@ pub fn any(model: &Model) -> BoxedStrategy<Operation> {
         1 => right_or_not(active()).prop_map(|saying| O::Disable { saying }),
         1 => right_or_not(active()).prop_map(|saying| O::Renew { saying }),
         1 => Just(O::Unlock),
+        1 => Just(O::Restore),
         when(has_device, 2) => (1_u8..12, any_bool(), any_bool())
             .prop_map(|(times, pairs, backup)| O::Guess { times, pairs, backup }),
         1 => (20_u8..110, any_bool()).prop_map(|(times, backup)| O::Guess { times, pairs: true, backup }),
@@ -335,6 +337,7 @@ impl Operation {
             Self::Disable { saying } => Call::Disable { said: saying.said(model) },
             Self::Renew { saying } => Call::Renew { said: saying.said(model), set: model.sets + 1 },
             Self::Unlock => Call::Unlock,
+            Self::Restore => Call::Restore,
         };
         model.call(call);
     }
