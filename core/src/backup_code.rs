@@ -220,6 +220,13 @@ mod tests {
     }
 
     #[test]
+    fn long_text_is_not_read() {
+        let typed = format!("{}ABCD-EFGH-JKMN-P0R1", " ".repeat(109));
+        assert!(BackupCode::parse(&typed).is_ok());
+        assert_eq!(BackupCode::parse(&format!(" {typed}")), Err(NotABackupCode));
+    }
+
+    #[test]
     fn a_code_is_spent_once() {
         let hashes: Vec<_> = (0..10).map(|n| CodeHash::new([n; 32])).collect();
         let mut codes = BackupCodes::new(Salt([1; 16]), hashes, UnixTime::from_secs(1));
