@@ -187,6 +187,21 @@ fn another_life_of_the_account_ends_the_login() {
     assert!(!world.family.is_revoked() && world.events.is_empty());
 }
 
+#[test]
+fn access_tokens_outlive_a_turning_off_and_die_with_the_login_or_the_user() {
+    let mut world = world(false);
+    assert!(world.family.speaks_for(&world.account));
+    assert!(
+        !world.family.speaks_for(&account(&mut world.rng)),
+        "another user of the same name, after an erasure"
+    );
+    world.account.turn_off(&mut world.rng, &mut Vec::new());
+    assert!(world.family.speaks_for(&world.account));
+    assert!(!world.family.is_alive(Some(&world.account), NOW));
+    world.family.revoke();
+    assert!(!world.family.speaks_for(&world.account));
+}
+
 /// A login from before the account's first device.
 fn before_enrolment() -> World {
     let mut rng = StdRng::seed_from_u64(7);
