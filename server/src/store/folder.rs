@@ -4,8 +4,9 @@
 //! <data>/                 0700
 //!   lock                  held by the server that has the store open; its process id
 //!   store.id              the store's id in hex: tells an emptied database from a new one
+//!   head                  how far the store has come, see `head_file`
 //!   sled/                 the database
-//!   sled-damaged-<n>/     copies made before a damaged snapshot was removed
+//!   sled-damaged-<n>/     copies made before a damaged snapshot was removed, and what a first start left that was cut short
 //! ```
 
 use std::fs::{self, DirBuilder, File, OpenOptions, Permissions, TryLockError};
@@ -49,33 +50,51 @@ impl Folder {
         }
     }
 
-    /// Remembers which store this folder holds.
+    /// Remembers which store this folder holds; in one step, so that whatever interrupts it leaves the file whole.
     pub(super) fn remember_store(&self, id: StoreId) -> Result<(), OpenError> {
+        if self.known_store()?.is_some_and(|known| known == hex(id)) {
+            return Ok(());
+        }
         let path = self.path.join("store.id");
         let write = || {
+            let part = self.path.join("store.id.part");
             let mut file =
-                OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&path)?;
+                OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&part)?;
             file.write_all(format!("{}\n", hex(id)).as_bytes())?;
             file.sync_all()?;
+            fs::rename(&part, &path)?;
             sync_folder(&self.path)
         };
         write().map_err(|error| OpenError::io(&path, error))
     }
 
+    /// Puts the database's folder aside, durably, and returns where to.
+    pub(super) fn put_database_aside(&self) -> Result<PathBuf, OpenError> {
+        let aside = self.free_place_aside();
+        fs::rename(self.database(), &aside)
+            .and_then(|()| sync_folder(&self.path))
+            .map_err(|error| OpenError::io(&aside, error))?;
+        Ok(aside)
+    }
+
     /// Copies the database's folder aside, durably, and returns where to.
     pub(super) fn copy_database(&self) -> Result<PathBuf, OpenError> {
-        let mut number = 1;
-        let copy = loop {
-            let copy = self.path.join(format!("sled-damaged-{number}"));
-            if !copy.exists() {
-                break copy;
-            }
-            number += 1;
-        };
+        let copy = self.free_place_aside();
         copy_folder(&self.database(), &copy)
             .and_then(|()| sync_folder(&self.path))
             .map_err(|error| OpenError::io(&copy, error))?;
         Ok(copy)
+    }
+
+    fn free_place_aside(&self) -> PathBuf {
+        let mut number = 1;
+        loop {
+            let place = self.path.join(format!("sled-damaged-{number}"));
+            if !place.exists() {
+                return place;
+            }
+            number += 1;
+        }
     }
 
     /// The database's snapshots, which sled can do without.

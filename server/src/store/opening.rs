@@ -5,14 +5,23 @@ use std::thread;
 use std::time::Duration;
 
 use super::folder::Folder;
+use super::head_file;
 use super::open_error::OpenError;
 
 /// Opens the database; if that fails for damage, once more without its snapshots, after a copy was put aside.
+///
+/// A database that no store has been made in yet holds nothing: a first start that was cut short can leave sled's own files
+/// half written, and the next one puts them aside and begins again.
 pub(super) fn open_or_recover(folder: &Folder, cache_bytes: u64) -> Result<::sled::Db, OpenError> {
     let first = match open_database(folder, cache_bytes) {
         Err(OpenError::Damaged { reason, .. }) => reason,
         other => return other,
     };
+    if folder.known_store()?.is_none() && !head_file::path(folder.path()).exists() {
+        let aside = folder.put_database_aside()?;
+        tracing::warn!(reason = first, aside = %aside.display(), "an unfinished database was put aside for a new one");
+        return open_database(folder, cache_bytes);
+    }
     let snapshots = folder.snapshots()?;
     if snapshots.is_empty() {
         return Err(OpenError::damaged(folder.path(), first));

@@ -496,6 +496,19 @@ fn a_store_that_has_lost_everything_is_no_new_store() {
 }
 
 #[test]
+fn a_first_start_that_was_cut_short_is_begun_again() {
+    let folder = TempDir::new().unwrap();
+    fs::create_dir(folder.path().join("sled")).unwrap();
+    fs::write(folder.path().join("sled/conf"), "half of a").unwrap();
+    drop(open(&folder));
+    assert!(folder.path().join("sled-damaged-1/conf").is_file());
+    // The same in a folder that holds a store is damage.
+    fs::write(folder.path().join("sled/conf"), "half of a").unwrap();
+    let error = SledEngine::open(folder.path(), &options()).unwrap_err();
+    assert!(matches!(&error, OpenError::Damaged { .. }), "{error}");
+}
+
+#[test]
 fn another_stores_database_in_the_folder_is_noticed() {
     let (here, there) = (TempDir::new().unwrap(), TempDir::new().unwrap());
     drop(open(&here));
