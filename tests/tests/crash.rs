@@ -39,7 +39,7 @@ async fn what_was_acknowledged_survives_kill_9_under_load() {
         checked += report.accounts;
         replays += report.replays;
         if cycle < cycles {
-            let acknowledged = random.between(150, 1_000);
+            let acknowledged = random.between(100, 700);
             let report = load.run_until(server, world, acknowledged).await;
             assert!(
                 report.findings.is_empty(),
