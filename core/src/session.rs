@@ -188,7 +188,7 @@ impl Session {
         now: UnixTime,
         events: &mut Vec<Event>,
     ) -> Result<Grant, AnswerRefusal<Refusal>> {
-        self.require_challenge(account, now).map_err(AnswerRefusal::Closed)?;
+        self.require_challenge(Some(account), now).map_err(AnswerRefusal::Closed)?;
         match account.answer(answer, now, events) {
             Ok(factor) => Ok(self.verified(factor, now)),
             Err(Refusal::Wrong) => Err(self.wrong(events)),
@@ -207,7 +207,7 @@ impl Session {
         now: UnixTime,
         events: &mut Vec<Event>,
     ) -> Result<Grant, AnswerRefusal<BackupRefusal>> {
-        self.require_challenge(account, now).map_err(AnswerRefusal::Closed)?;
+        self.require_challenge(Some(account), now).map_err(AnswerRefusal::Closed)?;
         match account.answer_with_backup_code(attempt, now, events) {
             Ok(factor) => Ok(self.verified(factor, now)),
             Err(BackupRefusal::Wrong) => Err(self.wrong(events)),
@@ -220,9 +220,13 @@ impl Session {
         self.verified(factor, now)
     }
 
-    /// An enrolment session is open, but not to answers: there is no device that could judge them.
-    fn require_challenge(&self, account: &Account, now: UnixTime) -> Result<(), Closed> {
-        self.require_open(Some(account), now)?;
+    /// Whether it takes an answer to a challenge. An enrolment session is open, but not to these: there is no device that could
+    /// judge them.
+    ///
+    /// # Errors
+    /// See [`Closed`].
+    pub fn require_challenge(&self, account: Option<&Account>, now: UnixTime) -> Result<(), Closed> {
+        self.require_open(account, now)?;
         if self.purpose == Purpose::Enrollment { Err(Closed::Expired) } else { Ok(()) }
     }
 

@@ -15,7 +15,7 @@ use sidekey_core::{
 
 use crate::entropy::random;
 
-/// Longest user agent that is kept, in bytes.
+/// Longest user agent that is kept, in characters.
 pub const USER_AGENT_MAX: usize = 256;
 
 /// Where a request came from and who made it.

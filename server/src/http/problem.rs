@@ -170,6 +170,15 @@ impl Problem {
         self
     }
 
+    /// With the way back to the application, where the session knows one.
+    #[must_use]
+    pub fn leading_back(self, return_url: Option<&str>) -> Self {
+        match return_url {
+            Some(url) => self.with("return_url", url),
+            None => self,
+        }
+    }
+
     /// With a header.
     #[must_use]
     pub fn with_header(mut self, name: header::HeaderName, value: impl Into<String>) -> Self {

@@ -3,7 +3,7 @@
 //! The session id reaches the page in the fragment of the URL, which no server and no log ever sees, and the token in no URL at all.
 
 use serde_json::json;
-use sidekey_core::session::{Closed, Purpose};
+use sidekey_core::session::Purpose;
 
 use super::open_session::enrollment_token;
 use crate::{
@@ -26,7 +26,8 @@ pub async fn run(context: &Context, mut call: Call) -> Result<Reply, Problem> {
     }
     let account = context.store.account(&session.account).await?;
     let now = context.clock.now();
-    session.require_open(account.as_ref(), now).map_err(|closed: Closed| Problem::from(closed))?;
+    let open = session.require_open(account.as_ref(), now);
+    open.map_err(|closed| Problem::from(closed).leading_back(session.return_url.as_deref()))?;
     Ok(Reply::ok(&json!({
         "enrollment_token": enrollment_token(context, id),
         "expires_in": session.expires_at().since(now),

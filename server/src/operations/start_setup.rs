@@ -4,7 +4,7 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde::Serialize;
 use sidekey_core::{
     device::PendingDevice,
-    id::{AccountId, DeviceName},
+    id::{AccountId, AccountName, DeviceName, UserId},
     key_uri::KeyUri,
     login::FRESH,
     qr::QrMatrix,
@@ -57,9 +57,15 @@ pub async fn run(context: &Context, mut call: Call) -> Result<Reply, Problem> {
             Ok::<_, Problem>((device, account.name.clone()))
         })
         .await??;
-    let label = account_name.map_or_else(|| account_id.user.to_string(), |name| name.to_string());
+    let label = label(account_name.as_ref(), &account_id.user);
     let remaining = device.expires_at().since(now);
-    Ok(Reply::ok(&show(context, account_id, device, &label, remaining)?))
+    Ok(Reply::ok(&show(context, account_id, device, label, remaining)?))
+}
+
+/// What authenticators call the account: its name, else the user's id, and a word where both are blank.
+fn label<'a>(name: Option<&'a AccountName>, user: &'a UserId) -> &'a str {
+    let texts = [name.map(AccountName::as_str), Some(user.as_str())];
+    texts.into_iter().flatten().map(str::trim).find(|text| !text.is_empty()).unwrap_or("account")
 }
 
 fn show(

@@ -40,7 +40,8 @@ pub async fn run(context: &Context, mut call: Call) -> Result<Reply, Problem> {
 pub async fn open_session(context: &Context, id: [u8; 32], now: UnixTime) -> Result<Session, Problem> {
     let session = context.store.session(&id).await?.ok_or_else(|| Problem::new(Code::SessionNotFound))?;
     let account = context.store.account(&session.account).await?;
-    session.require_open(account.as_ref(), now)?;
+    let open = session.require_challenge(account.as_ref(), now);
+    open.map_err(|closed| Problem::from(closed).leading_back(session.return_url.as_deref()))?;
     Ok(session)
 }
 
