@@ -82,6 +82,25 @@ pub enum ServerEvent {
         /// Its public name.
         key_id: String,
     },
+    /// A key for access tokens was made and published.
+    SigningKeyCreated {
+        /// Its id, as in the key set.
+        kid: String,
+        /// From when on it signs, Unix time.
+        signs_from: UnixTime,
+    },
+    /// A key for access tokens stops signing.
+    SigningKeyRetired {
+        /// Its id.
+        kid: String,
+        /// When, Unix time.
+        at: UnixTime,
+    },
+    /// The last token that a key signed has expired, and the key was removed.
+    SigningKeyRemoved {
+        /// Its id.
+        kid: String,
+    },
 }
 
 /// One entry.

@@ -35,7 +35,7 @@ pub struct Context {
     /// Hashes backup codes.
     pub hasher: BackupCodeHasher,
     /// Signs and verifies access tokens.
-    pub signer: Signer,
+    pub signer: Arc<Signer>,
     /// Host applications and their API keys.
     pub apps: Apps,
     /// The time.
@@ -123,7 +123,7 @@ pub(crate) mod testing {
             engine,
             keyring,
             pepper,
-            signer,
+            signer: Arc::new(signer),
             clock: Clock::standing(now),
             address_limit: None,
             metrics: metrics_exporter_prometheus::PrometheusBuilder::new().build_recorder().handle(),

@@ -24,6 +24,7 @@
 //! | [`audit`] | what happened, stored with the change it tells of |
 //! | [`pages`], [`service`], [`demo`] | what people, machines and developers are served besides |
 //! | [`store`] | records on disk and the durable commit |
+//! | [`swap`] | a value that is replaced while others read it |
 //! | [`token`] | access tokens and the keys that sign them |
 
 pub mod apps;
@@ -52,6 +53,7 @@ pub mod routes;
 pub mod serve;
 pub mod service;
 pub mod store;
+pub mod swap;
 pub mod token;
 pub mod tokens;
 

@@ -164,7 +164,7 @@ async fn open_rest(
         engine,
         keyring,
         pepper,
-        signer,
+        signer: Arc::new(signer),
         clock,
         metrics,
     }))
@@ -220,6 +220,9 @@ async fn sweeping(context: Arc<Context>) {
             Ok(0) => {}
             Ok(removed) => tracing::debug!(removed, "swept what is over"),
             Err(error) => tracing::warn!(%error, "cannot sweep"),
+        }
+        if let Err(error) = context.signer.reload(&*context.engine, &context.keyring).await {
+            tracing::warn!(%error, "cannot read the signing keys again");
         }
         interval.tick().await;
         warn_if_set_back(context.clock.behind());

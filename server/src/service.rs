@@ -6,17 +6,15 @@ use serde_json::json;
 use crate::{
     context::Context,
     http::{Code, Problem, Reply},
+    token::JWKS_MAX_AGE,
 };
 
 /// The `OpenAPI` document.
 const OPENAPI: &str = include_str!("../../docs/openapi.json");
 
-/// How long verifiers may keep the keys, in seconds; new keys are published at least this long before they sign.
-const JWKS_MAX_AGE: u64 = 300;
-
 /// `GET /.well-known/jwks.json`: the public keys of access tokens (RFC 7517).
 pub fn jwks(context: &Context) -> Reply {
-    Reply::ok(&context.signer.jwks())
+    Reply::ok(&context.signer.jwks(context.clock.now().as_secs()))
         .with_header(header::CACHE_CONTROL, &format!("public, max-age={JWKS_MAX_AGE}"))
         .with_header(header::ACCESS_CONTROL_ALLOW_ORIGIN, "*")
 }

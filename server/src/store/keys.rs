@@ -130,6 +130,12 @@ impl Key {
         self.0.first() == Some(&(kind as u8))
     }
 
+    /// The name in a key that consists of its kind and one part of text.
+    pub fn name(&self, kind: Kind) -> Option<&str> {
+        let (length, name) = self.0.strip_prefix(&[kind as u8])?.split_first()?;
+        (usize::from(*length) == name.len()).then(|| std::str::from_utf8(name).ok())?
+    }
+
     /// A key as it was stored.
     pub(super) fn from_bytes(bytes: &[u8]) -> Self {
         Self(bytes.to_vec())
@@ -192,6 +198,15 @@ mod tests {
         assert_eq!(note.expiring(), Some((at, key.clone())));
         assert!(note < Key::expiry(UnixTime::from_secs(78), &Key::meta("a")), "notes sort by time");
         assert_eq!(key.expiring(), None);
+    }
+
+    #[test]
+    fn a_key_of_one_part_gives_its_name_back() {
+        let key = Key::of(Kind::SigningKey).part("a-b");
+        assert_eq!(key.name(Kind::SigningKey), Some("a-b"));
+        assert_eq!(key.name(Kind::App), None);
+        assert_eq!(key.clone().part("c").name(Kind::SigningKey), None);
+        assert_eq!(Key::of(Kind::SigningKey).name(Kind::SigningKey), None);
     }
 
     #[test]

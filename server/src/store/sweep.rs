@@ -1,9 +1,11 @@
-//! Sessions, enrolment tokens and logins that are over make room.
+//! Sessions, enrolment tokens, logins and signing keys that are over make room.
 //!
 //! Each has a note under the time from which on it may go ([`Key::expiry`]), written with it in one batch, so that a sweep looks
 //! at nothing else. The note of a login stays where it is when a refresh moves the login's end: the sweep moves it then.
 
 use sidekey_core::{refresh::Family, time::UnixTime};
+
+use crate::audit::{Actor, Entry, Origin, ServerEvent};
 
 use super::{Batch, CommitError, Key, Kind, Store, StoreError, codec::decode};
 
@@ -61,6 +63,10 @@ async fn settle(
             batch.put(Key::expiry(family.expires_at, &key), Vec::new());
             return Ok(false);
         }
+    }
+    if let Some(kid) = key.name(Kind::SigningKey) {
+        let event = ServerEvent::SigningKeyRemoved { kid: kid.to_owned() };
+        batch.append(Entry::of_server(None, &Origin::local(Actor::Server, now), &event).to_bytes());
     }
     batch.delete(key);
     Ok(true)

@@ -1,5 +1,6 @@
 //! One ES256 key: parsed once, because parsing costs more than half as much as signing.
 
+use std::cmp::Ordering;
 use std::fmt;
 
 use aws_lc_rs::rand::SystemRandom;
@@ -11,7 +12,7 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
-use super::{ACCESS_TOKEN_SECONDS, AccessClaims, TOKEN_TYPE};
+use super::{ACCESS_TOKEN_SECONDS, AccessClaims, KEPT_BEYOND, TOKEN_TYPE};
 
 /// The system's generator gave no randomness, or the library no memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -27,7 +28,23 @@ pub struct SigningKey {
     y: String,
     /// The header of every token, encoded.
     header: String,
-    retired_at: Option<u64>,
+    term: Term,
+}
+
+/// When a key does what. Unix times in seconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Term {
+    /// When it was made, and published.
+    pub created_at: u64,
+    /// From when on it signs nothing more, which may lie in the future; `None`: nobody has decided.
+    pub retired_at: Option<u64>,
+}
+
+impl Term {
+    /// From when on no token that it signed is valid, and it is neither used nor published any more.
+    pub fn over_at(self) -> Option<u64> {
+        Some(self.retired_at?.saturating_add(ACCESS_TOKEN_SECONDS + KEPT_BEYOND))
+    }
 }
 
 impl SigningKey {
@@ -44,8 +61,8 @@ impl SigningKey {
         Ok(Zeroizing::new(document.as_ref().to_vec()))
     }
 
-    /// Reads a stored key pair; `None` if these bytes are none. `retired_at` is the Unix time when it stopped signing.
-    pub fn from_pkcs8(pkcs8: &[u8], retired_at: Option<u64>) -> Option<Self> {
+    /// Reads a stored key pair; `None` if these bytes are none.
+    pub fn from_pkcs8(pkcs8: &[u8], term: Term) -> Option<Self> {
         let pair = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, pkcs8).ok()?;
         let point = pair.public_key().as_ref();
         // SEC 1 section 2.3.3: an uncompressed point is 04, x, y.
@@ -55,7 +72,7 @@ impl SigningKey {
         let header = json!({ "alg": "ES256", "kid": kid, "typ": TOKEN_TYPE });
         let header = URL_SAFE_NO_PAD.encode(header.to_string());
         let decoding = DecodingKey::from_ec_der(point);
-        Some(Self { pair, decoding, kid, x, y, header, retired_at })
+        Some(Self { pair, decoding, kid, x, y, header, term })
     }
 
     pub(super) fn sign(&self, claims: &AccessClaims) -> Result<String, SigningFailed> {
@@ -85,14 +102,19 @@ impl SigningKey {
         &self.decoding
     }
 
-    /// Whether it has stopped signing.
-    pub(super) fn is_retired(&self) -> bool {
-        self.retired_at.is_some()
+    /// Whether it may sign at `now`, a Unix time, where it is the oldest that may.
+    pub(super) fn signs(&self, now: u64) -> bool {
+        self.term.retired_at.is_none_or(|retired| now < retired)
     }
 
     /// Whether every token that it signed has expired at `now`, a Unix time.
-    pub fn is_over(&self, now: u64) -> bool {
-        self.retired_at.is_some_and(|retired| now >= retired.saturating_add(ACCESS_TOKEN_SECONDS))
+    pub(super) fn is_over(&self, now: u64) -> bool {
+        self.term.over_at().is_some_and(|over| now >= over)
+    }
+
+    /// The order in which keys sign.
+    pub(super) fn age(&self, other: &Self) -> Ordering {
+        (self.term.created_at, &self.kid).cmp(&(other.term.created_at, &other.kid))
     }
 }
 

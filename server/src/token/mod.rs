@@ -2,9 +2,11 @@
 //!
 //! - this file: the claims, and the [`Signer`] that signs, verifies and publishes;
 //! - `key`: one signing key in memory;
-//! - `stored`: signing keys in the store.
+//! - `stored`: signing keys in the store;
+//! - [`rotation`]: the next key, and what becomes of the one before it.
 
 mod key;
+pub mod rotation;
 mod stored;
 #[cfg(test)]
 mod tests;
@@ -14,14 +16,21 @@ use jsonwebtoken::{Algorithm, Validation};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-pub use key::{SigningFailed, SigningKey};
-pub use stored::SignerError;
+use crate::swap::Swap;
+pub use key::{SigningFailed, SigningKey, Term};
+pub use stored::{SignerError, resealed, sealed_in};
 
 /// The media type of access tokens, in the header's `typ` (RFC 9068 section 2.1).
 const TOKEN_TYPE: &str = "at+jwt";
 
 /// Seconds that an access token lives.
 pub const ACCESS_TOKEN_SECONDS: u64 = 15 * 60;
+
+/// How long verifiers may keep the key set, in seconds. A key is published for at least this long before it signs.
+pub const JWKS_MAX_AGE: u64 = 300;
+
+/// Seconds that a key is known beyond the end of the last token that it signed.
+const KEPT_BEYOND: u64 = 60;
 
 /// More than any token of ours; a longer one is not looked at. The user id is the only claim of free length: 255 bytes
 /// become at most 1,530 as JSON escapes.
@@ -76,32 +85,44 @@ pub enum TokenError {
     Expired,
 }
 
-/// Signs, verifies and publishes. The first key signs, the others are known until the last token they signed is over.
+/// Signs, verifies and publishes.
+///
+/// The oldest key that has not stopped signing is the one that signs; younger ones are published already, so that every
+/// verifier knows them when their turn comes, and those that have stopped are known until the last token they signed is over.
+/// All of that goes by the time that is handed in: nothing has to happen at the moment when one key takes over from another.
 #[derive(Debug)]
 pub struct Signer {
-    current: SigningKey,
-    retired: Vec<SigningKey>,
+    /// Oldest first.
+    keys: Swap<[SigningKey]>,
     validation: Validation,
 }
 
 impl Signer {
-    /// A signer with these keys; `retired` ones only verify.
-    pub fn new(current: SigningKey, retired: Vec<SigningKey>) -> Self {
+    /// A signer with these keys, of which one signs.
+    pub fn new(keys: Vec<SigningKey>) -> Self {
         let mut validation = Validation::new(Algorithm::ES256);
         // The library reads the system's clock for these; `verify` has the time as an argument.
         validation.validate_exp = false;
         validation.validate_nbf = false;
         // The audience is the app, which the caller looks up.
         validation.validate_aud = false;
-        Self { current, retired, validation }
+        Self { keys: Swap::new(sorted(keys)), validation }
     }
 
-    /// The token in JWS compact serialisation (RFC 7515 section 7.1).
+    /// Works with these keys from now on.
+    fn replace(&self, keys: Vec<SigningKey>) {
+        // Whoever is signing finishes with the keys that they have.
+        drop(self.keys.replace(sorted(keys)));
+    }
+
+    /// The token in JWS compact serialisation (RFC 7515 section 7.1), signed with the key whose turn it is at the token's
+    /// `iat`.
     ///
     /// # Errors
-    /// When the system's generator gives no randomness.
+    /// When the system's generator gives no randomness, or no key signs at that time.
     pub fn sign(&self, claims: &AccessClaims) -> Result<String, SigningFailed> {
-        self.current.sign(claims)
+        let keys = self.keys.get();
+        keys.iter().find(|key| key.signs(claims.iat)).ok_or(SigningFailed)?.sign(claims)
     }
 
     /// The claims of a token that this server signed for `issuer` and that is not over at `now`, a Unix time. There is
@@ -123,10 +144,9 @@ impl Signer {
         }
         // `kid` chooses among our keys; `jku`, `jwk` and `x5u` are never looked at (RFC 8725 section 3.10).
         let kid = header.kid.ok_or(TokenError::UnknownKey)?;
-        let key = self.keys().find(|key| key.kid() == kid).ok_or(TokenError::UnknownKey)?;
-        if key.is_over(now) {
-            return Err(TokenError::UnknownKey);
-        }
+        let keys = self.keys.get();
+        let key = keys.iter().find(|key| key.kid() == kid && !key.is_over(now));
+        let key = key.ok_or(TokenError::UnknownKey)?;
         let claims = jsonwebtoken::decode::<AccessClaims>(token, key.decoding_key(), &self.validation)
             .map_err(refusal)?
             .claims;
@@ -139,14 +159,18 @@ impl Signer {
         Ok(claims)
     }
 
-    /// The JWK set (RFC 7517 section 5) with the public halves of all keys.
-    pub fn jwks(&self) -> Value {
-        json!({ "keys": self.keys().map(SigningKey::jwk).collect::<Vec<_>>() })
+    /// The JWK set (RFC 7517 section 5) at `now`, a Unix time: the public halves of all keys that sign, will sign, or have
+    /// signed a token that may still be valid.
+    pub fn jwks(&self, now: u64) -> Value {
+        let keys = self.keys.get();
+        json!({ "keys": keys.iter().filter(|key| !key.is_over(now)).map(SigningKey::jwk).collect::<Vec<_>>() })
     }
+}
 
-    fn keys(&self) -> impl Iterator<Item = &SigningKey> {
-        std::iter::once(&self.current).chain(&self.retired)
-    }
+/// Oldest first; between two that were made in one second, the id decides, for all servers alike.
+fn sorted(mut keys: Vec<SigningKey>) -> Vec<SigningKey> {
+    keys.sort_by(SigningKey::age);
+    keys
 }
 
 fn refusal(error: jsonwebtoken::errors::Error) -> TokenError {

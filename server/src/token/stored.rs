@@ -5,24 +5,25 @@ use rand_core::CryptoRng;
 use serde::{Deserialize, Serialize};
 use sidekey_core::time::UnixTime;
 
-use super::{Signer, SigningFailed, SigningKey};
+use super::{Signer, SigningFailed, SigningKey, Term};
+use crate::audit::{Actor, Entry, Origin, ServerEvent};
 use crate::keyring::Keyring;
 use crate::keyring::sealed::{OpenError, Sealed, associated_data};
-use crate::store::{Batch, CommitError, Engine, Key, Kind, StoreError};
+use crate::store::{Batch, CommitError, Engine, Key, Kind, Record, StoreError, StoreId};
 
 /// A record under [`Kind::SigningKey`] and the key's id, postcard-encoded. Variants are only ever added, at the end.
 #[derive(Serialize, Deserialize)]
-enum StoredKey {
+pub(super) enum StoredKey {
     Es256 {
         created_at: UnixTime,
-        /// From then on it signs nothing more.
+        /// From then on it signs nothing more; it may lie in the future.
         retired_at: Option<UnixTime>,
         /// The key pair in PKCS #8.
         pkcs8: Sealed,
     },
 }
 
-/// Most keys that are looked at: one that signs and those whose last tokens are not over yet.
+/// Most keys that are looked at: one that signs, the next one, and those whose last tokens are not over yet.
 const MAX_KEYS: usize = 100;
 
 /// Why there is no signer.
@@ -54,7 +55,7 @@ pub enum SignerError {
 }
 
 impl Signer {
-    /// The signer with the store's keys. A store that has none gets one, durably, before it signs anything.
+    /// The signer with the store's keys. A store that has none that signs gets one, durably, before it signs anything.
     ///
     /// # Errors
     /// When the store or the keyring fails.
@@ -64,69 +65,117 @@ impl Signer {
         now: UnixTime,
         rng: &mut (impl CryptoRng + Send),
     ) -> Result<Self, SignerError> {
-        let mut keys = load(engine, keyring, now).await?;
-        if keys.iter().all(|(_, key)| key.is_retired()) {
-            create(engine, keyring, now, rng).await?;
-            keys = load(engine, keyring, now).await?;
+        let mut keys = load(engine, keyring).await?;
+        if !keys.iter().any(|key| key.signs(now.as_secs())) {
+            let mut batch = Batch::new();
+            let kid = put_new(&mut batch, engine.id(), keyring, now, rng)?;
+            let event = ServerEvent::SigningKeyCreated { kid, signs_from: now };
+            batch.append(Entry::of_server(None, &Origin::local(Actor::Server, now), &event).to_bytes());
+            engine.commit(batch).await?;
+            keys = load(engine, keyring).await?;
         }
-        // The newest one signs; between two servers that made one at once, the id decides.
-        keys.sort_by(|(a, left), (b, right)| (b, right.kid()).cmp(&(a, left.kid())));
-        let mut keys: Vec<_> = keys.into_iter().map(|(_, key)| key).collect();
-        let Some(current) = keys.iter().position(|key| !key.is_retired()) else {
-            return Err(SignerError::Damaged { record: Key::of(Kind::SigningKey).to_string() });
-        };
-        let current = keys.remove(current);
-        Ok(Self::new(current, keys))
+        Ok(Self::new(keys))
+    }
+
+    /// Reads the store's keys again: those of a rotation are taken up, and those that were removed are forgotten.
+    ///
+    /// # Errors
+    /// When the store or the keyring fails; the signer stays as it is.
+    pub async fn reload(&self, engine: &dyn Engine, keyring: &Keyring) -> Result<(), SignerError> {
+        self.replace(load(engine, keyring).await?);
+        Ok(())
     }
 }
 
-/// The keys whose tokens may still be valid, with the times they were made.
-async fn load(
-    engine: &dyn Engine,
-    keyring: &Keyring,
-    now: UnixTime,
-) -> Result<Vec<(UnixTime, SigningKey)>, SignerError> {
+async fn load(engine: &dyn Engine, keyring: &Keyring) -> Result<Vec<SigningKey>, SignerError> {
     let mut keys = Vec::new();
-    for (record, stored) in engine.scan(&Key::of(Kind::SigningKey), None, MAX_KEYS).await? {
-        let damaged = || SignerError::Damaged { record: record.to_string() };
-        let StoredKey::Es256 { created_at, retired_at, pkcs8 } =
-            postcard::from_bytes(&stored.value).map_err(|_| damaged())?;
+    for (place, record) in scan(engine).await? {
+        let StoredKey::Es256 { created_at, retired_at, pkcs8 } = decode(&place, &record)?;
         let pkcs8 = keyring
-            .open(&associated_data("signing key", &[&engine.id(), record.as_bytes()]), &pkcs8)
-            .map_err(|error| SignerError::Sealed { record: record.to_string(), error })?;
-        let key = SigningKey::from_pkcs8(&pkcs8, retired_at.map(UnixTime::as_secs)).ok_or_else(damaged)?;
-        if record != place(key.kid()) {
-            return Err(damaged());
-        }
-        if !key.is_over(now.as_secs()) {
-            keys.push((created_at, key));
-        }
+            .open(&associated(engine.id(), &place), &pkcs8)
+            .map_err(|error| SignerError::Sealed { record: place.to_string(), error })?;
+        let term = Term { created_at: created_at.as_secs(), retired_at: retired_at.map(UnixTime::as_secs) };
+        let key = SigningKey::from_pkcs8(&pkcs8, term).filter(|key| place == self::place(key.kid()));
+        keys.push(key.ok_or_else(|| damaged(&place))?);
     }
     Ok(keys)
 }
 
-async fn create(
-    engine: &dyn Engine,
+/// The records of all keys.
+pub(super) async fn scan(engine: &dyn Engine) -> Result<Vec<(Key, Record)>, StoreError> {
+    engine.scan(&Key::of(Kind::SigningKey), None, MAX_KEYS).await
+}
+
+/// Adds a new key to a batch, and gives its id.
+pub(super) fn put_new(
+    batch: &mut Batch,
+    store: StoreId,
     keyring: &Keyring,
     now: UnixTime,
-    rng: &mut (impl CryptoRng + Send),
-) -> Result<(), SignerError> {
+    rng: &mut impl CryptoRng,
+) -> Result<String, SignerError> {
     let pkcs8 = SigningKey::generate()?;
-    let key = SigningKey::from_pkcs8(&pkcs8, None).ok_or(SigningFailed)?;
-    let record = place(key.kid());
-    let associated = associated_data("signing key", &[&engine.id(), record.as_bytes()]);
-    let stored =
-        StoredKey::Es256 { created_at: now, retired_at: None, pkcs8: keyring.seal(&associated, &pkcs8, rng) };
-    let value =
-        postcard::to_stdvec(&stored).map_err(|_| SignerError::Damaged { record: record.to_string() })?;
-    let mut batch = Batch::new();
-    batch.expect(record.clone(), None).put(record, value);
-    engine.commit(batch).await?;
-    Ok(())
+    let term = Term { created_at: now.as_secs(), retired_at: None };
+    let key = SigningKey::from_pkcs8(&pkcs8, term).ok_or(SigningFailed)?;
+    let place = place(key.kid());
+    let pkcs8 = keyring.seal(&associated(store, &place), &pkcs8, rng);
+    let value = encode(&place, &StoredKey::Es256 { created_at: now, retired_at: None, pkcs8 })?;
+    batch.decided_at(now).expect(place.clone(), None).put(place, value);
+    Ok(key.kid().to_owned())
+}
+
+/// What the record of a signing key holds sealed.
+///
+/// # Errors
+/// The record is damaged.
+pub fn sealed_in(place: &Key, record: &Record) -> Result<Sealed, SignerError> {
+    let StoredKey::Es256 { pkcs8, .. } = decode(place, record)?;
+    Ok(pkcs8)
+}
+
+/// The value of the record with its key sealed anew.
+///
+/// # Errors
+/// The record is damaged, or its key does not open.
+pub fn resealed(
+    store: StoreId,
+    keyring: &Keyring,
+    place: &Key,
+    record: &Record,
+    rng: &mut impl CryptoRng,
+) -> Result<Vec<u8>, SignerError> {
+    let StoredKey::Es256 { created_at, retired_at, pkcs8 } = decode(place, record)?;
+    let associated = associated(store, place);
+    let opened = keyring
+        .open(&associated, &pkcs8)
+        .map_err(|error| SignerError::Sealed { record: place.to_string(), error })?;
+    let pkcs8 = keyring.seal(&associated, &opened, rng);
+    encode(place, &StoredKey::Es256 { created_at, retired_at, pkcs8 })
+}
+
+fn associated(store: StoreId, place: &Key) -> Vec<u8> {
+    associated_data("signing key", &[&store, place.as_bytes()])
+}
+
+pub(super) fn encode(place: &Key, stored: &StoredKey) -> Result<Vec<u8>, SignerError> {
+    postcard::to_stdvec(stored).map_err(|_| damaged(place))
+}
+
+pub(super) fn decode(place: &Key, record: &Record) -> Result<StoredKey, SignerError> {
+    postcard::from_bytes(&record.value).map_err(|_| damaged(place))
+}
+
+fn damaged(place: &Key) -> SignerError {
+    SignerError::Damaged { record: place.to_string() }
 }
 
 fn place(kid: &str) -> Key {
     Key::of(Kind::SigningKey).part(kid)
+}
+
+/// The id of the key in the record under `place`.
+pub(super) fn kid_of(place: &Key) -> Result<String, SignerError> {
+    place.name(Kind::SigningKey).map(str::to_owned).ok_or_else(|| damaged(place))
 }
 
 #[cfg(test)]
@@ -155,8 +204,11 @@ mod tests {
         let (store, keyring) = (store(folder.path()), keyring());
         let first = Signer::load_or_create(&*store, &keyring, NOW, &mut Entropy).await.unwrap();
         let second = Signer::load_or_create(&*store, &keyring, NOW.plus(60), &mut Entropy).await.unwrap();
-        assert_eq!(first.jwks(), second.jwks());
-        assert_eq!(first.jwks()["keys"].as_array().unwrap().len(), 1);
+        assert_eq!(first.jwks(NOW.as_secs()), second.jwks(NOW.as_secs()));
+        assert_eq!(first.jwks(NOW.as_secs())["keys"].as_array().unwrap().len(), 1);
+        let entries = crate::audit::testing::entries(&*store).await;
+        assert_eq!(entries.len(), 1);
+        assert_eq!(entries[0]["event"]["type"], "signing_key_created");
     }
 
     #[tokio::test]
@@ -169,28 +221,22 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_newest_key_that_is_not_retired_signs_and_the_others_stay_known_for_a_while() {
+    async fn a_key_sealed_anew_opens_with_the_new_master_key_alone() {
         let folder = tempfile::tempdir().unwrap();
-        let (store, keyring) = (store(folder.path()), keyring());
-        let old = Signer::load_or_create(&*store, &keyring, NOW, &mut Entropy).await.unwrap();
-        retire(&*store, NOW.plus(10)).await;
-        let both = Signer::load_or_create(&*store, &keyring, NOW.plus(20), &mut Entropy).await.unwrap();
-        assert_eq!(both.jwks()["keys"].as_array().unwrap().len(), 2);
-        assert_ne!(both.jwks()["keys"][0], old.jwks()["keys"][0]);
-        assert_eq!(both.jwks()["keys"][1], old.jwks()["keys"][0]);
-        let later = NOW.plus(10 + super::super::ACCESS_TOKEN_SECONDS);
-        let one = Signer::load_or_create(&*store, &keyring, later, &mut Entropy).await.unwrap();
-        assert_eq!(one.jwks()["keys"], serde_json::json!([both.jwks()["keys"][0]]));
-    }
-
-    /// Retires every key of the store, as a rotation does.
-    async fn retire(store: &dyn Engine, at: UnixTime) {
+        let store = store(folder.path());
+        let (old, new) = (MasterKey::generate(&mut Entropy), MasterKey::generate(&mut Entropy));
+        let both = Keyring::parse(&format!("{}\n{}", *new.to_line(), *old.to_line())).unwrap();
+        let (old, new) = (Keyring::new(old), Keyring::new(new));
+        let before = Signer::load_or_create(&*store, &old, NOW, &mut Entropy).await.unwrap();
+        let (place, record) = scan(&*store).await.unwrap().remove(0);
+        assert!(both.is_outdated(&sealed_in(&place, &record).unwrap()));
+        let value = resealed(store.id(), &both, &place, &record, &mut Entropy).unwrap();
         let mut batch = Batch::new();
-        for (record, stored) in store.scan(&Key::of(Kind::SigningKey), None, MAX_KEYS).await.unwrap() {
-            let StoredKey::Es256 { created_at, pkcs8, .. } = postcard::from_bytes(&stored.value).unwrap();
-            let retired = StoredKey::Es256 { created_at, retired_at: Some(at), pkcs8 };
-            batch.put(record, postcard::to_stdvec(&retired).unwrap());
-        }
+        batch.put(place, value);
         store.commit(batch).await.unwrap();
+        let after = Signer::load_or_create(&*store, &new, NOW, &mut Entropy).await.unwrap();
+        assert_eq!(before.jwks(NOW.as_secs()), after.jwks(NOW.as_secs()));
+        assert!(before.reload(&*store, &old).await.is_err());
+        assert_eq!(before.jwks(NOW.as_secs()), after.jwks(NOW.as_secs()), "it stays as it was");
     }
 }

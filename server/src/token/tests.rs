@@ -3,7 +3,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use serde_json::{Value, json};
 
-use super::{ACCESS_TOKEN_SECONDS, AccessClaims, Signer, SigningKey, TokenError};
+use super::{ACCESS_TOKEN_SECONDS, AccessClaims, Signer, SigningKey, Term, TokenError};
 
 const NOW: u64 = 1_790_000_000;
 const ISSUER: &str = "https://login.example";
@@ -28,9 +28,15 @@ struct Fixture {
     signer: Signer,
 }
 
+const TERM: Term = Term { created_at: NOW, retired_at: None };
+
+fn key(pkcs8: &[u8], term: Term) -> SigningKey {
+    SigningKey::from_pkcs8(pkcs8, term).unwrap()
+}
+
 fn fixture() -> Fixture {
     let pkcs8 = SigningKey::generate().unwrap().to_vec();
-    let signer = Signer::new(SigningKey::from_pkcs8(&pkcs8, None).unwrap(), Vec::new());
+    let signer = Signer::new(vec![key(&pkcs8, TERM)]);
     Fixture { pkcs8, signer }
 }
 
@@ -39,10 +45,14 @@ impl Fixture {
         self.signer.verify(token, NOW, ISSUER)
     }
 
+    fn kid(&self) -> String {
+        self.signer.keys.get()[0].kid().to_owned()
+    }
+
     fn header(&self) -> Header {
         let mut header = Header::new(Algorithm::ES256);
         header.typ = Some("at+jwt".to_owned());
-        header.kid = Some(self.signer.current.kid().to_owned());
+        header.kid = Some(self.kid());
         header
     }
 
@@ -68,7 +78,7 @@ fn a_signed_token_verifies() {
     let fixture = fixture();
     let token = fixture.signer.sign(&claims()).unwrap();
     assert_eq!(fixture.verify(&token), Ok(claims()));
-    let kid = fixture.signer.current.kid();
+    let kid = fixture.kid();
     assert_eq!(part(&token, 0), json!({"alg": "ES256", "kid": kid, "typ": "at+jwt"}));
 }
 
@@ -86,7 +96,7 @@ fn a_token_without_second_factor_has_no_time_of_one() {
 fn the_key_set_is_enough_to_verify_a_token_and_holds_no_secret() {
     let fixture = fixture();
     let token = fixture.signer.sign(&claims()).unwrap();
-    let set = fixture.signer.jwks();
+    let set = fixture.signer.jwks(NOW);
     let members: Vec<_> = set["keys"][0].as_object().unwrap().keys().map(String::as_str).collect();
     assert_eq!(members, ["alg", "crv", "kid", "kty", "use", "x", "y"]);
     let set: jsonwebtoken::jwk::JwkSet = serde_json::from_value(set).unwrap();
@@ -101,9 +111,9 @@ fn the_key_set_is_enough_to_verify_a_token_and_holds_no_secret() {
 #[test]
 fn the_key_id_is_the_thumbprint() {
     let fixture = fixture();
-    let set: jsonwebtoken::jwk::JwkSet = serde_json::from_value(fixture.signer.jwks()).unwrap();
+    let set: jsonwebtoken::jwk::JwkSet = serde_json::from_value(fixture.signer.jwks(NOW)).unwrap();
     let thumbprint = set.keys[0].thumbprint(jsonwebtoken::jwk::ThumbprintHash::SHA256).unwrap();
-    assert_eq!(fixture.signer.current.kid(), thumbprint);
+    assert_eq!(fixture.kid(), thumbprint);
 }
 
 #[test]
@@ -125,8 +135,8 @@ fn an_unsigned_token_is_refused() {
 #[test]
 fn the_public_key_is_no_shared_secret() {
     let fixture = fixture();
-    let public = fixture.signer.current.decoding_key().try_get_as_bytes().unwrap().to_vec();
-    let jwk = fixture.signer.jwks()["keys"][0].to_string().into_bytes();
+    let public = fixture.signer.keys.get()[0].decoding_key().try_get_as_bytes().unwrap().to_vec();
+    let jwk = fixture.signer.jwks(NOW)["keys"][0].to_string().into_bytes();
     for secret in [public, jwk] {
         let header = Header { alg: Algorithm::HS256, ..fixture.header() };
         let forged = jsonwebtoken::encode(&header, &claims(), &EncodingKey::from_secret(&secret)).unwrap();
@@ -144,7 +154,7 @@ fn another_key_under_our_name_is_refused() {
 #[test]
 fn a_key_that_the_token_brings_along_is_not_looked_at() {
     let (fixture, other) = (fixture(), self::fixture());
-    let jwk = serde_json::from_value(other.signer.jwks()["keys"][0].clone()).unwrap();
+    let jwk = serde_json::from_value(other.signer.jwks(NOW)["keys"][0].clone()).unwrap();
     let forged = other.forge(&Header { jwk: Some(jwk), ..fixture.header() }, &claims());
     assert_eq!(fixture.verify(&forged), Err(TokenError::BadSignature));
 }
@@ -226,20 +236,50 @@ fn what_is_no_jwt_is_refused() {
 }
 
 #[test]
-fn a_retired_key_verifies_until_its_last_token_is_over() {
-    let old = fixture();
-    let token = old.signer.sign(&AccessClaims { exp: NOW + 10_000, ..claims() }).unwrap();
-    let new = SigningKey::from_pkcs8(&SigningKey::generate().unwrap(), None).unwrap();
-    let signer = Signer::new(new, vec![SigningKey::from_pkcs8(&old.pkcs8, Some(NOW)).unwrap()]);
-    assert!(signer.verify(&token, NOW + ACCESS_TOKEN_SECONDS - 1, ISSUER).is_ok());
-    assert_eq!(signer.verify(&token, NOW + ACCESS_TOKEN_SECONDS, ISSUER), Err(TokenError::UnknownKey));
-    assert_eq!(signer.jwks()["keys"].as_array().unwrap().len(), 2);
-    assert_ne!(part(&signer.sign(&claims()).unwrap(), 0), part(&token, 0));
+fn a_key_signs_from_its_turn_on_and_is_known_before_and_after() {
+    let (old, new) = (fixture(), fixture());
+    let turn = NOW + 300;
+    let retiring = Term { created_at: NOW - 1_000, retired_at: Some(turn) };
+    // The order in which they are handed over does not matter.
+    let signer = Signer::new(vec![key(&new.pkcs8, TERM), key(&old.pkcs8, retiring)]);
+    let sign = |iat: u64| {
+        let claims = AccessClaims { iat, exp: iat + ACCESS_TOKEN_SECONDS, ..claims() };
+        let token = signer.sign(&claims).unwrap();
+        let kid = part(&token, 0)["kid"].as_str().unwrap().to_owned();
+        (token, kid)
+    };
+    let published = |now: u64| signer.jwks(now)["keys"].as_array().unwrap().len();
+
+    let (last, kid) = sign(turn - 1);
+    assert_eq!(kid, old.kid());
+    let (first, kid) = sign(turn);
+    assert_eq!(kid, new.kid());
+
+    let expiry = turn - 1 + ACCESS_TOKEN_SECONDS;
+    let over = turn + ACCESS_TOKEN_SECONDS + super::KEPT_BEYOND;
+    assert!(signer.verify(&last, expiry - 1, ISSUER).is_ok());
+    assert_eq!(signer.verify(&last, expiry, ISSUER), Err(TokenError::Expired));
+    assert!(signer.verify(&first, expiry, ISSUER).is_ok());
+    assert_eq!((published(NOW), published(over - 1), published(over)), (2, 2, 1));
+    let undying = old.forge(&old.header(), &AccessClaims { exp: over + 10_000, ..claims() });
+    assert!(signer.verify(&undying, over - 1, ISSUER).is_ok());
+    assert_eq!(signer.verify(&undying, over, ISSUER), Err(TokenError::UnknownKey));
+}
+
+#[test]
+fn keys_are_replaced_while_tokens_are_signed() {
+    let (one, other) = (fixture(), fixture());
+    let token = one.signer.sign(&claims()).unwrap();
+    one.signer.replace(vec![key(&other.pkcs8, TERM)]);
+    assert_eq!(one.verify(&token), Err(TokenError::UnknownKey));
+    assert_eq!(one.kid(), other.kid());
+    one.signer.replace(Vec::new());
+    assert_eq!(one.signer.sign(&claims()), Err(super::SigningFailed));
 }
 
 #[test]
 fn a_key_that_is_printed_shows_no_secret() {
     let fixture = fixture();
-    let printed = format!("{:?}", fixture.signer.current);
-    assert_eq!(printed, format!("SigningKey {{ kid: {:?}, .. }}", fixture.signer.current.kid()));
+    let printed = format!("{:?}", fixture.signer.keys.get()[0]);
+    assert_eq!(printed, format!("SigningKey {{ kid: {:?}, .. }}", fixture.kid()));
 }
