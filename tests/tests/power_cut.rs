@@ -60,7 +60,7 @@ async fn what_was_acknowledged_survives_a_power_cut_under_load() {
     let folder = TempDir::new().expect("a folder can be made");
     let (data, key) = prepared(folder.path()).await;
     let mut load = Load::new(random.fork());
-    let (mut reached, mut acknowledged, mut replays) = (0, 0, 0);
+    let (mut reached, mut acknowledged, mut checked, mut replays) = (0, 0, 0, 0);
     for cut in 0..cuts {
         let weather = Weather {
             names: if cut % 2 == 0 { Names::Strict } else { Names::Journal },
@@ -85,9 +85,12 @@ async fn what_was_acknowledged_survives_a_power_cut_under_load() {
             report.findings
         );
         reached = report.reached;
+        checked += report.accounts;
         replays += report.replays;
     }
-    println!("{cuts} power cuts, {acknowledged} changes, {replays} codes replayed in their window");
+    println!(
+        "{cuts} power cuts, {acknowledged} changes, {checked} accounts checked, {replays} codes replayed in their window"
+    );
     assert!(replays > cuts, "only {replays} replays could tell anything");
 }
 
