@@ -21,6 +21,7 @@ use super::head::{Head, HeadKey};
 use super::head_file::HeadFile;
 use super::keys::Key;
 use super::record::{self, Header};
+use super::walk::{self, Drift, Visitor};
 
 /// Most batches that one sync answers for.
 const MAX_GROUP: usize = 4_096;
@@ -59,7 +60,23 @@ pub(super) struct Committer {
 
 enum Message {
     Commit(Request),
-    Seal { key: HeadKey, reply: oneshot::Sender<Result<(), StoreError>> },
+    Seal {
+        key: HeadKey,
+        reply: oneshot::Sender<Result<(), StoreError>>,
+    },
+    /// Begins to note changes for a walk.
+    Follow {
+        drift: Arc<Drift>,
+        reply: oneshot::Sender<Result<Head, StoreError>>,
+    },
+    /// Ends it.
+    Settle {
+        reply: oneshot::Sender<Result<Head, StoreError>>,
+    },
+    Authenticate {
+        hash: [u8; 32],
+        reply: oneshot::Sender<Option<[u8; 32]>>,
+    },
     Close,
 }
 
@@ -90,6 +107,13 @@ impl State {
     }
 }
 
+impl Progress {
+    fn unavailable(&self) -> StoreError {
+        let reason = || StoreError::Unavailable("it is closing".to_owned());
+        self.state.borrow().unavailable().unwrap_or_else(reason)
+    }
+}
+
 impl Committer {
     /// Starts the thread. Errors: the system has no thread to give.
     pub(super) fn start(disk: Disk, head_file: HeadFile) -> io::Result<Self> {
@@ -97,7 +121,7 @@ impl Committer {
         let progress =
             Arc::new(Progress { state: watch::Sender::new(state), deleted: AtomicU64::new(disk.version) });
         let (sender, receiver) = mpsc::channel(MAX_QUEUE);
-        let worker = Worker { disk, head_file, receiver, progress: Arc::clone(&progress) };
+        let worker = Worker { disk, head_file, follower: None, receiver, progress: Arc::clone(&progress) };
         let thread = std::thread::Builder::new().name("committer".to_owned()).spawn(move || worker.run())?;
         Ok(Self { sender, progress, thread: Arc::new(Mutex::new(Some(thread))) })
     }
@@ -116,6 +140,43 @@ impl Committer {
         let (reply, answer) = oneshot::channel();
         self.sender.send(Message::Seal { key, reply }).await.map_err(|_| self.unavailable())?;
         answer.await.unwrap_or_else(|_| Err(self.unavailable()))
+    }
+
+    /// Walks over everything, see [`walk`](super::walk).
+    pub(super) async fn walk(
+        &self,
+        db: ::sled::Db,
+        mut visitor: Box<dyn Visitor>,
+    ) -> Result<Head, StoreError> {
+        let (sender, progress) = (self.sender.clone(), Arc::clone(&self.progress));
+        let walk = move || {
+            let ask = |message, answer: oneshot::Receiver<Result<Head, StoreError>>| {
+                let unavailable = || progress.unavailable();
+                sender.blocking_send(message).map_err(|_| unavailable())?;
+                answer.blocking_recv().unwrap_or_else(|_| Err(unavailable()))
+            };
+            let begin = |drift| {
+                let (reply, answer) = oneshot::channel();
+                ask(Message::Follow { drift, reply }, answer)
+            };
+            let end = || {
+                let (reply, answer) = oneshot::channel();
+                ask(Message::Settle { reply }, answer)
+            };
+            walk::walk(&db, &mut *visitor, begin, end)
+        };
+        // sled panics on some kinds of damage.
+        let outcome = tokio::task::spawn_blocking(walk).await;
+        outcome.unwrap_or_else(|_| {
+            Err(StoreError::Unavailable("the database could not be read through".to_owned()))
+        })
+    }
+
+    /// See [`Engine::authenticate`](super::Engine::authenticate).
+    pub(super) async fn authenticate(&self, hash: [u8; 32]) -> Result<Option<[u8; 32]>, StoreError> {
+        let (reply, answer) = oneshot::channel();
+        self.sender.send(Message::Authenticate { hash, reply }).await.map_err(|_| self.unavailable())?;
+        answer.await.map_err(|_| self.unavailable())
     }
 
     /// Waits until a record of this version can no longer be lost.
@@ -144,8 +205,7 @@ impl Committer {
     }
 
     fn unavailable(&self) -> StoreError {
-        let reason = || StoreError::Unavailable("it is closing".to_owned());
-        self.progress.state.borrow().unavailable().unwrap_or_else(reason)
+        self.progress.unavailable()
     }
 
     /// Waits for a failure and returns its reason; a store that is closed in good order never fails.
@@ -194,6 +254,8 @@ struct Failed;
 struct Worker {
     disk: Disk,
     head_file: HeadFile,
+    /// The walk that is told of changes; it is over when nobody else holds it.
+    follower: Option<Arc<Drift>>,
     receiver: mpsc::Receiver<Message>,
     progress: Arc<Progress>,
 }
@@ -227,10 +289,30 @@ impl Worker {
                     // Whoever went away meanwhile does not need the answer.
                     let _ = reply.send(self.disk.seal(key));
                 }
+                Message::Follow { drift, reply } => {
+                    let _ = reply.send(self.follow(drift));
+                }
+                Message::Settle { reply } => {
+                    self.follower = None;
+                    let _ = reply.send(Ok(self.disk.head.clone()));
+                }
+                Message::Authenticate { hash, reply } => {
+                    let Disk { key, store, .. } = &self.disk;
+                    let _ = reply.send(key.as_ref().map(|key| key.authenticate(store, &hash)));
+                }
                 Message::Close => return Ok(false),
             }
         }
         Ok(true)
+    }
+
+    fn follow(&mut self, drift: Arc<Drift>) -> Result<Head, StoreError> {
+        if self.follower.as_ref().is_some_and(|drift| Arc::strong_count(drift) > 1) {
+            let reason = "another backup or check is under way: try again when it is done";
+            return Err(StoreError::Unavailable(reason.to_owned()));
+        }
+        self.follower = Some(drift);
+        Ok(self.disk.head.clone())
     }
 
     /// Everything that waits, up to the limits or to a message of another kind.
@@ -276,6 +358,10 @@ impl Worker {
         let version = group.version();
         if group.deletes() {
             self.progress.deleted.store(version.0, Ordering::SeqCst);
+        }
+        if let Some(drift) = self.follower.take_if(|drift| Arc::strong_count(drift) > 1) {
+            group.changes().for_each(|(key, before, after)| drift.note(key.as_bytes(), before, after));
+            self.follower = Some(drift);
         }
         let (mut writes, mut head) = group.finish(&self.disk.head);
         if let Some(key) = &self.disk.key {

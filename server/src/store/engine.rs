@@ -11,8 +11,9 @@ use std::pin::Pin;
 use sidekey_core::time::UnixTime;
 use tokio::sync::OwnedMutexGuard;
 
-use super::head::HeadKey;
+use super::head::{Head, HeadKey};
 use super::keys::{Key, MAX_KEY};
+use super::walk::Visitor;
 
 /// Most bytes of one stored value.
 ///
@@ -84,6 +85,13 @@ pub trait Engine: Send + Sync {
         after: Option<&'a Key>,
         limit: usize,
     ) -> Pending<'a, Result<Vec<(Key, Record)>, StoreError>>;
+
+    /// Shows the visitor everything that is stored as it is at one moment, while commits go on, and gives the head of that
+    /// moment, which the visitor's findings are to be compared with. One walk at a time.
+    fn walk(&self, visitor: Box<dyn Visitor>) -> Pending<'_, Result<Head, StoreError>>;
+
+    /// A MAC of a hash under the key that was handed over by [`seal`](Self::seal), for a backup; `None` without a key.
+    fn authenticate(&self, hash: [u8; 32]) -> Pending<'_, Result<Option<[u8; 32]>, StoreError>>;
 
     /// Checks what the batch expects, applies all of it and makes it durable.
     fn commit(&self, batch: Batch) -> Pending<'_, Result<(), CommitError>>;

@@ -100,6 +100,14 @@ impl Group {
         self.appended.extend(batch.appended);
     }
 
+    /// Every record that the group changes: its key, its header before and its bytes afterwards.
+    pub(super) fn changes(&self) -> impl Iterator<Item = (&Key, Option<&Header>, Option<&[u8]>)> {
+        self.known.iter().filter_map(|(key, known)| {
+            let write = known.write.as_ref()?;
+            Some((key, known.before.as_ref(), write.as_deref()))
+        })
+    }
+
     /// The writes of the whole group, and the head after it.
     pub(super) fn finish(self, head: &Head) -> (::sled::Batch, Head) {
         let mut head = Head { version: self.version.0, latest: head.latest.max(self.latest), ..head.clone() };

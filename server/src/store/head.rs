@@ -12,7 +12,7 @@
 //! 49      8      latest time of a decision, Unix seconds: the clock never shows an earlier one
 //! 57      8      how many records there are
 //! 65      16     digest of these: XOR of the first 16 bytes of SHA-256(key length (4) | key | record header)
-//! 81      32     seal: HMAC-SHA-256 of the store's id and bytes 0 to 80, or zeros as long as there is no key
+//! 81      32     seal: HMAC-SHA-256 of "head", the store's id and bytes 0 to 80, or zeros as long as there is no key
 //! ```
 //!
 //! *Records* are all but the audit entries, which the chain covers, and the engine's own two, `meta/store` and `meta/head`.
@@ -49,6 +49,30 @@ impl HeadKey {
     /// A key from 32 bytes that were derived from the store's pepper for this use only.
     pub fn new(bytes: [u8; 32]) -> Self {
         Self(Zeroizing::new(bytes))
+    }
+
+    /// A MAC of the hash of a backup.
+    pub(super) fn authenticate(&self, store: &StoreId, hash: &[u8; 32]) -> [u8; 32] {
+        self.of_backup(store, hash).finalize().into_bytes().into()
+    }
+
+    /// Whether this is the MAC of the hash of a backup.
+    pub(super) fn is_authentic(&self, store: &StoreId, hash: &[u8; 32], mac: &[u8; 32]) -> bool {
+        self.of_backup(store, hash).verify(mac.into()).is_ok()
+    }
+
+    fn of_backup(&self, store: &StoreId, hash: &[u8; 32]) -> Hmac<Sha256> {
+        self.mac(&[b"backup", store, hash])
+    }
+
+    /// `parts` begin with what the MAC is for, and have fixed lengths.
+    fn mac(&self, parts: &[&[u8]]) -> Hmac<Sha256> {
+        // RFC 2104 §2: a key shorter than the hash's block is padded with zeros.
+        let mut block = Zeroizing::new([0; 64]);
+        block.split_at_mut(32).0.copy_from_slice(&self.0[..]);
+        let mut mac = Hmac::<Sha256>::new((&*block).into());
+        parts.iter().for_each(|part| mac.update(part));
+        mac
     }
 }
 
@@ -140,7 +164,7 @@ impl Head {
 
     /// Seals what it says now.
     pub(super) fn seal(&mut self, store: &StoreId, key: &HeadKey) {
-        self.seal = Some(mac(store, key, &self.encode()).finalize().into_bytes().into());
+        self.seal = Some(self.mac(store, key).finalize().into_bytes().into());
     }
 
     /// Its bytes.
@@ -188,23 +212,17 @@ impl Head {
 
     /// Whether the seal it was read with is of this store and key.
     pub(super) fn is_sealed_by(&self, store: &StoreId, key: &HeadKey) -> bool {
-        self.seal.is_some_and(|seal| mac(store, key, &self.encode()).verify(&seal.into()).is_ok())
+        self.seal.is_some_and(|seal| self.mac(store, key).verify(&seal.into()).is_ok())
+    }
+
+    fn mac(&self, store: &StoreId, key: &HeadKey) -> Hmac<Sha256> {
+        key.mac(&[b"head", store, self.encode().split_at(SEALED).0])
     }
 
     /// Whether both say the same, seals aside.
     pub(super) fn agrees_with(&self, other: &Self) -> bool {
         self.bytes(&[0; 32]) == other.bytes(&[0; 32])
     }
-}
-
-fn mac(store: &StoreId, key: &HeadKey, bytes: &[u8; BYTES]) -> Hmac<Sha256> {
-    // RFC 2104 §2: a key shorter than the hash's block is padded with zeros.
-    let mut block = Zeroizing::new([0; 64]);
-    block.split_at_mut(32).0.copy_from_slice(&key.0[..]);
-    let mut mac = Hmac::<Sha256>::new((&*block).into());
-    mac.update(store);
-    mac.update(bytes.split_at(SEALED).0);
-    mac
 }
 
 /// Whether this is one of the engine's own two records, which no head counts.

@@ -10,8 +10,9 @@ use super::engine::StoreId;
 use super::folder::hex;
 use super::head::{self, Digest, Head};
 use super::head_file::{self, NeitherSlotIsWhole, Remembered};
-use super::keys::{Key, Kind};
+use super::keys::Key;
 use super::record::{self, HEADER};
+use super::walk;
 
 /// Something that is wrong with a store.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -54,33 +55,27 @@ impl Survey {
     /// Looks at every record of the database.
     pub(super) fn of(db: &::sled::Db) -> Result<(Self, Vec<Finding>), Unreadable> {
         let (mut survey, mut findings) = (Self::default(), Vec::new());
-        let audit = Key::of(Kind::Audit);
-        let after_audit = [Kind::Audit as u8 + 1];
-        // The audit log is left out by range: it is the longest part by far, and the chain covers it.
-        for entry in db.range(..audit.as_bytes()).chain(db.range(after_audit..)) {
+        // The audit log is left out: it is the longest part by far, and the chain covers it.
+        for entry in walk::records(db) {
             let (key, bytes) = entry?;
-            survey.look(&key, &bytes, &mut findings);
+            findings.extend(survey.look(&key, &bytes));
         }
         Ok((survey, findings))
     }
 
-    /// Looks at one record, whatever it is.
-    pub(super) fn look(&mut self, key: &[u8], bytes: &[u8], findings: &mut Vec<Finding>) {
+    /// Looks at one record.
+    pub(super) fn look(&mut self, key: &[u8], bytes: &[u8]) -> Option<Finding> {
+        self.toggle(key, bytes);
+        self.records += 1;
         let name = Key::from_bytes(key);
-        if let Err(error) = record::check(&name, bytes) {
-            findings.push(Finding::of_record(&name, damage(&error)));
-        }
-        if head::counts(key) {
-            self.toggle(key, bytes);
-            self.records += 1;
-        }
+        record::check(&name, bytes).err().map(|error| Finding::of_record(&name, damage(&error)))
     }
 
     /// Replaces a record that was looked at, or that was not there.
     pub(super) fn correct(&mut self, key: &[u8], before: Option<&record::Header>, after: Option<&[u8]>) {
         if let Some(before) = before {
             self.digest.toggle(key, before);
-            self.records -= 1;
+            self.records = self.records.saturating_sub(1);
         }
         if let Some(after) = after {
             self.toggle(key, after);
@@ -175,6 +170,40 @@ impl Chain {
     }
 }
 
+/// Whether a walk or a backup has everything that its head tells of, looked at as it comes.
+pub struct Completeness {
+    survey: Survey,
+    chain: Chain,
+}
+
+impl Completeness {
+    /// Nothing has been looked at yet.
+    pub fn new() -> Self {
+        Self { survey: Survey::default(), chain: Chain::new() }
+    }
+
+    /// Looks at a record or an audit entry as it is stored; what is wrong with it by itself.
+    pub fn look(&mut self, key: &[u8], bytes: &[u8]) -> Option<Finding> {
+        if head::counts(key) { self.survey.look(key, bytes) } else { self.chain.follow(key, bytes) }
+    }
+
+    /// Looks at what became of a record.
+    pub fn correct(&mut self, key: &[u8], before: Option<&record::Header>, after: Option<&[u8]>) {
+        self.survey.correct(key, before, after);
+    }
+
+    /// What is missing or too much by the head.
+    pub fn compare(&self, head: &Head) -> Vec<Finding> {
+        self.survey.compare(head).into_iter().chain(self.chain.compare(head)).collect()
+    }
+}
+
+impl Default for Completeness {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 /// Compares the database's head with the file `head`, and the audit log from there on with the database's head.
 pub(super) fn compare_with_file(
     folder: &Path,
@@ -211,9 +240,8 @@ pub(super) fn compare_with_file(
     }
     let mut chain = Chain::after(told);
     let mut findings = Vec::new();
-    let next = Key::audit(told.sequence.saturating_add(1));
-    let end = [Kind::Audit as u8 + 1];
-    for entry in db.range(next.as_bytes()..&end[..]) {
+    // To the end of all numbers: entries after the last one are found as well.
+    for entry in walk::audit(db, told.sequence.saturating_add(1), u64::MAX) {
         let (key, bytes) = entry?;
         findings.extend(chain.follow(&key, &bytes));
     }

@@ -11,6 +11,7 @@
 //! | [`head`], `head_file` | what the store should hold: authenticated, and once more outside the database |
 //! | `opening`, `about` | opening the database, and what it says about itself |
 //! | [`integrity`] | whether all is there that should be |
+//! | [`walk`](mod@walk) | everything as it is at one moment, while commits go on |
 //! | [`codec`] | accounts, sessions and logins as bytes |
 //! | [`sweep`] | what is over makes room |
 //! | `transaction` | load, decide, store: what every operation goes through |
@@ -33,6 +34,7 @@ pub mod record;
 pub mod sled;
 pub mod sweep;
 mod transaction;
+pub mod walk;
 
 pub use self::head::HeadKey;
 pub use self::open_error::OpenError;

@@ -26,6 +26,7 @@ use super::keys::Key;
 use super::open_error::OpenError;
 use super::opening::open_or_recover;
 use super::record;
+use super::walk::Visitor;
 
 /// Locks that accounts share. A power of two.
 const STRIPES: usize = 4_096;
@@ -232,6 +233,14 @@ impl Engine for SledEngine {
             self.committer.deletions_durable().await?;
             Ok(page)
         })
+    }
+
+    fn walk(&self, visitor: Box<dyn Visitor>) -> Pending<'_, Result<Head, StoreError>> {
+        Box::pin(self.committer.walk(self.db.clone(), visitor))
+    }
+
+    fn authenticate(&self, hash: [u8; 32]) -> Pending<'_, Result<Option<[u8; 32]>, StoreError>> {
+        Box::pin(self.committer.authenticate(hash))
     }
 
     fn commit(&self, batch: Batch) -> Pending<'_, Result<(), CommitError>> {
