@@ -16,7 +16,8 @@ const BYTES: usize = 32;
 pub struct Pepper(Box<Zeroizing<[u8; BYTES]>>);
 
 impl Pepper {
-    pub(super) fn generate(rng: &mut impl CryptoRng) -> Self {
+    /// A fresh one, for a new store.
+    pub fn generate(rng: &mut impl CryptoRng) -> Self {
         let mut bytes = Box::new(Zeroizing::new([0; BYTES]));
         rng.fill_bytes(&mut bytes[..]);
         Self(bytes)

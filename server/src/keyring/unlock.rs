@@ -8,8 +8,12 @@ use rand_core::CryptoRng;
 use super::pepper::Pepper;
 use super::sealed::{OpenError, Sealed, associated_data};
 use super::{KeyId, Keyring};
-use crate::store::{Batch, CommitError, Engine, HeadKey, Key, StoreError};
+use crate::store::{Batch, CommitError, Engine, HeadKey, Key, StoreError, StoreId};
 
+/// The name of the record that tells a wrong key.
+pub const SENTINEL_RECORD: &str = "sentinel";
+/// The name of the pepper's record.
+pub const PEPPER_RECORD: &str = "pepper";
 const SENTINEL: &[u8] = b"sidekey sentinel";
 
 /// Opens the store's pepper, or makes one in a new store.
@@ -22,14 +26,14 @@ pub async fn unlock(
     rng: &mut (impl CryptoRng + Send),
 ) -> Result<Pepper, UnlockError> {
     if let Some(pepper) = open(store, keyring).await? {
-        store.seal(head_key(&pepper, store)).await?;
+        store.seal(head_key(&pepper, store.id())).await?;
         return Ok(pepper);
     }
     match create(store, keyring, rng).await {
         // Another server of the same new cluster was faster: its pepper is the store's.
         Ok(()) | Err(CommitError::Conflict(_)) => {
             let pepper = open(store, keyring).await?.ok_or(UnlockError::Damaged { record: "pepper" })?;
-            store.seal(head_key(&pepper, store)).await?;
+            store.seal(head_key(&pepper, store.id())).await?;
             Ok(pepper)
         }
         Err(error) => Err(error.into()),
@@ -37,26 +41,39 @@ pub async fn unlock(
 }
 
 async fn open(store: &dyn Engine, keyring: &Keyring) -> Result<Option<Pepper>, UnlockError> {
-    let sentinel = store.get(&Key::meta("sentinel")).await?;
-    let pepper = store.get(&Key::meta("pepper")).await?;
+    let sentinel = store.get(&Key::meta(SENTINEL_RECORD)).await?.map(|record| record.value);
+    let pepper = store.get(&Key::meta(PEPPER_RECORD)).await?.map(|record| record.value);
+    open_records(store.id(), keyring, sentinel, pepper)
+}
+
+/// Opens the pepper of a store from the values of its two records; `None` if it has neither of them.
+///
+/// # Errors
+/// The keyring lacks the store's key, or the records are damaged.
+pub fn open_records(
+    store: StoreId,
+    keyring: &Keyring,
+    sentinel: Option<Vec<u8>>,
+    pepper: Option<Vec<u8>>,
+) -> Result<Option<Pepper>, UnlockError> {
     let (sentinel, pepper) = match (sentinel, pepper) {
-        (Some(sentinel), Some(pepper)) => (sentinel.value, pepper.value),
+        (Some(sentinel), Some(pepper)) => (sentinel, pepper),
         (None, None) => return Ok(None),
-        (None, _) => return Err(UnlockError::Damaged { record: "sentinel" }),
-        (_, None) => return Err(UnlockError::Damaged { record: "pepper" }),
+        (None, _) => return Err(UnlockError::Damaged { record: SENTINEL_RECORD }),
+        (_, None) => return Err(UnlockError::Damaged { record: PEPPER_RECORD }),
     };
     let unseal = |record: &'static str, value| {
-        let associated = associated_data(record, &[&store.id()]);
+        let associated = associated_data(record, &[&store]);
         keyring.open(&associated, &Sealed::from_bytes(value)).map_err(|error| match error {
             OpenError::UnknownKey(needed) => UnlockError::WrongKey { needed, given: list(keyring) },
             OpenError::UnknownAlgorithm(_) | OpenError::Damaged => UnlockError::Damaged { record },
         })
     };
-    if *unseal("sentinel", sentinel)? != SENTINEL {
-        return Err(UnlockError::Damaged { record: "sentinel" });
+    if *unseal(SENTINEL_RECORD, sentinel)? != SENTINEL {
+        return Err(UnlockError::Damaged { record: SENTINEL_RECORD });
     }
-    let pepper = Pepper::from_bytes(&unseal("pepper", pepper)?);
-    pepper.map(Some).ok_or(UnlockError::Damaged { record: "pepper" })
+    let pepper = Pepper::from_bytes(&unseal(PEPPER_RECORD, pepper)?);
+    pepper.map(Some).ok_or(UnlockError::Damaged { record: PEPPER_RECORD })
 }
 
 async fn create(
@@ -66,18 +83,30 @@ async fn create(
 ) -> Result<(), CommitError> {
     let pepper = Pepper::generate(rng);
     // Before the first commit of a store that has a pepper, so that none of them is without a seal.
-    store.seal(head_key(&pepper, store)).await?;
+    store.seal(head_key(&pepper, store.id())).await?;
     let mut batch = Batch::new();
-    for (record, secret) in [("sentinel", SENTINEL), ("pepper", pepper.as_bytes())] {
-        let sealed = keyring.seal(&associated_data(record, &[&store.id()]), secret, rng);
-        batch.expect(Key::meta(record), None).put(Key::meta(record), sealed.as_bytes().to_vec());
+    for (key, value) in sealed_records(store.id(), keyring, &pepper, rng) {
+        batch.expect(key.clone(), None).put(key, value);
     }
     store.commit(batch).await
 }
 
-/// The key of what the store says about itself.
-fn head_key(pepper: &Pepper, store: &dyn Engine) -> HeadKey {
-    HeadKey::new(pepper.mac("store head", &[&store.id()]))
+/// The two records that a store with this pepper has.
+pub fn sealed_records(
+    store: StoreId,
+    keyring: &Keyring,
+    pepper: &Pepper,
+    rng: &mut impl CryptoRng,
+) -> [(Key, Vec<u8>); 2] {
+    [(SENTINEL_RECORD, SENTINEL), (PEPPER_RECORD, pepper.as_bytes())].map(|(record, secret)| {
+        let sealed = keyring.seal(&associated_data(record, &[&store]), secret, rng);
+        (Key::meta(record), sealed.as_bytes().to_vec())
+    })
+}
+
+/// The key of what a store with this pepper says about itself.
+pub fn head_key(pepper: &Pepper, store: StoreId) -> HeadKey {
+    HeadKey::new(pepper.mac("store head", &[&store]))
 }
 
 fn list(keyring: &Keyring) -> String {
