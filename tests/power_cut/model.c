@@ -153,6 +153,7 @@ static void make_names_durable(size_t up_to) {
             break;
         case MKDIR: result = syscall(SYS_mkdirat, AT_FDCWD, from, 0700); break;
         case RENAME: result = syscall(SYS_renameat2, AT_FDCWD, from, AT_FDCWD, to, 0); break;
+        case LINK: result = syscall(SYS_linkat, AT_FDCWD, from, AT_FDCWD, to, 0); break;
         case UNLINK: result = syscall(SYS_unlinkat, AT_FDCWD, from, 0); break;
         case RMDIR: result = syscall(SYS_unlinkat, AT_FDCWD, from, AT_REMOVEDIR); break;
         }
@@ -194,7 +195,7 @@ void model_directory_synced(const char *below) {
     count(DIRECTORY_SYNCS, 1);
     for (size_t i = operation_count; i > operations_durable; i--) {
         struct operation *operation = operations[i - 1];
-        if (lies_in(operation->from, below) || (operation->kind == RENAME && lies_in(operation->to, below))) {
+        if (lies_in(operation->from, below) || lies_in(operation->to, below)) {
             make_names_durable(i);
             return;
         }

@@ -23,7 +23,7 @@ enum counter {
     UNSYNCED_BYTES,
     COUNTERS
 };
-enum kind { CREATE, MKDIR, RENAME, UNLINK, RMDIR };
+enum kind { CREATE, MKDIR, RENAME, LINK, UNLINK, RMDIR };
 
 struct range {
     off_t start, end;

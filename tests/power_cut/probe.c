@@ -60,6 +60,7 @@ static int step(const char *verb, const char *name, const char *value) {
         return fd < 0 || write(fd, value, length) != (ssize_t)length || close(fd) != 0;
     }
     if (strcmp(verb, "rename") == 0) return rename(name, value);
+    if (strcmp(verb, "link") == 0) return link(name, value);
     if (strcmp(verb, "unlink") == 0) return unlink(name);
     if (strcmp(verb, "mkdir") == 0) return mkdir(name, 0700);
     if (strcmp(verb, "sync-folder") == 0) {

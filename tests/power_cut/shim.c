@@ -169,14 +169,16 @@ static int change(enum kind kind, int at, const char *from, int to_at, const cha
     struct stat stat;
     pthread_mutex_lock(&model_lock);
     const char *below = model_inside(at, from, whole);
-    const char *below_to = kind == RENAME ? model_inside(to_at, to, whole_to) : "";
+    bool two_names = kind == RENAME || kind == LINK;
+    const char *below_to = two_names ? model_inside(to_at, to, whole_to) : "";
     bool kept = below != NULL && (kind == MKDIR || fstatat(at, from, &stat, AT_SYMLINK_NOFOLLOW) != 0 ||
                                   S_ISREG(stat.st_mode) || S_ISDIR(stat.st_mode));
-    if (kind == RENAME && (below == NULL) != (below_to == NULL))
-        model_give_up("the model does not follow a rename across the data folder", from);
+    if (two_names && (below == NULL) != (below_to == NULL))
+        model_give_up("the model does not follow a rename or link across the data folder", from);
     long result;
     switch (kind) {
     case RENAME: result = syscall(SYS_renameat2, at, from, to_at, to, 0); break;
+    case LINK: result = syscall(SYS_linkat, at, from, to_at, to, mode); break;
     case MKDIR: result = syscall(SYS_mkdirat, at, from, mode); break;
     default: result = syscall(SYS_unlinkat, at, from, kind == RMDIR ? AT_REMOVEDIR : 0);
     }
@@ -189,6 +191,10 @@ static int change(enum kind kind, int at, const char *from, int to_at, const cha
 
 int rename(const char *from, const char *to) { return change(RENAME, AT_FDCWD, from, AT_FDCWD, to, 0); }
 int renameat(int at, const char *from, int to_at, const char *to) { return change(RENAME, at, from, to_at, to, 0); }
+int link(const char *from, const char *to) { return change(LINK, AT_FDCWD, from, AT_FDCWD, to, 0); }
+int linkat(int at, const char *from, int to_at, const char *to, int flags) {
+    return change(LINK, at, from, to_at, to, (unsigned)flags);
+}
 int unlink(const char *path) { return change(UNLINK, AT_FDCWD, path, 0, NULL, 0); }
 int rmdir(const char *path) { return change(RMDIR, AT_FDCWD, path, 0, NULL, 0); }
 int unlinkat(int at, const char *path, int flags) {
@@ -246,8 +252,3 @@ int truncate(const char *path, off_t size) {
     return (int)syscall(SYS_truncate, path, size);
 }
 int truncate64(const char *path, off_t size) { return truncate(path, size); }
-int linkat(int at, const char *from, int to_at, const char *to, int flags) {
-    refuse_path(to_at, to, "the model does not follow link");
-    return (int)syscall(SYS_linkat, at, from, to_at, to, flags);
-}
-int link(const char *from, const char *to) { return linkat(AT_FDCWD, from, AT_FDCWD, to, 0); }

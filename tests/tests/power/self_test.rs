@@ -98,6 +98,9 @@ fn names_follow_in_order() {
     leaves(CALM, &replace, &["new=text", "old=old"]);
     leaves(CALM, &[&replace[..], &["sync-folder"]].concat(), &["old=text"]);
     leaves(CALM, &["append:new:text", "rename:new:old", "sync-folder"], &["old="]);
+    leaves(CALM, &["link:old:other"], &["old=old"]);
+    leaves(CALM, &["link:old:other", "append:old:+", "sync:old", "unlink:old"], &["old=old+", "other=old+"]);
+    leaves(CALM, &["link:old:other", "unlink:old", "sync-folder"], &["other=old"]);
     leaves(CALM, &["unlink:old"], &["old=old"]);
     leaves(CALM, &["unlink:old", "sync-folder"], &[]);
     leaves(CALM, &["mkdir:folder", "sync-folder:folder"], &["old=old"]);
