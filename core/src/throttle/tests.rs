@@ -182,9 +182,11 @@ proptest! {
             if is_owner_back {
                 throttle.succeeded();
             }
-            while throttle.gate(now) == Gate::Open {
-                throttle.failed(now);
-                guesses.push(now);
+            for _ in 0..=FAILURES_PER_WINDOW {
+                if throttle.gate(now) == Gate::Open {
+                    throttle.failed(now);
+                    guesses.push(now);
+                }
             }
         }
         for (index, first) in guesses.iter().enumerate() {
