@@ -78,29 +78,29 @@ pub fn load_or_create(path: &Path, rng: &mut impl CryptoRng) -> Result<(Keyring,
 /// The file exists already or cannot be written.
 pub fn write_new(path: &Path, key: &MasterKey) -> Result<(), SourceError> {
     let unusable = |source| SourceError::Unusable { path: path.to_owned(), source };
-    let mut file = match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
-        Ok(file) => file,
-        Err(error) if error.kind() == ErrorKind::AlreadyExists => {
-            return Err(SourceError::Exists { path: path.to_owned() });
-        }
-        Err(error) => return Err(unusable(error)),
-    };
     let text = Zeroizing::new(format!(
         "# Sidekey master key {}. Whoever has it can read every secret of the store:\n\
          # keep it apart from backups, and do not lose it.\n{}\n",
         key.id(),
         *key.to_line()
     ));
-    let mut write = || -> io::Result<()> {
+    let mut part = path.as_os_str().to_owned();
+    part.push(".part");
+    let part = PathBuf::from(part);
+    let write = || -> io::Result<()> {
+        let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&part)?;
         file.write_all(text.as_bytes())?;
         file.sync_all()?;
+        // A link never overwrites, and the name leads to a whole key or to nothing: a crash leaves no half of one.
+        let linked = std::fs::hard_link(&part, path);
+        std::fs::remove_file(&part)?;
+        linked?;
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
         File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
     };
-    write().map_err(|error| {
-        // Half a key helps nobody and would stand in the way of the next attempt.
-        let _ = std::fs::remove_file(path);
-        unusable(error)
+    write().map_err(|error| match error.kind() {
+        ErrorKind::AlreadyExists => SourceError::Exists { path: path.to_owned() },
+        _ => unusable(error),
     })
 }
 
