@@ -91,6 +91,7 @@ mod tests {
         let longest = format!("{}123456", " ".repeat(58));
         assert!(Code::parse(&longest).is_ok());
         assert_eq!(Code::parse(&format!(" {longest}")), Err(NotACode));
+        assert_eq!(NotACode.to_string(), "a code has 6 to 8 digits");
     }
 
     #[test]

@@ -77,6 +77,15 @@ mod tests {
     }
 
     #[test]
+    fn any_second_factor_makes_the_login_one_with_two() {
+        for method in [Method::Otp, Method::BackupCode] {
+            let factor = SecondFactor { method, at: UnixTime::from_secs(1) };
+            assert_eq!(SecondFactor::acr(Some(factor)), "urn:sidekey:acr:2fa");
+        }
+        assert_eq!(SecondFactor::acr(None), "urn:sidekey:acr:1fa");
+    }
+
+    #[test]
     fn claims_are_read_back_as_they_were_written() {
         for method in [Method::Otp, Method::BackupCode] {
             let factor = Some(SecondFactor { method, at: UnixTime::from_secs(9) });

@@ -78,6 +78,20 @@ mod tests {
     }
 
     #[test]
+    fn a_second_factor_is_required_where_it_is_now_or_after_a_grace_period() {
+        let required = Enforcement::Required { grace_seconds: 60 };
+        for (enforcement, of_users, of_admins) in [
+            (Enforcement::Optional, false, false),
+            (Enforcement::Encouraged, false, false),
+            (required, true, true),
+            (Enforcement::AdminsOnly, false, true),
+        ] {
+            assert_eq!(enforcement.requires(false), of_users, "{enforcement:?}");
+            assert_eq!(enforcement.requires(true), of_admins, "{enforcement:?}");
+        }
+    }
+
+    #[test]
     fn admins_only_means_admins_only() {
         assert_eq!(Enforcement::AdminsOnly.admit(true, NOW, NOW), Admission::MustEnroll);
         assert_eq!(Enforcement::AdminsOnly.admit(false, NOW, NOW), Admission::Free);

@@ -224,6 +224,23 @@ mod tests {
         assert_eq!(matching_step(&secret, eight, &code, [Step::new(1)]), Some(Step::new(1)));
     }
 
+    #[cfg(feature = "serde")]
+    #[test]
+    fn parameters_are_kept_and_never_taken_for_others() {
+        for digits in 0..=255_u8 {
+            let read = serde_json::from_str::<Digits>(&digits.to_string()).ok();
+            assert_eq!(read.map(Digits::count), (6..=8).contains(&digits).then_some(digits));
+        }
+        for seconds in 0..=255_u8 {
+            let read = serde_json::from_str::<Period>(&seconds.to_string()).ok();
+            assert_eq!(read.map(Period::seconds), (15..=120).contains(&seconds).then_some(seconds.into()));
+        }
+        let message = serde_json::from_str::<Digits>("9").unwrap_err().to_string();
+        assert_eq!(message, "a code has 6 to 8 digits and a period of 15 to 120 seconds");
+        let (digits, period) = (Digits::new(7).unwrap(), Period::new(60).unwrap());
+        assert_eq!(serde_json::to_string(&(digits, period)).unwrap(), "[7,60]");
+    }
+
     #[test]
     fn far_steps_do_not_overflow() {
         let (secret, params) = (secret(), TotpParams::default());
