@@ -16,8 +16,9 @@ use sidekey_core::{
 };
 
 use crate::{
+    calls::{Call, Outcome, Purpose, Said, SaidBackup},
     codes::{Numbered, PERIOD, answer, attempt, backup_codes, device_id},
-    model::{Call, Model, Outcome, Purpose, Said, SaidBackup},
+    model::Model,
 };
 
 pub struct Host {

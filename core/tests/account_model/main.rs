@@ -2,6 +2,7 @@
 //! and what both say and hold is compared after every step.
 //!
 //! - `model`: what an account, its sessions and its budgets are, in sets and counts, written from the contract alone
+//! - `calls`: what is asked of them and what comes of it
 //! - `operation`: what happens to them, chosen by the model's state
 //! - `codes`: secrets and codes by number, so that the model knows the meaning of every code that is typed
 //! - `host`: the crate as a host runs it, storing and loading the account around every call, with its own record of what was
@@ -17,6 +18,7 @@
 )]
 #![allow(unreachable_pub, reason = "a test has no users; `pub` is what its other modules need")]
 
+mod calls;
 mod codes;
 mod host;
 mod model;
@@ -31,11 +33,7 @@ use proptest::{
 };
 use proptest_state_machine::{ReferenceStateMachine, StateMachineTest, prop_state_machine};
 
-use crate::{
-    host::Host,
-    model::{Model, Outcome},
-    operation::Operation,
-};
+use crate::{calls::Outcome, host::Host, model::Model, operation::Operation};
 
 /// The model as a generator of operations.
 struct Reference;

@@ -3,8 +3,9 @@
 use proptest::prelude::*;
 
 use crate::{
+    calls::{Call, Outcome, Purpose, Said, SaidBackup},
     codes::{Meaning, Typed, code},
-    model::{Call, Model, Outcome, Purpose, Said, SaidBackup},
+    model::Model,
 };
 
 /// Something that happens. Numbers choose among what there is at that moment.
