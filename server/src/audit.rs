@@ -96,6 +96,13 @@ pub enum ServerEvent {
         /// When, Unix time.
         at: UnixTime,
     },
+    /// The store was restored from a backup: a new epoch begins.
+    Restored {
+        /// The id of the store that the backup was made of.
+        store: String,
+        /// When the backup was begun, Unix time.
+        begun_at: u64,
+    },
     /// The last token that a key signed has expired, and the key was removed.
     SigningKeyRemoved {
         /// Its id.

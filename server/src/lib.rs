@@ -15,6 +15,7 @@
 //! | [`limit`] | a token bucket per client address |
 //! | [`listener`] | the accept loop and its limits |
 //! | [`logging`] | log lines on standard error |
+//! | [`maintenance`] | checks, backups, restores, migrations |
 //! | [`serve`] | `sidekey serve`, from opening to closing |
 //! | [`routes`] | the whole table of routes |
 //! | [`http`] | requests, problems and replies as operations see them |
@@ -47,6 +48,7 @@ pub mod keyring;
 pub mod limit;
 pub mod listener;
 pub mod logging;
+pub mod maintenance;
 pub mod operations;
 pub mod pages;
 pub mod routes;

@@ -19,7 +19,7 @@ use sidekey_core::id::AppId;
 use sidekey_core::policy::Enforcement;
 
 pub use key::{ApiKey, KEY_PREFIX};
-pub use record::App;
+pub use record::{App, check as check_record};
 
 use crate::audit::{Entry, Origin, ServerEvent};
 use crate::store::{Batch, CommitError, Engine, StoreError};

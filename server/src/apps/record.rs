@@ -64,6 +64,26 @@ pub(super) fn decode<T: DeserializeOwned>(place: &Key, record: &Record) -> Resul
     postcard::from_bytes(&record.value).map_err(|_| damaged(place, "cannot be decoded"))
 }
 
+/// Whether a record of this module is what its key says.
+///
+/// # Errors
+/// It is not; the record is damaged.
+pub fn check(place: &Key, record: &Record) -> Result<(), StoreError> {
+    let is_there = match place.kind() {
+        Some(Kind::App) => {
+            let StoredApp::V1(app) = decode(place, record)?;
+            app_place(&app.id) == *place
+        }
+        Some(Kind::ApiKey) => {
+            let StoredKey::V1 { .. } = decode(place, record)?;
+            true
+        }
+        Some(Kind::AppKey) => decode::<[u8; 32]>(place, record).is_ok(),
+        _ => false,
+    };
+    if is_there { Ok(()) } else { Err(damaged(place, "it belongs under another key")) }
+}
+
 fn damaged(place: &Key, damage: &'static str) -> StoreError {
     StoreError::Damaged { key: place.to_string(), damage }
 }

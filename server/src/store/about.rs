@@ -17,7 +17,7 @@ use super::open_error::OpenError;
 use super::record;
 
 /// The version of the store's layout that this program reads and writes.
-pub(super) const FORMAT: u16 = 2;
+pub const FORMAT: u16 = 2;
 
 /// What a store says about itself.
 pub(super) struct About {

@@ -4,11 +4,15 @@
 //! `format, app, user, device, field`, so that no secret can be moved to another device or user.
 
 use postcard::{from_bytes, to_stdvec};
+use rand_core::CryptoRng;
 use serde::{Serialize, de::DeserializeOwned};
 use sidekey_core::{
     account::Account,
     id::{AccountId, DeviceId, LoginId},
+    refresh::Family,
     secret::Secret,
+    session::Session,
+    time::UnixTime,
 };
 
 use super::{Key, Kind, StoreError};
@@ -66,6 +70,52 @@ pub(super) fn decode_account(keyring: &Keyring, key: &Key, bytes: &[u8]) -> Resu
             .map_err(|_| damaged(key, "a secret in it does not open with this master key"))?;
         Secret::from_bytes(bytes).map_err(|_| damaged(key, "a secret in it has a wrong length"))
     })
+}
+
+/// Whether a record of this module is what its key says, and how many sealed secrets it holds. With the keys, the secrets
+/// are opened too.
+///
+/// # Errors
+/// It is not; the record is damaged.
+pub fn check(key: &Key, bytes: &[u8], keyring: Option<&Keyring>) -> Result<usize, StoreError> {
+    let elsewhere = || damaged(key, "it belongs under another key");
+    match key.kind() {
+        Some(Kind::Account) => {
+            let account: Account<Sealed> = decode(key, bytes)?;
+            if account_key(&account.id) != *key {
+                return Err(elsewhere());
+            }
+            let mut secrets = 0;
+            account.try_map_secrets(|_, _| {
+                secrets += 1;
+                Ok::<_, StoreError>(())
+            })?;
+            keyring.map(|keyring| decode_account(keyring, key, bytes)).transpose()?;
+            Ok(secrets)
+        }
+        Some(Kind::Session) => decode::<Session>(key, bytes).map(|_| 0),
+        Some(Kind::EnrollmentToken) => decode::<[u8; 32]>(key, bytes).map(|_| 0),
+        Some(Kind::RefreshFamily) => {
+            let family: Family = decode(key, bytes)?;
+            let place = family_key(family.account.app.as_str(), family.login);
+            if place == *key { Ok(0) } else { Err(elsewhere()) }
+        }
+        _ => Err(damaged(key, "an unknown kind of record")),
+    }
+}
+
+/// The record of an account as it goes on after a restore at `now`. Its secrets stay sealed as they are.
+///
+/// # Errors
+/// It is damaged.
+pub fn restored_account(
+    key: &Key,
+    bytes: &[u8],
+    now: UnixTime,
+    rng: &mut impl CryptoRng,
+) -> Result<Vec<u8>, StoreError> {
+    let account: Account<Sealed> = decode(key, bytes)?;
+    encode(&account.restored(now, rng))
 }
 
 fn additional_data(id: &AccountId, device: DeviceId) -> Vec<u8> {

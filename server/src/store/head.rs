@@ -57,7 +57,7 @@ impl HeadKey {
     }
 
     /// Whether this is the MAC of the hash of a backup.
-    pub(super) fn is_authentic(&self, store: &StoreId, hash: &[u8; 32], mac: &[u8; 32]) -> bool {
+    pub fn is_authentic(&self, store: &StoreId, hash: &[u8; 32], mac: &[u8; 32]) -> bool {
         self.of_backup(store, hash).verify(mac.into()).is_ok()
     }
 
@@ -167,6 +167,16 @@ impl Head {
         self.seal = Some(self.mac(store, key).finalize().into_bytes().into());
     }
 
+    /// Its bytes, for a backup.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        self.encode().to_vec()
+    }
+
+    /// Reads the bytes of a backup; `None` if they are no head.
+    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        Self::decode(bytes)
+    }
+
     /// Its bytes.
     pub(super) fn encode(&self) -> [u8; BYTES] {
         self.bytes(&self.seal.unwrap_or_default())
@@ -210,8 +220,13 @@ impl Head {
         })
     }
 
+    /// Whether it has a seal.
+    pub fn is_sealed(&self) -> bool {
+        self.seal.is_some()
+    }
+
     /// Whether the seal it was read with is of this store and key.
-    pub(super) fn is_sealed_by(&self, store: &StoreId, key: &HeadKey) -> bool {
+    pub fn is_sealed_by(&self, store: &StoreId, key: &HeadKey) -> bool {
         self.seal.is_some_and(|seal| self.mac(store, key).verify(&seal.into()).is_ok())
     }
 

@@ -6,6 +6,8 @@
 use std::fmt;
 use std::path::Path;
 
+use serde::{Deserialize, Serialize};
+
 use super::engine::StoreId;
 use super::folder::hex;
 use super::head::{self, Digest, Head};
@@ -15,7 +17,7 @@ use super::record::{self, HEADER};
 use super::walk;
 
 /// Something that is wrong with a store.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Finding {
     /// The record by its key, or the file.
     pub place: String,
@@ -90,6 +92,11 @@ impl Survey {
         self.digest.toggle(key, &header);
     }
 
+    /// Writes into a head what is there.
+    pub(super) fn enter(&self, head: &mut Head) {
+        (head.records, head.digest) = (self.records, self.digest);
+    }
+
     /// Compares what is there with what should be.
     pub(super) fn compare(&self, head: &Head) -> Option<Finding> {
         let damage = match (self.records, head.records) {
@@ -129,6 +136,11 @@ impl Chain {
     /// From where a head ends.
     pub(super) fn after(head: &Head) -> Self {
         Self { sequence: head.sequence, hash: head.chain }
+    }
+
+    /// Writes into a head where it ends.
+    pub(super) fn enter(&self, head: &mut Head) {
+        (head.sequence, head.chain) = (self.sequence, self.hash);
     }
 
     /// Takes the next entry as it is stored.

@@ -50,6 +50,24 @@ pub enum Kind {
     Outbox = 0x0d,
 }
 
+impl Kind {
+    const ALL: [Self; 13] = [
+        Self::Meta,
+        Self::App,
+        Self::ApiKey,
+        Self::AppKey,
+        Self::Account,
+        Self::Session,
+        Self::EnrollmentToken,
+        Self::RefreshFamily,
+        Self::RefreshToken,
+        Self::SigningKey,
+        Self::Expiry,
+        Self::Audit,
+        Self::Outbox,
+    ];
+}
+
 /// A record's key, or the common start of several.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Key(Vec<u8>);
@@ -130,6 +148,11 @@ impl Key {
         self.0.first() == Some(&(kind as u8))
     }
 
+    /// What kind of record it is the key of; `None` for one that this program does not know.
+    pub fn kind(&self) -> Option<Kind> {
+        Kind::ALL.into_iter().find(|kind| self.is(*kind))
+    }
+
     /// The name in a key that consists of its kind and one part of text.
     pub fn name(&self, kind: Kind) -> Option<&str> {
         let (length, name) = self.0.strip_prefix(&[kind as u8])?.split_first()?;
@@ -137,7 +160,7 @@ impl Key {
     }
 
     /// A key as it was stored.
-    pub(super) fn from_bytes(bytes: &[u8]) -> Self {
+    pub fn from_bytes(bytes: &[u8]) -> Self {
         Self(bytes.to_vec())
     }
 
@@ -207,6 +230,15 @@ mod tests {
         assert_eq!(key.name(Kind::App), None);
         assert_eq!(key.clone().part("c").name(Kind::SigningKey), None);
         assert_eq!(Key::of(Kind::SigningKey).name(Kind::SigningKey), None);
+    }
+
+    #[test]
+    fn a_key_tells_its_kind() {
+        for kind in Kind::ALL {
+            assert_eq!(Key::of(kind).part("x").kind(), Some(kind));
+        }
+        assert_eq!(Key::from_bytes(&[]).kind(), None);
+        assert_eq!(Key::from_bytes(&[0xee, 1]).kind(), None);
     }
 
     #[test]

@@ -11,6 +11,9 @@
 //! | [`head`], `head_file` | what the store should hold: authenticated, and once more outside the database |
 //! | `opening`, `about` | opening the database, and what it says about itself |
 //! | [`integrity`] | whether all is there that should be |
+//! | `inspection` | a store that no server has open, to be looked at |
+//! | `building` | a new store that is filled from a backup |
+//! | `migration` | stores of older formats |
 //! | [`walk`](mod@walk) | everything as it is at one moment, while commits go on |
 //! | [`codec`] | accounts, sessions and logins as bytes |
 //! | [`sweep`] | what is over makes room |
@@ -19,6 +22,7 @@
 //! | `open_error` | why a store could not be opened, with the remedies |
 
 mod about;
+mod building;
 pub mod codec;
 mod committer;
 pub mod engine;
@@ -26,8 +30,10 @@ mod folder;
 mod group;
 pub mod head;
 mod head_file;
+mod inspection;
 pub mod integrity;
 pub mod keys;
+mod migration;
 mod open_error;
 mod opening;
 pub mod record;
@@ -36,7 +42,10 @@ pub mod sweep;
 mod transaction;
 pub mod walk;
 
+pub use self::about::FORMAT;
+pub use self::building::Building;
 pub use self::head::HeadKey;
+pub use self::inspection::Inspection;
 pub use self::open_error::OpenError;
 pub use self::sled::{Options, SledEngine};
 pub use engine::{Batch, CommitError, Engine, Guard, Pending, Record, StoreError, StoreId, Version};

@@ -33,6 +33,18 @@ pub enum OpenError {
         /// What is no folder.
         path: PathBuf,
     },
+    /// There is nothing to look at.
+    #[error("there is no store in `{}`: name the server's data folder with --data", folder.display())]
+    NoStore {
+        /// The data folder.
+        folder: PathBuf,
+    },
+    /// The folder for a new store holds something already.
+    #[error("`{}` is not empty, and nothing in it is replaced: choose an empty or new folder with --data", folder.display())]
+    NotEmpty {
+        /// The folder.
+        folder: PathBuf,
+    },
     /// The database has lost something that it needs.
     #[error(
         "the store in `{}` is damaged: {reason}. Keep a copy of the folder, see all damage with \

@@ -19,7 +19,7 @@ use super::keys::Key;
 
 const FORMAT: u8 = 1;
 /// Bytes before the value.
-pub(super) const HEADER: usize = 1 + 8 + 8;
+pub const HEADER: usize = 1 + 8 + 8;
 
 /// Format, version and checksum: two records of one key with the same header are the same record.
 pub type Header = [u8; HEADER];

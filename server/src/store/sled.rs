@@ -21,6 +21,7 @@ use super::engine::{Batch, CommitError, Engine, Guard, MAX_SCAN, Pending, Record
 use super::folder::{Folder, hex};
 use super::head::{Head, HeadKey};
 use super::head_file::{self, HeadFile, Remembered};
+use super::inspection::read_head;
 use super::integrity::{Survey, compare_with_file};
 use super::keys::Key;
 use super::open_error::OpenError;
@@ -31,7 +32,7 @@ use super::walk::Visitor;
 /// Locks that accounts share. A power of two.
 const STRIPES: usize = 4_096;
 /// Bits of a [`Version`] that count the groups of one run; those above count the runs.
-const RUN_BITS: u32 = 40;
+pub(super) const RUN_BITS: u32 = 40;
 
 #[cfg(test)]
 mod tests;
@@ -143,7 +144,7 @@ impl Found {
             let (folder, found) = (path.to_owned(), about.format);
             return Err(OpenError::OlderFormat { folder, found, supported: about::FORMAT });
         }
-        let head = read_head(db, path)?;
+        let head = read_head(db).map_err(|finding| OpenError::damaged(path, finding))?;
         let mut findings = compare_with_file(path, db, about.id, &head, file.as_ref()).map_err(damaged)?;
         let (survey, broken) = Survey::of(db).map_err(damaged)?;
         findings.extend(broken);
@@ -156,16 +157,6 @@ impl Found {
             (None, _) => Err(OpenError::damaged(path, "the file `head` cannot be read")),
         }
     }
-}
-
-/// The head as the database has it.
-pub(super) fn read_head(db: &::sled::Db, folder: &Path) -> Result<Head, OpenError> {
-    let key = Head::key();
-    let damaged = |damage: &dyn fmt::Display| OpenError::damaged(folder, format!("record `{key}`: {damage}"));
-    let bytes = db.get(key.as_bytes()).map_err(|error| damaged(&error))?;
-    let bytes = bytes.ok_or_else(|| damaged(&"it is gone"))?;
-    let (_, value) = record::check(&key, &bytes).map_err(|_| damaged(&"wrong checksum"))?;
-    Head::decode(value).ok_or_else(|| damaged(&"it cannot be read"))
 }
 
 impl Steps {

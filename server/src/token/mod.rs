@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 
 use crate::swap::Swap;
 pub use key::{SigningFailed, SigningKey, Term};
-pub use stored::{SignerError, resealed, sealed_in};
+pub use stored::{SignerError, check as check_record, resealed, sealed_in};
 
 /// The media type of access tokens, in the header's `typ` (RFC 9068 section 2.1).
 const TOKEN_TYPE: &str = "at+jwt";

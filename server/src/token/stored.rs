@@ -133,6 +133,21 @@ pub fn sealed_in(place: &Key, record: &Record) -> Result<Sealed, SignerError> {
     Ok(pkcs8)
 }
 
+/// Whether the record is that of a signing key. With the master keys, it is opened too.
+///
+/// # Errors
+/// It is damaged, or does not open.
+pub fn check(
+    store: StoreId,
+    keyring: Option<&Keyring>,
+    place: &Key,
+    record: &Record,
+) -> Result<(), SignerError> {
+    let sealed = sealed_in(place, record)?;
+    let opened = keyring.map(|keyring| keyring.open(&associated(store, place), &sealed));
+    opened.transpose().map(drop).map_err(|error| SignerError::Sealed { record: place.to_string(), error })
+}
+
 /// The value of the record with its key sealed anew.
 ///
 /// # Errors

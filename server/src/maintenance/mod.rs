@@ -1,0 +1,20 @@
+//! What keeps a store safe over the years: checks, backups, restores, migrations.
+//!
+//! | module | what it is |
+//! |---|---|
+//! | [`check`] | whether every record can be read and nothing is missing: `sidekey verify` |
+//! | [`backup`] | everything in one file, as it is at one moment |
+//! | [`backup_file`] | the layout of that file |
+//! | [`restore`] | a new store from such a file, in a new epoch |
+//! | [`migrate`] | a store of an older format |
+//!
+//! All of it works on stored bytes: sealed secrets stay sealed, and master keys are never part of anything.
+
+pub mod backup;
+pub mod backup_file;
+pub mod check;
+pub mod migrate;
+pub mod restore;
+
+/// Told of progress: how many records are done, and of how many, about.
+pub type OnProgress<'a> = &'a mut (dyn FnMut(u64, u64) + Send);
