@@ -175,9 +175,9 @@ export const startEnrollment = (sessionId) => call("POST", "/2fa/enrollment/", {
 /** @param {string} token @returns {Promise<Setup>} */
 export const startSetup = (token) => call("POST", "/2fa/setup/", { token, body: {} });
 
-/** @param {string} token @param {string} deviceId @param {string} code @returns {Promise<Confirmed>} */
-export const confirmSetup = (token, deviceId, code) =>
-  call("POST", "/2fa/setup/confirm/", { token, body: { device_id: deviceId, code } });
+/** @param {string} token @param {string} deviceId @param {CodeAnswer} answer @returns {Promise<Confirmed>} */
+export const confirmSetup = (token, deviceId, answer) =>
+  call("POST", "/2fa/setup/confirm/", { token, body: { device_id: deviceId, ...answer } });
 
 /** @param {string} sessionId @param {CodeAnswer} answer @returns {Promise<Verified>} */
 export const verifyCode = (sessionId, answer) =>

@@ -164,8 +164,8 @@ function confirmForm(person, setup, kind, name) {
     hint: text("code.hint-exact", kind),
     ring: kind.period,
     more: [clockHint, name.element],
-    answer: async ({ code }) => {
-      const confirmed = await person.authorized((token) => confirmSetup(token, setup.device_id, code));
+    answer: async (answer) => {
+      const confirmed = await person.authorized((token) => confirmSetup(token, setup.device_id, answer));
       keepTokens(confirmed, person.account);
       await nameDevice(confirmed.access_token, setup.device_id, name.input.value.trim());
       finish({ ...person, next: webAddress(confirmed.return_url) ?? person.next }, confirmed.backup_codes ?? []);
