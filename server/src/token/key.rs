@@ -1,6 +1,5 @@
 //! One ES256 key: parsed once, because parsing costs more than half as much as signing.
 
-use std::cmp::Ordering;
 use std::fmt;
 
 use aws_lc_rs::rand::SystemRandom;
@@ -40,7 +39,15 @@ pub struct Term {
     pub retired_at: Option<u64>,
 }
 
+/// When a key stops, when it was made and what it is called. Two that have not been told to stop were made at once by two
+/// servers: the time or the name decides, for all servers alike.
+pub(super) type Turn<'a> = (u64, u64, &'a str);
+
 impl Term {
+    pub(super) fn turn(self, kid: &str) -> Turn<'_> {
+        (self.retired_at.unwrap_or(u64::MAX), self.created_at, kid)
+    }
+
     /// From when on no token that it signed is valid, and it is neither used nor published any more.
     pub fn over_at(self) -> Option<u64> {
         Some(self.retired_at?.saturating_add(ACCESS_TOKEN_SECONDS + KEPT_BEYOND))
@@ -102,7 +109,7 @@ impl SigningKey {
         &self.decoding
     }
 
-    /// Whether it may sign at `now`, a Unix time, where it is the oldest that may.
+    /// Whether it has not stopped signing at `now`, a Unix time.
     pub(super) fn signs(&self, now: u64) -> bool {
         self.term.retired_at.is_none_or(|retired| now < retired)
     }
@@ -112,9 +119,9 @@ impl SigningKey {
         self.term.over_at().is_some_and(|over| now >= over)
     }
 
-    /// The order in which keys sign.
-    pub(super) fn age(&self, other: &Self) -> Ordering {
-        (self.term.created_at, &self.kid).cmp(&(other.term.created_at, &other.kid))
+    /// What keys are ordered by to sign one after another.
+    pub(super) fn turn(&self) -> Turn<'_> {
+        self.term.turn(&self.kid)
     }
 }
 

@@ -87,12 +87,13 @@ pub enum TokenError {
 
 /// Signs, verifies and publishes.
 ///
-/// The oldest key that has not stopped signing is the one that signs; younger ones are published already, so that every
-/// verifier knows them when their turn comes, and those that have stopped are known until the last token they signed is over.
+/// Of the keys that have not stopped signing, the one that stops first is the one that signs; the next is published already, so
+/// that every verifier knows it when its turn comes, and those that have stopped are known until the last token they signed is
+/// over.
 /// All of that goes by the time that is handed in: nothing has to happen at the moment when one key takes over from another.
 #[derive(Debug)]
 pub struct Signer {
-    /// Oldest first.
+    /// In the order in which they sign.
     keys: Swap<[SigningKey]>,
     validation: Validation,
 }
@@ -167,9 +168,9 @@ impl Signer {
     }
 }
 
-/// Oldest first; between two that were made in one second, the id decides, for all servers alike.
+/// In the order in which they sign.
 fn sorted(mut keys: Vec<SigningKey>) -> Vec<SigningKey> {
-    keys.sort_by(SigningKey::age);
+    keys.sort_by(|a, b| a.turn().cmp(&b.turn()));
     keys
 }
 
