@@ -28,6 +28,9 @@ pub struct Family {
     pub birth: Incarnation,
     /// The life of the account that it belongs to.
     pub incarnation: Incarnation,
+    /// The life of the account in which its access tokens may set up devices: the same, or the one that this login itself began
+    /// by turning 2FA off.
+    setup_in: Incarnation,
     /// The login, `sid` of its access tokens.
     pub login: LoginId,
     /// The second factor of the login: no refresh moves it.
@@ -71,6 +74,7 @@ impl Family {
             account: account.id.clone(),
             birth: account.birth,
             incarnation: account.incarnation,
+            setup_in: account.incarnation,
             login: grant.login,
             second_factor: grant.second_factor,
             remember_me: grant.remember_me,
@@ -103,6 +107,17 @@ impl Family {
     /// outlive a turning off of 2FA, after which refresh tokens are dead.
     pub fn speaks_for(&self, account: &Account) -> bool {
         !self.revoked && self.birth == account.birth
+    }
+
+    /// Whether access tokens of this login may set up devices of this account. A token from before 2FA was turned off may not:
+    /// what it could not do then for want of a fresh second factor, it must not be able to do afterwards.
+    pub fn may_set_up(&self, account: &Account) -> bool {
+        self.speaks_for(account) && self.setup_in == account.incarnation
+    }
+
+    /// Notes that this login has turned 2FA off: it may set up a device anew. Its refresh tokens are dead like all others.
+    pub fn turned_off(&mut self, account: &Account) {
+        self.setup_in = account.incarnation;
     }
 
     /// Spends the token with this number; afterwards [`Family::number`] is its successor's.

@@ -1,11 +1,11 @@
 //! Sessions: a short challenge that one right answer spends, and five wrong ones.
 
 use crate::{
-    account::{Account, BackupRefusal, Refusal},
-    backup_code::Attempt,
+    account::{Account, BackupRefusal, ConfirmRefusal, Confirmed, Refusal, SecondFactorNeeded},
+    backup_code::{Attempt, BackupCodes},
     device::Answer,
     event::{Asks, Event},
-    id::{AccountId, AccountName, Incarnation, LoginId},
+    id::{AccountId, AccountName, DeviceId, Incarnation, LoginId},
     login::{Grant, SecondFactor},
     time::UnixTime,
 };
@@ -35,10 +35,6 @@ pub struct Session {
     pub account_name: Option<AccountName>,
     /// Where the browser goes afterwards, as the host said.
     pub return_url: Option<String>,
-    /// The address that the host saw, for the record.
-    pub ip_address: Option<String>,
-    /// The user agent that the host saw, for the record.
-    pub user_agent: Option<String>,
     state: State,
 }
 
@@ -104,6 +100,17 @@ pub enum AnswerRefusal<R> {
     },
 }
 
+/// Why a device was not confirmed by a session for enrolment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EnrollRefusal {
+    /// The session is closed, or for something else.
+    Closed(Closed),
+    /// The user has got an active device meanwhile.
+    SecondFactorNeeded(SecondFactorNeeded),
+    /// The account refused it.
+    Confirm(ConfirmRefusal),
+}
+
 /// Everything that the opening of a session needs to know.
 #[derive(Clone, Debug)]
 pub struct Opening {
@@ -115,16 +122,12 @@ pub struct Opening {
     pub remember_me: bool,
     /// Where the browser goes afterwards.
     pub return_url: Option<String>,
-    /// The address that the host saw.
-    pub ip_address: Option<String>,
-    /// The user agent that the host saw.
-    pub user_agent: Option<String>,
 }
 
 impl Session {
     /// Opens a session for an account.
     pub fn open(account: &Account, opening: Opening, now: UnixTime, events: &mut Vec<Event>) -> Self {
-        let Opening { purpose, login, remember_me, return_url, ip_address, user_agent } = opening;
+        let Opening { purpose, login, remember_me, return_url } = opening;
         events.push(Event::SessionOpened {
             asks: match purpose {
                 Purpose::Login => Asks::SecondFactor,
@@ -141,8 +144,6 @@ impl Session {
             remember_me,
             account_name: account.name.clone(),
             return_url,
-            ip_address,
-            user_agent,
             state: State::Open { wrong: 0 },
         }
     }
@@ -215,9 +216,27 @@ impl Session {
         }
     }
 
-    /// Spends it after its enrolment was confirmed, whose code was the second factor.
-    pub fn enrolled(&mut self, factor: SecondFactor, now: UnixTime) -> Grant {
-        self.verified(factor, now)
+    /// Confirms a device by a session for enrolment, and spends it: the first code is the second factor of the login.
+    ///
+    /// # Errors
+    /// See [`EnrollRefusal`]; a wrong code has changed the account.
+    pub fn confirm(
+        &mut self,
+        account: &mut Account,
+        device: DeviceId,
+        answer: &Answer,
+        backup_codes: Option<BackupCodes>,
+        now: UnixTime,
+        events: &mut Vec<Event>,
+    ) -> Result<(Confirmed, Grant), EnrollRefusal> {
+        self.require_open(Some(account), now).map_err(EnrollRefusal::Closed)?;
+        if self.purpose != Purpose::Enrollment {
+            return Err(EnrollRefusal::Closed(Closed::Expired));
+        }
+        account.require_second_factor(None, None, now).map_err(EnrollRefusal::SecondFactorNeeded)?;
+        let confirmed =
+            account.confirm(device, answer, backup_codes, now, events).map_err(EnrollRefusal::Confirm)?;
+        Ok((confirmed, self.verified(confirmed.second_factor, now)))
     }
 
     /// Whether it takes an answer to a challenge. An enrolment session is open, but not to these: there is no device that could

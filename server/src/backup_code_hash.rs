@@ -7,8 +7,11 @@ use sidekey_core::{
     id::AccountId,
     time::UnixTime,
 };
-use std::sync::{Arc, Mutex, PoisonError};
-use tokio::sync::{Semaphore, SemaphorePermit};
+use std::{
+    num::NonZero,
+    sync::{Arc, Mutex, PoisonError},
+};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::{
     entropy::Entropy,
@@ -21,89 +24,151 @@ const MEMORY_KIB: u32 = 19 * 1024;
 const PASSES: u32 = 2;
 const LANES: u32 = 1;
 
+/// Requests that may wait for a hash or a set, each; whoever comes later is told to come again.
+const QUEUE: usize = 256;
+/// Seconds after which they may.
+const RETRY: u64 = 2;
+
 /// Hashes backup codes, a few at a time.
+///
+/// Attempts have their turns and whole sets have theirs, one set at a time: a set takes ten hashes, and whoever asks for many
+/// must not keep others from getting in.
 #[derive(Debug)]
 pub struct BackupCodeHasher {
-    pepper: Arc<Pepper>,
-    permits: Semaphore,
-    /// The memory of hashes that are done, for the next ones: never more than there are permits.
-    idle_memory: Arc<Mutex<Vec<Vec<Block>>>>,
+    shared: Arc<Shared>,
+    attempts: Turns,
+    sets: Turns,
 }
 
-/// The right to compute one hash (or one set). Whoever waits for it should look again whether the hash is still needed.
 #[derive(Debug)]
-pub struct Permit<'a> {
-    hasher: &'a BackupCodeHasher,
-    _permit: SemaphorePermit<'a>,
+struct Shared {
+    pepper: Arc<Pepper>,
+    /// The memory of hashes that are done, for the next ones.
+    idle_memory: Mutex<Vec<Vec<Block>>>,
+    memory_kept: usize,
+}
+
+#[derive(Debug)]
+struct Turns {
+    queue: Arc<Semaphore>,
+    permits: Arc<Semaphore>,
+}
+
+/// The turn to compute one hash or one set. Whoever waited for it should look again whether the hash is still needed.
+///
+/// It goes along with the computation: a client that hangs up frees nothing before the work that it caused has ended.
+#[derive(Debug)]
+pub struct Permit {
+    shared: Arc<Shared>,
+    _permits: (OwnedSemaphorePermit, OwnedSemaphorePermit),
+}
+
+/// A fresh set of codes. It keeps its turn until it is dropped, so that the next set of the same account is asked for
+/// after this one was stored.
+#[derive(Debug)]
+pub struct FreshSet {
+    /// The codes, to be shown once.
+    pub codes: Vec<BackupCode>,
+    /// What is kept of them.
+    pub kept: BackupCodes,
+    _permit: Permit,
+}
+
+impl Turns {
+    fn new(permits: usize) -> Self {
+        Self { queue: Arc::new(Semaphore::new(QUEUE)), permits: Arc::new(Semaphore::new(permits)) }
+    }
+
+    async fn wait(&self, shared: &Arc<Shared>) -> Result<Permit, Problem> {
+        let busy = || Problem::new(Code::Unavailable).retry_after(RETRY);
+        let place = Arc::clone(&self.queue).try_acquire_owned().map_err(|_| busy())?;
+        let turn = Arc::clone(&self.permits).acquire_owned().await.map_err(|_| busy())?;
+        Ok(Permit { shared: Arc::clone(shared), _permits: (turn, place) })
+    }
 }
 
 impl BackupCodeHasher {
-    /// A hasher that computes as many hashes at once as the machine has processors.
+    /// A hasher that computes as many attempts at once as the machine has processors, and one set.
     pub fn new(pepper: Arc<Pepper>) -> Self {
-        let processors = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
-        Self { pepper, permits: Semaphore::new(processors), idle_memory: Arc::default() }
+        let processors = std::thread::available_parallelism().map_or(2, NonZero::get);
+        let shared = Shared { pepper, idle_memory: Mutex::default(), memory_kept: processors + 1 };
+        Self { shared: Arc::new(shared), attempts: Turns::new(processors), sets: Turns::new(1) }
     }
 
-    /// Waits for a turn.
+    /// Waits for the turn of an attempt.
     ///
     /// # Errors
-    /// The server is shutting down.
-    pub async fn permit(&self) -> Result<Permit<'_>, Problem> {
-        let permit = self.permits.acquire().await.map_err(|_| Problem::new(Code::Unavailable))?;
-        Ok(Permit { hasher: self, _permit: permit })
+    /// Too many wait already.
+    pub async fn attempt(&self) -> Result<Permit, Problem> {
+        self.attempts.wait(&self.shared).await
+    }
+
+    /// Waits for the turn of a set.
+    ///
+    /// # Errors
+    /// Too many wait already.
+    pub async fn set(&self) -> Result<Permit, Problem> {
+        self.sets.wait(&self.shared).await
     }
 }
 
-impl Permit<'_> {
+impl Permit {
     /// The hash of a code under the salt of its set.
     ///
     /// # Errors
     /// The computation failed.
-    pub async fn hash(&self, account: &AccountId, salt: Salt, code: BackupCode) -> Result<CodeHash, Problem> {
-        let hashes = self.hash_all(account, salt, vec![code]).await?;
+    pub async fn hash(self, account: &AccountId, salt: Salt, code: BackupCode) -> Result<CodeHash, Problem> {
+        let (hashes, _) = self.hash_all(account, salt, vec![code]).await?;
         hashes.into_iter().next().ok_or_else(|| Problem::new(Code::Internal))
     }
 
-    /// A fresh set of codes: the codes themselves, to be shown once, and what is kept of them.
+    /// A fresh set of codes.
     ///
     /// # Errors
     /// The computation failed.
-    pub async fn fresh_set(
-        &self,
-        account: &AccountId,
-        now: UnixTime,
-    ) -> Result<(Vec<BackupCode>, BackupCodes), Problem> {
+    pub async fn fresh_set(self, account: &AccountId, now: UnixTime) -> Result<FreshSet, Problem> {
         let salt = Salt::generate(&mut Entropy);
         let codes: Vec<_> = (0..CODES).map(|_| BackupCode::generate(&mut Entropy)).collect();
-        let hashes = self.hash_all(account, salt, codes.clone()).await?;
-        Ok((codes, BackupCodes::new(salt, hashes, now)))
+        let (hashes, permit) = self.hash_all(account, salt, codes.clone()).await?;
+        Ok(FreshSet { codes, kept: BackupCodes::new(salt, hashes, now), _permit: permit })
     }
 
     async fn hash_all(
-        &self,
+        self,
         account: &AccountId,
         salt: Salt,
         codes: Vec<BackupCode>,
-    ) -> Result<Vec<CodeHash>, Problem> {
-        let (pepper, account) = (Arc::clone(&self.hasher.pepper), account.clone());
-        let idle = Arc::clone(&self.hasher.idle_memory);
+    ) -> Result<(Vec<CodeHash>, Self), Problem> {
+        let account = account.clone();
         let work = move || {
-            let kept = idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
-            let mut memory = kept.unwrap_or_default();
-            let hashes: Result<Vec<_>, _> =
-                codes.iter().map(|code| hash(&pepper, &account, salt, code, &mut memory)).collect();
-            // What the last hash left in it is of no use without the pepper, and the next one writes over it.
-            idle.lock().unwrap_or_else(PoisonError::into_inner).push(memory);
-            hashes
+            let hashes = self.shared.hash_all(&account, salt, &codes);
+            hashes.map(|hashes| (hashes, self))
         };
         let outcome = tokio::task::spawn_blocking(work).await;
-        outcome
-            .map_err(|error| error.to_string())
-            .and_then(|hashes| hashes.map_err(|error| error.to_string()))
-            .map_err(|error| {
-                tracing::error!(%error, "a backup code cannot be hashed");
-                Problem::new(Code::Internal)
-            })
+        let hashes = outcome.map_err(|error| error.to_string());
+        hashes.and_then(|hashes| hashes.map_err(|error| error.to_string())).map_err(|error| {
+            tracing::error!(%error, "a backup code cannot be hashed");
+            Problem::new(Code::Internal)
+        })
+    }
+}
+
+impl Shared {
+    fn hash_all(
+        &self,
+        account: &AccountId,
+        salt: Salt,
+        codes: &[BackupCode],
+    ) -> Result<Vec<CodeHash>, argon2::Error> {
+        let kept = self.idle_memory.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let mut memory = kept.unwrap_or_default();
+        let hashes = codes.iter().map(|code| hash(&self.pepper, account, salt, code, &mut memory)).collect();
+        // What the last hash left in it is of no use without the pepper, and the next one writes over it.
+        let mut idle = self.idle_memory.lock().unwrap_or_else(PoisonError::into_inner);
+        if idle.len() < self.memory_kept {
+            idle.push(memory);
+        }
+        hashes
     }
 }
 
@@ -140,14 +205,15 @@ mod tests {
         let (_folder, context) = crate::context::testing::context(now, &[]).await;
         let account =
             |user: &str| AccountId { app: AppId::parse("shop").unwrap(), user: UserId::parse(user).unwrap() };
-        let permit = context.hasher.permit().await.unwrap();
-        let (codes, mut kept) = permit.fresh_set(&account("42"), now).await.unwrap();
+        let set = context.hasher.set().await.unwrap().fresh_set(&account("42"), now).await.unwrap();
+        let (codes, mut kept) = (set.codes, set.kept);
         let typed = codes[3].shown().to_lowercase().replace('-', " ");
         let code = BackupCode::parse(&typed).unwrap();
         let salt = kept.salt();
-        let foreign = permit.hash(&account("43"), salt, code.clone()).await.unwrap();
+        let foreign =
+            context.hasher.attempt().await.unwrap().hash(&account("43"), salt, code.clone()).await.unwrap();
         assert!(!kept.spend(Attempt { salt, hash: foreign }));
-        let hash = permit.hash(&account("42"), salt, code).await.unwrap();
+        let hash = context.hasher.attempt().await.unwrap().hash(&account("42"), salt, code).await.unwrap();
         assert!(kept.spend(Attempt { salt, hash }));
         assert_eq!(kept.remaining(), CODES - 1);
     }

@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 use sidekey_core::{
     account::Account,
     id::{AccountId, AppId, LoginId, UserId},
-    login::SecondFactor,
+    login::{FRESH, SecondFactor},
     refresh::Family,
     time::UnixTime,
 };
@@ -214,6 +214,31 @@ impl User {
         let known = account.zip(family).filter(|(account, family)| family.speaks_for(account));
         let (account, _) = known.ok_or_else(Problem::credentials_invalid)?;
         account.require_second_factor(self.second_factor, max_age, now).map_err(Problem::from)
+    }
+
+    /// Whether the login may set up a device.
+    ///
+    /// # Errors
+    /// As [`User::admit`] with a fresh second factor, or the login is from before 2FA was turned off by another one.
+    pub fn admit_to_setup(
+        &self,
+        account: &Account,
+        family: Option<&Family>,
+        now: UnixTime,
+    ) -> Result<(), Problem> {
+        self.admit(Some(account), family, Some(FRESH), now)?;
+        let may = family.is_some_and(|family| family.may_set_up(account));
+        if may { Ok(()) } else { Err(Problem::credentials_invalid()) }
+    }
+}
+
+impl Enroller {
+    /// The login that the setup belongs to.
+    pub fn login(&self) -> LoginId {
+        match self {
+            Self::User(user) => user.login,
+            Self::Newcomer(newcomer) => newcomer.login,
+        }
     }
 }
 

@@ -56,15 +56,10 @@ impl Account {
         now: UnixTime,
         events: &mut Vec<Event>,
     ) -> Result<SecondFactor, Refusal> {
-        let (index, step) = self.judged(answer, now, events)?;
+        let device = self.accepted(answer, now, events)?;
         self.totp_throttle.succeeded();
         self.last_verified_at = Some(now);
-        let mut device = None;
-        if let Some(right) = self.active.get_mut(index) {
-            right.accept(step, now);
-            device = Some(right.id);
-        }
-        events.push(Event::SecondFactorAccepted { method: Method::Otp, device });
+        events.push(Event::SecondFactorAccepted { method: Method::Otp, device: Some(device) });
         Ok(SecondFactor { method: Method::Otp, at: now })
     }
 
@@ -120,13 +115,14 @@ impl Account {
         }
     }
 
-    /// Form, then budget, then every device; the index of the device that is right and the step.
-    fn judged(
+    /// Form, then budget, then every device. The device that is right uses the step up where it is found to be right: there is
+    /// no way from a judgement to an acceptance that does not pass here.
+    fn accepted(
         &mut self,
         answer: &Answer,
         now: UnixTime,
         events: &mut Vec<Event>,
-    ) -> Result<(usize, Step), Refusal> {
+    ) -> Result<DeviceId, Refusal> {
         if !self.has_active_device() {
             return Err(Refusal::NotEnabled);
         }
@@ -135,9 +131,12 @@ impl Account {
         }
         self.pass_gate(answer, now)?;
         let mut replayed = false;
-        for (index, device) in self.active.iter().enumerate() {
+        for device in &mut self.active {
             match device.judge(answer, now) {
-                Judgement::Right(step) => return Ok((index, step)),
+                Judgement::Right(step) => {
+                    device.accept(step, now);
+                    return Ok(device.id);
+                }
                 Judgement::Replayed => replayed = true,
                 Judgement::Wrong => {}
             }
@@ -165,10 +164,5 @@ impl Account {
             Consequence::Locked => events.push(Event::AccountLocked),
         }
         Refusal::Wrong
-    }
-
-    /// The active device with this id.
-    pub fn active_device(&self, id: DeviceId) -> Option<&crate::device::ActiveDevice> {
-        self.active.iter().find(|device| device.id == id)
     }
 }

@@ -108,6 +108,11 @@ impl<S> Account<S> {
         &self.active
     }
 
+    /// The active device with this id.
+    pub fn active_device(&self, id: DeviceId) -> Option<&ActiveDevice<S>> {
+        self.active.iter().find(|device| device.id == id)
+    }
+
     /// Its pending devices that are still alive, oldest first.
     pub fn pending_devices(&self, now: UnixTime) -> impl Iterator<Item = &PendingDevice<S>> {
         self.pending.iter().filter(move |device| device.is_alive(now))

@@ -116,7 +116,7 @@ impl Account {
         if first {
             self.primary = Some(id);
             self.protected_since = Some(now);
-            self.asked_to_enroll_at = None;
+            // When the user was first asked to enrol is kept: turning 2FA on and off again starts no new grace period.
             self.backup_codes = backup_codes;
         }
         events.push(Event::DeviceConfirmed { device: id, first });

@@ -370,3 +370,14 @@ fn a_restore_never_moves_the_last_step_back_and_keeps_the_failures() {
     assert_eq!(restored.totp_throttle, world.account.totp_throttle);
     assert_eq!(restored.active[0].secret, world.account.active[0].secret);
 }
+
+#[test]
+fn turning_two_factors_on_and_off_starts_no_new_grace_period() {
+    let mut world = world();
+    let required = Enforcement::Required { grace_seconds: 600 };
+    assert_eq!(world.account.admit(required, NOW), Admission::Invited { enroll_by: Some(NOW.plus(600)) });
+    world.enrol(NOW.plus(300));
+    let World { account, rng, events } = &mut world;
+    account.turn_off(rng, events);
+    assert_eq!(account.admit(required, NOW.plus(600)), Admission::MustEnroll);
+}

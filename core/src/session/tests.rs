@@ -27,8 +27,6 @@ fn opening(purpose: Purpose) -> Opening {
         login: LoginId::from_bytes([7; 16]),
         remember_me: true,
         return_url: Some("https://app.example/after".to_owned()),
-        ip_address: Some("203.0.113.7".to_owned()),
-        user_agent: Some("a browser".to_owned()),
     }
 }
 
@@ -223,17 +221,46 @@ fn what_happened_to_it_is_told_even_in_another_life_of_the_account() {
 }
 
 #[test]
-fn an_enrolment_session_takes_no_answer_and_is_spent_by_the_enrolment() {
+fn an_enrolment_session_takes_no_answer() {
     let mut world = world(Purpose::Enrollment);
     let before = world.account.clone();
     assert_eq!(world.session.require_open(Some(&world.account), NOW), Ok(()), "its token opens setup");
     assert_eq!(world.answer(&world.right(NOW), NOW), Err(AnswerRefusal::Closed(Closed::Expired)));
     assert_eq!(world.backup(1, NOW), Err(AnswerRefusal::Closed(Closed::Expired)));
     assert_eq!(world.account, before);
-    let factor = SecondFactor { method: Method::Otp, at: NOW };
-    let grant = world.session.enrolled(factor, NOW);
-    assert_eq!((grant.login, grant.second_factor), (world.session.login, Some(factor)));
-    assert_eq!(world.session.require_open(Some(&world.account), NOW), Err(Closed::Verified));
+}
+
+#[test]
+fn an_enrolment_session_is_spent_by_the_enrolment() {
+    let World { account, mut rng, .. } = world(Purpose::Enrollment);
+    let mut events = Vec::new();
+    let mut account = Account::new(account.id, NOW, &mut rng);
+    let login = LoginId::generate(&mut rng);
+    let mut start = |account: &mut Account| {
+        account.start_setup(login, None, false, NOW, &mut rng, &mut Vec::new()).unwrap()
+    };
+    let device = start(&mut account);
+    let code = code_at(&device.secret, device.params, Step::at(NOW, device.params.period));
+    let right = Answer::of(Code::parse(&code).unwrap());
+    let mut confirm = |session: &mut Session, account: &mut Account, answer: &Answer| {
+        session.confirm(account, device.id, answer, None, NOW, &mut events)
+    };
+
+    let mut other = Session::open(&account, opening(Purpose::Login), NOW, &mut Vec::new());
+    let refused = confirm(&mut other, &mut account, &right);
+    assert_eq!(refused, Err(EnrollRefusal::Closed(Closed::Expired)), "opened for something else");
+
+    let mut session = Session::open(&account, opening(Purpose::Enrollment), NOW, &mut Vec::new());
+    let mut second = Session::open(&account, opening(Purpose::Enrollment), NOW, &mut Vec::new());
+    let refused = confirm(&mut session, &mut account, &wrong());
+    assert_eq!(refused, Err(EnrollRefusal::Confirm(ConfirmRefusal::Code(Refusal::Wrong))));
+    let (confirmed, grant) = confirm(&mut session, &mut account, &right).unwrap();
+    assert!(confirmed.first);
+    assert_eq!((grant.login, grant.second_factor), (session.login, Some(confirmed.second_factor)));
+    let again = confirm(&mut session, &mut account, &right);
+    assert_eq!(again, Err(EnrollRefusal::Closed(Closed::Verified)));
+    let late = confirm(&mut second, &mut account, &right);
+    assert_eq!(late, Err(EnrollRefusal::SecondFactorNeeded(SecondFactorNeeded { max_age: None })));
 }
 
 // What follows is the order of judgement: the session's state, 2FA, the form of the code, the account's budget, the code.

@@ -10,7 +10,7 @@ use sidekey_core::{
     id::{AccountId, AppId, DeviceId, DeviceName, Incarnation, LoginId, UserId},
     login::{Method, SecondFactor},
     secret::Secret,
-    session::{self, AnswerRefusal, Closed, Opening, Session, Status},
+    session::{self, AnswerRefusal, Closed, EnrollRefusal, Opening, Session, Status},
     throttle::LONGEST_WAIT,
     time::UnixTime,
 };
@@ -151,23 +151,25 @@ impl Host {
         now: UnixTime,
     ) -> Outcome {
         let Self { account, events, .. } = self;
-        if let Some(session) = session {
-            if let Err(reason) = self.sessions[session].require_open(Some(account), now) {
-                return closed(reason);
+        let (device, answer, codes) = (device_id(device), answered(said), Some(backup_codes(set, now)));
+        let confirmed = match session {
+            None => account.confirm(device, &answer, codes, now, events),
+            Some(session) => {
+                match self.sessions[session].confirm(account, device, &answer, codes, now, events) {
+                    Ok((confirmed, grant)) => {
+                        assert_eq!(grant.login, LoginId::generate(&mut Numbered(session as u64)));
+                        self.grants[session] += 1;
+                        Ok(confirmed)
+                    }
+                    Err(EnrollRefusal::Closed(reason)) => return closed(reason),
+                    Err(EnrollRefusal::SecondFactorNeeded(_)) => return Outcome::SecondFactorNeeded,
+                    Err(EnrollRefusal::Confirm(refusal)) => Err(refusal),
+                }
             }
-            if account.require_second_factor(None, None, now).is_err() {
-                return Outcome::SecondFactorNeeded;
-            }
-        }
-        let codes = Some(backup_codes(set, now));
-        match account.confirm(device_id(device), &answered(said), codes, now, events) {
+        };
+        match confirmed {
             Ok(confirmed) => {
                 assert_eq!(confirmed.second_factor, SecondFactor { method: Method::Otp, at: now });
-                if let Some(session) = session {
-                    let grant = self.sessions[session].enrolled(confirmed.second_factor, now);
-                    assert_eq!(grant.login, LoginId::generate(&mut Numbered(session as u64)));
-                    self.grants[session] += 1;
-                }
                 Outcome::Confirmed { first: confirmed.first }
             }
             Err(ConfirmRefusal::NotFound) => Outcome::NotFound,
@@ -350,8 +352,6 @@ fn opening(purpose: Purpose, number: usize) -> Opening {
         login: LoginId::generate(&mut Numbered(number as u64)),
         remember_me: number.is_multiple_of(2),
         return_url: None,
-        ip_address: None,
-        user_agent: None,
     }
 }
 

@@ -3,7 +3,7 @@
 use sidekey_core::{
     account::{BackupRefusal, ConfirmRefusal, Refusal, RemoveRefusal, SecondFactorNeeded, TooManyDevices},
     refresh::RefreshRefusal,
-    session::{AnswerRefusal, Closed},
+    session::{AnswerRefusal, Closed, EnrollRefusal},
 };
 
 use super::{Code, Problem};
@@ -64,6 +64,16 @@ impl From<ConfirmRefusal> for Problem {
             ConfirmRefusal::NotFound => Self::new(Code::DeviceNotFound),
             ConfirmRefusal::Expired => Self::new(Code::SetupExpired),
             ConfirmRefusal::Code(refusal) => refusal.into(),
+        }
+    }
+}
+
+impl From<EnrollRefusal> for Problem {
+    fn from(refusal: EnrollRefusal) -> Self {
+        match refusal {
+            EnrollRefusal::Closed(closed) => closed.into(),
+            EnrollRefusal::SecondFactorNeeded(needed) => needed.into(),
+            EnrollRefusal::Confirm(refusal) => refusal.into(),
         }
     }
 }

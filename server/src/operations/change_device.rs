@@ -28,7 +28,7 @@ pub async fn run(context: &Context, mut call: Call) -> Result<Reply, Problem> {
     let now = context.clock.now();
     let changed = context
         .store
-        .transact(user.subject(), &user.origin, |state| {
+        .transact(user.subject(), &user.origin, now, |state| {
             user.admit(state.account.as_ref(), state.family.as_ref(), None, now)?;
             let not_found = || Problem::new(Code::DeviceNotFound);
             let (account, id) = state.account.as_mut().zip(id).ok_or_else(not_found)?;

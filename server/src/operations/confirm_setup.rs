@@ -2,17 +2,18 @@
 
 use serde::Serialize;
 use sidekey_core::{
-    account::{Account, Confirmed},
-    backup_code::{BackupCode, BackupCodes},
+    account::Account,
+    backup_code::BackupCodes,
     device::Answer,
     id::{DeviceId, LoginId},
-    login::{FRESH, Grant},
+    login::Grant,
     refresh::Family,
     time::UnixTime,
 };
 
 use super::shown;
 use crate::{
+    backup_code_hash::FreshSet,
     caller::{Enroller, enroller},
     context::Context,
     entropy::Entropy,
@@ -51,8 +52,6 @@ pub async fn run(context: &Context, mut call: Call) -> Result<Reply, Problem> {
     let fields = call.fields().await?;
     let device = DeviceId::parse(fields.text("device_id")?);
     let answer = fields.answer()?;
-    let device = device.ok_or_else(|| Problem::new(Code::DeviceNotFound))?;
-    let now = context.clock.now();
     let (subject, account_id, origin) = match &enroller {
         Enroller::User(user) => (user.subject(), &user.account, &user.origin),
         Enroller::Newcomer(newcomer) => (
@@ -61,21 +60,28 @@ pub async fn run(context: &Context, mut call: Call) -> Result<Reply, Problem> {
             &newcomer.origin,
         ),
     };
-    let mut codes: Option<(Vec<BackupCode>, BackupCodes)> = None;
+    let mut set: Option<FreshSet> = None;
     loop {
-        let kept = codes.as_ref().map(|(_, kept)| kept.clone());
+        let now = context.clock.now();
+        let kept = set.as_ref().map(|set| &set.kept);
         let tried = context
             .store
-            .transact(subject.clone(), origin, |state| {
-                attempt(&enroller, state, device, &answer, kept.as_ref(), now)
+            .transact(subject.clone(), origin, now, |state| {
+                attempt(&enroller, state, device, &answer, kept, now)
             })
             .await??;
         match tried {
             Tried::NeedsBackupCodes => {
-                codes = Some(context.hasher.permit().await?.fresh_set(account_id, now).await?);
+                let permit = context.hasher.set().await?;
+                // Many may have waited with the same code, and one of them has used it: looked at again before anything slow is done.
+                let account = context.store.account(account_id).await?;
+                let still = account.zip(device).is_some_and(|(account, device)| {
+                    would_be_first(&account, device, &answer, context.clock.now())
+                });
+                set = if still { Some(permit.fresh_set(account_id, now).await?) } else { None };
             }
             Tried::Confirmed { family, first, return_url } => {
-                let shown_codes = codes.filter(|_| first).map(|(codes, _)| shown::backup_codes(&codes));
+                let shown_codes = set.filter(|_| first).map(|set| shown::backup_codes(&set.codes));
                 return Ok(Reply::ok(&Reply200 {
                     message: "The device is active.",
                     tokens: tokens::issue(context, &family, now)?,
@@ -91,40 +97,41 @@ pub async fn run(context: &Context, mut call: Call) -> Result<Reply, Problem> {
 fn attempt(
     enroller: &Enroller,
     state: &mut State,
-    device: DeviceId,
+    device: Option<DeviceId>,
     answer: &Answer,
     codes: Option<&BackupCodes>,
     now: UnixTime,
 ) -> Result<Tried, Problem> {
     let account = state.account.as_mut().ok_or_else(|| Problem::new(Code::DeviceNotFound))?;
     match enroller {
-        Enroller::User(user) => user.admit(Some(account), state.family.as_ref(), Some(FRESH), now)?,
+        Enroller::User(user) => user.admit_to_setup(account, state.family.as_ref(), now)?,
         Enroller::Newcomer(_) => {
             let session = state.session.as_ref().ok_or_else(Problem::credentials_invalid)?;
             session.require_open(Some(account), now).map_err(|_| Problem::credentials_invalid())?;
-            account.require_second_factor(None, Some(FRESH), now)?;
         }
     }
+    let device = device.ok_or_else(|| Problem::new(Code::DeviceNotFound))?;
     if codes.is_none() && would_be_first(account, device, answer, now) {
         return Ok(Tried::NeedsBackupCodes);
     }
-    let Confirmed { second_factor, first } =
-        account.confirm(device, answer, codes.cloned(), now, &mut state.events)?;
+    let codes = codes.cloned();
     // The tokens are those of a new login: what was given out before had no second factor, and never gets one.
-    let (grant, return_url) = if let Some(session) = &mut state.session {
-        (session.enrolled(second_factor, now), session.return_url.clone())
+    let (confirmed, grant, return_url) = if let Some(session) = &mut state.session {
+        let (confirmed, grant) = session.confirm(account, device, answer, codes, now, &mut state.events)?;
+        (confirmed, grant, session.return_url.clone())
     } else {
+        let confirmed = account.confirm(device, answer, codes, now, &mut state.events)?;
         let remember_me = state.family.as_ref().is_some_and(|family| family.remember_me);
-        let login = LoginId::generate(&mut Entropy);
-        (Grant { login, second_factor: Some(second_factor), remember_me }, None)
+        let second_factor = Some(confirmed.second_factor);
+        (confirmed, Grant { login: LoginId::generate(&mut Entropy), second_factor, remember_me }, None)
     };
     let family = Family::start(account, grant, now);
     state.started = Some(family.clone());
-    Ok(Tried::Confirmed { family, first, return_url })
+    Ok(Tried::Confirmed { family, first: confirmed.first, return_url })
 }
 
 /// Whether confirming would succeed and turn 2FA on: judged on a copy, nothing is counted or used up by it.
 fn would_be_first(account: &Account, device: DeviceId, answer: &Answer, now: UnixTime) -> bool {
-    !account.has_active_device()
-        && account.clone().confirm(device, answer, None, now, &mut Vec::new()).is_ok()
+    let mut copy = account.clone();
+    !account.has_active_device() && copy.confirm(device, answer, None, now, &mut Vec::new()).is_ok()
 }

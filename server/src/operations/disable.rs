@@ -24,7 +24,8 @@ pub async fn run(context: &Context, mut call: Call) -> Result<Reply, Problem> {
     }
     match fields.optional_backup_code()? {
         Some(code) if fields.optional_text("code")?.is_none() => {
-            let attempt = hashed(context, &user.account, code, now).await?;
+            let attempt = hashed(context, &user.account, code).await?;
+            let now = context.clock.now();
             turn_off(context, &user, |state| {
                 let account = state.account.as_mut().ok_or_else(|| Problem::new(Code::NotEnabled))?;
                 account.answer_with_backup_code(attempt, now, &mut state.events)?;
@@ -55,11 +56,14 @@ async fn turn_off(
     let now = context.clock.now();
     context
         .store
-        .transact(user.subject(), &user.origin, |state| {
+        .transact(user.subject(), &user.origin, now, |state| {
             user.admit(state.account.as_ref(), state.family.as_ref(), None, now)?;
             prove(state)?;
             if let Some(account) = &mut state.account {
                 account.turn_off(&mut Entropy, &mut state.events);
+                if let Some(family) = &mut state.family {
+                    family.turned_off(account);
+                }
             }
             Ok::<_, Problem>(())
         })

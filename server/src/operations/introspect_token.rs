@@ -1,7 +1,7 @@
 //! `POST /2fa/token/introspect/`: whether a token counts right now (RFC 7662).
 
 use serde_json::{Value, json};
-use sidekey_core::{id::AppId, login::SecondFactor, time::UnixTime};
+use sidekey_core::{account::Account, id::AppId, login::SecondFactor, time::UnixTime};
 
 use crate::{
     caller::{host, read_claims},
@@ -38,12 +38,14 @@ async fn about_access_token(
     claims: &AccessClaims,
     now: UnixTime,
 ) -> Result<Option<Value>, Problem> {
-    let Some((account_id, login, _)) = read_claims(claims).filter(|(account, ..)| account.app == *app) else {
+    let Some((account_id, login, factor)) = read_claims(claims).filter(|(account, ..)| account.app == *app)
+    else {
         return Ok(None);
     };
     let family = context.store.family(app, login).await?;
     let account = context.store.account(&account_id).await?;
-    if !family.is_some_and(|family| family.is_alive(account.as_ref(), now)) {
+    let is_alive = family.is_some_and(|family| family.is_alive(account.as_ref(), now));
+    if !is_alive || !opens_something(account, factor, now) {
         return Ok(None);
     }
     let mut told = json!({ "active": true, "token_type": "Bearer", "client_id": app });
@@ -64,7 +66,8 @@ async fn about_refresh_token(
     };
     let Some(family) = context.store.family(app, token.login).await? else { return Ok(None) };
     let account = context.store.account(&family.account).await?;
-    if family.number() != token.number || !family.is_alive(account.as_ref(), now) {
+    let is_alive = family.number() == token.number && family.is_alive(account.as_ref(), now);
+    if !is_alive || !opens_something(account, family.second_factor, now) {
         return Ok(None);
     }
     Ok(Some(json!({
@@ -78,4 +81,9 @@ async fn about_refresh_token(
         "amr": SecondFactor::amr(family.second_factor),
         "acr": SecondFactor::acr(family.second_factor),
     })))
+}
+
+/// Once there is a device, a login without a second factor opens nothing.
+fn opens_something(account: Option<Account>, factor: Option<SecondFactor>, now: UnixTime) -> bool {
+    account.is_some_and(|account| account.require_second_factor(factor, None, now).is_ok())
 }

@@ -73,7 +73,11 @@ pub async fn run(context: &Context, mut call: Call) -> Result<Reply, Problem> {
 }
 
 impl Login {
-    fn read(fields: &Fields) -> Result<Self, Problem> {
+    /// What the host application says of a login.
+    ///
+    /// # Errors
+    /// A member is missing or malformed.
+    pub fn read(fields: &Fields) -> Result<Self, Problem> {
         Ok(Self {
             user: fields.required("user_id", UserId::parse)?,
             account_name: fields.optional("account_name", AccountName::parse)?,
@@ -110,13 +114,19 @@ fn shortened(text: &str) -> String {
 pub async fn for_host(context: &Context, app: &App, login: Login, origin: &Origin) -> Result<Value, Problem> {
     let id = new_session_id();
     let now = context.clock.now();
+    // The trail tells where the user is, which the host knows, and not where the host is.
+    let origin = &Origin {
+        ip_address: login.ip_address.or(origin.ip_address),
+        user_agent: login.user_agent.clone().or_else(|| origin.user_agent.clone()),
+        ..origin.clone()
+    };
     let account_id = AccountId { app: app.id.clone(), user: login.user.clone() };
     let login_id = LoginId::generate(&mut Entropy);
     let subject = Subject::account(account_id.clone()).with_session(hash(&id));
     let enrollment_token = enrollment_token(context, &id);
     let outcome = context
         .store
-        .transact(subject, origin, |state| {
+        .transact(subject, origin, now, |state| {
             let account =
                 state.account.get_or_insert_with(|| Account::new(account_id.clone(), now, &mut Entropy));
             account.is_admin = login.is_admin;
@@ -128,8 +138,6 @@ pub async fn for_host(context: &Context, app: &App, login: Login, origin: &Origi
                 login: login_id,
                 remember_me: login.remember_me,
                 return_url: login.return_url.clone(),
-                ip_address: login.ip_address.map(|address| address.to_string()),
-                user_agent: login.user_agent.clone(),
             };
             if account.has_active_device() {
                 state.session = Some(Session::open(account, opening(Purpose::Login), now, &mut state.events));
@@ -192,13 +200,18 @@ fn challenge(context: &Context, id: &str) -> Value {
 /// A user asks to give the second factor again. A login without one may ask too: this is how it gets one.
 async fn step_up(context: &Context, user: &User, fields: &Fields) -> Result<Reply, Problem> {
     let return_url = read_return_url(fields)?;
+    // Only the host says where its users go; a user's token leads no further than to our own pages.
+    let own = format!("{}/", context.public_url.origin());
+    if return_url.as_ref().is_some_and(|url| !url.starts_with(&own)) {
+        return Err(Problem::field("return_url", "must be a page of this server"));
+    }
     let id = new_session_id();
     let now = context.clock.now();
     let login = LoginId::generate(&mut Entropy);
     let subject = user.subject().with_session(hash(&id));
     context
         .store
-        .transact(subject, &user.origin, |state| {
+        .transact(subject, &user.origin, now, |state| {
             let State { account, session, family, events, .. } = state;
             let known =
                 account.as_ref().zip(family.as_ref()).filter(|(account, family)| family.speaks_for(account));
@@ -211,8 +224,6 @@ async fn step_up(context: &Context, user: &User, fields: &Fields) -> Result<Repl
                 login,
                 remember_me: family.remember_me,
                 return_url: return_url.clone(),
-                ip_address: user.origin.ip_address.map(|address| address.to_string()),
-                user_agent: user.origin.user_agent.clone(),
             };
             *session = Some(Session::open(account, opening, now, events));
             Ok(())

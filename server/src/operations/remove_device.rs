@@ -21,20 +21,18 @@ pub async fn run(context: &Context, mut call: Call) -> Result<Reply, Problem> {
     let now = context.clock.now();
     let removed = context
         .store
-        .transact(user.subject(), &user.origin, |state| {
+        .transact(user.subject(), &user.origin, now, |state| {
             user.admit(state.account.as_ref(), state.family.as_ref(), None, now)?;
             let not_found = || Problem::new(Code::DeviceNotFound);
             let (account, id) = state.account.as_mut().zip(id).ok_or_else(not_found)?;
             if account.active_device(id).is_some() {
                 user.admit(Some(account), state.family.as_ref(), Some(FRESH), now)?;
             }
-            Ok::<_, Problem>(account.remove_device(
-                id,
-                answer.as_ref(),
-                now,
-                &mut Entropy,
-                &mut state.events,
-            )?)
+            let removed = account.remove_device(id, answer.as_ref(), now, &mut Entropy, &mut state.events)?;
+            if let (Removed::LastDevice, Some(family)) = (removed, &mut state.family) {
+                family.turned_off(account);
+            }
+            Ok::<_, Problem>(removed)
         })
         .await??;
     let message = match removed {

@@ -1,10 +1,13 @@
 //! `POST /2fa/backup-codes/regenerate/`: a new set of backup codes for a code.
 
 use serde_json::json;
-use sidekey_core::account::Account;
+use sidekey_core::{
+    account::Account, backup_code::BackupCodes, device::Answer, event::Event, time::UnixTime,
+};
 
 use super::shown;
 use crate::{
+    backup_code_hash::FreshSet,
     caller::user,
     context::Context,
     http::{Call, Code, Problem, Reply},
@@ -19,34 +22,56 @@ pub async fn run(context: &Context, mut call: Call) -> Result<Reply, Problem> {
     let fields = call.fields().await?;
     let now = context.clock.now();
     let account = context.user_account(&user, now).await?;
-    let Some(account) = account.filter(Account::has_active_device) else {
+    if !account.is_some_and(|account| account.has_active_device()) {
         return Err(Problem::new(Code::NotEnabled));
-    };
+    }
     let answer = fields.answer_or_code_required()?;
-    // The set is slow to make, so only a code that is right as things stand pays for it; the transaction judges for good.
-    let looks_right = account.clone().answer(&answer, now, &mut Vec::new()).is_ok();
-    let set = if looks_right {
-        Some(context.hasher.permit().await?.fresh_set(&user.account, now).await?)
-    } else {
-        None
-    };
-    context
-        .store
-        .transact(user.subject(), &user.origin, |state| {
-            user.admit(state.account.as_ref(), state.family.as_ref(), None, now)?;
-            let account = state.account.as_mut().ok_or_else(|| Problem::new(Code::NotEnabled))?;
-            let before = account.clone();
-            account.answer(&answer, now, &mut state.events)?;
-            let Some((_, kept)) = &set else {
-                // It became right between the look and the judgement: nothing is used up, the client may try again.
-                *account = before;
-                state.events.clear();
-                return Err(Problem::new(Code::Unavailable).retry_after(1));
-            };
-            account.renew_backup_codes(kept.clone(), &mut state.events);
-            Ok::<_, Problem>(())
-        })
-        .await??;
-    let codes = set.map(|(codes, _)| shown::backup_codes(&codes)).unwrap_or_default();
+    let mut set: Option<FreshSet> = None;
+    loop {
+        let now = context.clock.now();
+        let kept = set.as_ref().map(|set| &set.kept);
+        let renewed = context
+            .store
+            .transact(user.subject(), &user.origin, now, |state| {
+                user.admit(state.account.as_ref(), state.family.as_ref(), None, now)?;
+                let account = state.account.as_mut().ok_or_else(|| Problem::new(Code::NotEnabled))?;
+                renew(account, &answer, kept, now, &mut state.events)
+            })
+            .await??;
+        if renewed {
+            break;
+        }
+        let permit = context.hasher.set().await?;
+        // Many may have waited with the same code, and one of them has used it: judged again before anything slow is done.
+        let account = context.user_account(&user, context.clock.now()).await?;
+        let still_right = account.is_some_and(|account| is_right(&account, &answer, context.clock.now()));
+        set = if still_right { Some(permit.fresh_set(&user.account, now).await?) } else { None };
+    }
+    let codes = set.map(|set| shown::backup_codes(&set.codes)).unwrap_or_default();
     Ok(Reply::ok(&json!({ "backup_codes": codes, "warning": shown::KEEP_BACKUP_CODES })))
+}
+
+/// Judges the answer and renews the codes with it; `false`, and nothing is used up or counted, if it is right and the new set,
+/// which is slow to make, is still missing. A wrong answer is counted here and now: judging and counting are one transaction,
+/// however many answers come at once.
+fn renew(
+    account: &mut Account,
+    answer: &Answer,
+    set: Option<&BackupCodes>,
+    now: UnixTime,
+    events: &mut Vec<Event>,
+) -> Result<bool, Problem> {
+    if set.is_none() && is_right(account, answer, now) {
+        return Ok(false);
+    }
+    account.answer(answer, now, events)?;
+    if let Some(set) = set {
+        account.renew_backup_codes(set.clone(), events);
+    }
+    Ok(true)
+}
+
+/// Judged on a copy: nothing is counted or used up by it.
+fn is_right(account: &Account, answer: &Answer, now: UnixTime) -> bool {
+    account.clone().answer(answer, now, &mut Vec::new()).is_ok()
 }

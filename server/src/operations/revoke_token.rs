@@ -23,10 +23,11 @@ pub async fn run(context: &Context, mut call: Call) -> Result<Reply, Problem> {
     let done = Reply::ok(&json!({ "message": "The login has ended." }));
     let Some((app, token)) = read_refresh_token(&context.pepper, text) else { return Ok(done) };
     let Some(family) = context.store.family(&app, token.login).await? else { return Ok(done) };
+    let now = context.clock.now();
     let subject = Subject::account(family.account).with_login(token.login);
     context
         .store
-        .transact(subject, call.origin(), |state| {
+        .transact(subject, call.origin(), now, |state| {
             if let Some(family) = state.family.as_mut().filter(|family| !family.is_revoked()) {
                 family.revoke();
                 state.events.push(Event::LoginRevoked);

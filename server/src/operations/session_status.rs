@@ -1,7 +1,7 @@
 //! `GET /2fa/sessions/{session_id}/`: what has become of a session, for the host that opened it.
 
 use serde_json::json;
-use sidekey_core::session::Status;
+use sidekey_core::session::{Closed, Status};
 
 use crate::{
     caller::{hash, host},
@@ -20,11 +20,17 @@ pub async fn run(context: &Context, call: Call) -> Result<Reply, Problem> {
     let session = session
         .filter(|session| session.account.app == host.app.id)
         .ok_or_else(|| Problem::new(Code::SessionNotFound))?;
-    let (status, verified_at) = match session.status(context.clock.now()) {
-        Status::Pending => ("pending", None),
-        Status::Verified { at } => ("verified", Some(rfc3339(at))),
-        Status::Expired => ("expired", None),
-        Status::Failed => ("failed", None),
+    let account = context.store.account(&session.account).await?;
+    let now = context.clock.now();
+    let verified_at = match session.status(now) {
+        Status::Verified { at } => Some(rfc3339(at)),
+        _ => None,
+    };
+    let status = match session.require_open(account.as_ref(), now) {
+        Ok(()) => "pending",
+        Err(Closed::Verified) => "verified",
+        Err(Closed::Expired) => "expired",
+        Err(Closed::Failed) => "failed",
     };
     Ok(Reply::ok(&json!({
         "status": status,

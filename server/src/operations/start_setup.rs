@@ -46,10 +46,10 @@ pub async fn run(context: &Context, mut call: Call) -> Result<Reply, Problem> {
     };
     let (device, account_name) = context
         .store
-        .transact(subject, origin, |state| {
+        .transact(subject, origin, now, |state| {
             let account = state.account.as_mut().ok_or_else(Problem::credentials_invalid)?;
             match &enroller {
-                Enroller::User(user) => user.admit(Some(account), state.family.as_ref(), Some(FRESH), now)?,
+                Enroller::User(user) => user.admit_to_setup(account, state.family.as_ref(), now)?,
                 Enroller::Newcomer(_) => account.require_second_factor(None, Some(FRESH), now)?,
             }
             let device =

@@ -13,13 +13,15 @@ use crate::{
 /// Lifts the lock, the waits and the demand for two codes. A user never seen has none of them.
 ///
 /// # Errors
-/// No valid API key, or no user can have this name.
-pub async fn run(context: &Context, call: Call) -> Result<Reply, Problem> {
+/// No valid API key, no user can have this name, or a malformed body.
+pub async fn run(context: &Context, mut call: Call) -> Result<Reply, Problem> {
     let host = host(context, &call).await?;
     let id = named_user(&host, &call)?;
+    call.optional_fields().await?;
+    let now = context.clock.now();
     context
         .store
-        .transact(Subject::account(id), &host.origin, |state| {
+        .transact(Subject::account(id), &host.origin, now, |state| {
             if let Some(account) = &mut state.account {
                 account.unlock(&mut state.events);
             }

@@ -6,7 +6,6 @@ use sidekey_core::{
     backup_code::{Attempt, BackupCode},
     id::AccountId,
     session::AnswerRefusal,
-    time::UnixTime,
 };
 
 use super::{
@@ -37,14 +36,14 @@ pub async fn run(context: &Context, mut call: Call) -> Result<Reply, Problem> {
     let fields = call.fields().await?;
     let id = hash(fields.text("session_id")?);
     fields.text("backup_code")?;
-    let now = context.clock.now();
-    let session = open_session(context, id, now).await?;
+    let session = open_session(context, id, context.clock.now()).await?;
     let code = fields.required("backup_code", BackupCode::parse)?;
-    let attempt = hashed(context, &session.account, code, now).await?;
+    let attempt = hashed(context, &session.account, code).await?;
+    let now = context.clock.now();
     let subject = Subject::account(session.account).with_session(id);
     let (session, family, remaining) = context
         .store
-        .transact(subject, call.origin(), |state| {
+        .transact(subject, call.origin(), now, |state| {
             let answered = answered(state, now, |session, account, events| {
                 session.answer_with_backup_code(account, attempt, now, events)
             });
@@ -68,14 +67,10 @@ fn remaining(account: &Account) -> usize {
 ///
 /// # Errors
 /// Backup codes wait, or 2FA is off.
-pub async fn hashed(
-    context: &Context,
-    account_id: &AccountId,
-    code: BackupCode,
-    now: UnixTime,
-) -> Result<Attempt, Problem> {
-    let permit = context.hasher.permit().await?;
+pub async fn hashed(context: &Context, account_id: &AccountId, code: BackupCode) -> Result<Attempt, Problem> {
+    let permit = context.hasher.attempt().await?;
     let account = context.store.account(account_id).await?;
+    let now = context.clock.now();
     let wait = account.as_ref().and_then(|account| account.backup_codes_wait(now));
     if let Some(seconds) = wait {
         return Err(AnswerRefusal::Refused(BackupRefusal::Throttled { seconds }).into());

@@ -25,7 +25,7 @@ pub async fn run(context: &Context, mut call: Call) -> Result<Reply, Problem> {
     let subject = Subject::account(session.account).with_session(id);
     let answered = context
         .store
-        .transact(subject, call.origin(), |state| {
+        .transact(subject, call.origin(), now, |state| {
             answered(state, now, |session, account, events| session.answer(account, &answer, now, events))
         })
         .await??;

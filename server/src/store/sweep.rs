@@ -108,20 +108,14 @@ mod tests {
         let subject = Subject::account(id.clone()).with_session(session_id);
         let open = |state: &mut crate::store::State| {
             let account = state.account.get_or_insert_with(|| Account::new(id.clone(), NOW, &mut Entropy));
-            let opening = Opening {
-                purpose: Purpose::Enrollment,
-                login,
-                remember_me: false,
-                return_url: None,
-                ip_address: None,
-                user_agent: None,
-            };
+            let opening =
+                Opening { purpose: Purpose::Enrollment, login, remember_me: false, return_url: None };
             state.session = Some(Session::open(account, opening, NOW, &mut state.events));
             state.enrollment_token = Some([9; 32]);
             let grant = Grant { login, second_factor: None, remember_me: false };
             state.started = Some(Family::start(account, grant, NOW));
         };
-        context.store.transact(subject, &origin, open).await.unwrap();
+        context.store.transact(subject, &origin, NOW, open).await.unwrap();
         assert_eq!(sweep(&context.store, NOW.plus(3_599)).await, Ok(0));
         assert_eq!(sweep(&context.store, NOW.plus(3_600)).await, Ok(2), "session and enrolment token");
         assert!(context.store.session(&session_id).await.unwrap().is_none());
@@ -132,7 +126,7 @@ mod tests {
             let account = state.account.clone();
             state.family.as_mut().unwrap().rotate(account.as_ref(), 0, None, day, &mut state.events)
         };
-        context.store.transact(subject, &origin, refresh).await.unwrap().unwrap();
+        context.store.transact(subject, &origin, day, refresh).await.unwrap().unwrap();
         let first_end = NOW.plus(7 * 86_400);
         assert_eq!(sweep(&context.store, first_end).await, Ok(0), "it was refreshed");
         assert_eq!(sweep(&context.store, first_end.plus(86_400)).await, Ok(1));

@@ -11,6 +11,7 @@ use sidekey_core::{
     id::{AccountId, AppId, LoginId},
     refresh::Family,
     session::Session,
+    time::UnixTime,
 };
 
 use super::{
@@ -145,7 +146,8 @@ impl Store {
     }
 
     /// Loads, decides, stores, and gives the outcome when everything is on disk. What `decide` changed is stored
-    /// whatever its outcome is.
+    /// whatever its outcome is. `now` is the time that `decide` goes by: that of the audit entries, and the store never opens
+    /// under an earlier one again.
     ///
     /// # Errors
     /// The store is not available; nobody knows then whether the change will be there after a restart.
@@ -153,8 +155,10 @@ impl Store {
         &self,
         subject: Subject,
         origin: &Origin,
+        now: UnixTime,
         mut decide: impl FnMut(&mut State) -> T + Send,
     ) -> Result<T, StoreError> {
+        let origin = &Origin { at: now, ..origin.clone() };
         let account_key = subject.account_key();
         let _guard = self.engine.lock(&account_key).await;
         for _ in 0..ATTEMPTS {
@@ -215,19 +219,18 @@ impl Store {
         if let (Some(session), Some(Found { key, value: None, .. })) = (&session, &loaded.session) {
             batch.put(Key::expiry(session.opened_at.plus(SESSION_KEPT), key), Vec::new());
         }
-        let changed = [
-            write(&mut batch, loaded.account.as_ref(), account, |account| {
-                encode_account(&self.keyring, account)
-            })?,
-            write(&mut batch, loaded.session.as_ref(), session, |session| encode(&session))?,
-            write(&mut batch, loaded.family.as_ref(), family, |family| encode(&family))?,
-        ];
+        write(&mut batch, loaded.account.as_ref(), account, |account| {
+            encode_account(&self.keyring, account)
+        })?;
+        write(&mut batch, loaded.session.as_ref(), session, |session| encode(&session))?;
+        write(&mut batch, loaded.family.as_ref(), family, |family| encode(&family))?;
         if let Some(family) = started {
             let key = family_key(family.account.app.as_str(), family.login);
             batch.put(Key::expiry(family.expires_at, &key), Vec::new());
             batch.expect(key.clone(), None).put(key, encode(&family)?);
         }
-        if let (Some(token_hash), Some(session)) = (enrollment_token, &subject.session) {
+        if let Some(token_hash) = enrollment_token {
+            let session = subject.session.as_ref().ok_or_else(undeclared)?;
             let key = enrollment_token_key(&token_hash);
             batch.put(Key::expiry(origin.at.plus(SESSION_KEPT), &key), Vec::new());
             batch.put(key, encode(session)?);
@@ -235,7 +238,7 @@ impl Store {
         for event in &events {
             batch.append(Entry::new(&subject.account, origin, event).to_bytes());
         }
-        if changed.contains(&true) || !events.is_empty() {
+        if !batch.is_empty() {
             // The whole decision rests on what was loaded, so all of it must still be so.
             loaded.expectations().for_each(|(key, version)| {
                 batch.expect(key, version);
@@ -275,23 +278,27 @@ impl Loaded {
     }
 }
 
-/// Adds the write that leads from what was found to what is wanted; whether there is one.
+/// A decision changed what its subject does not name: a defect of ours, and nothing of it may be acknowledged.
+fn undeclared() -> StoreError {
+    StoreError::Unavailable("a decision changed a state that it had not asked for".to_owned())
+}
+
+/// Adds the write that leads from what was found to what is wanted, if there is one.
 fn write<T: PartialEq>(
     batch: &mut Batch,
     found: Option<&Found<T>>,
     wanted: Option<T>,
     encode: impl FnOnce(T) -> Result<Vec<u8>, StoreError>,
-) -> Result<bool, StoreError> {
+) -> Result<(), StoreError> {
     let Some(found) = found else {
-        debug_assert!(wanted.is_none(), "a state is changed that the subject does not name");
-        return Ok(false);
+        return if wanted.is_none() { Ok(()) } else { Err(undeclared()) };
     };
     if found.value == wanted {
-        return Ok(false);
+        return Ok(());
     }
     match wanted {
         Some(value) => batch.put(found.key.clone(), encode(value)?),
         None => batch.delete(found.key.clone()),
     };
-    Ok(true)
+    Ok(())
 }
