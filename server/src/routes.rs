@@ -3,6 +3,9 @@
 //! The table is matched by hand and not by a chain of filters: one look-up tells apart what does not exist (404) from what
 //! exists under another method (405, with `Allow`), and the routes that matter most cost the least.
 
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
+
 use std::{convert::Infallible, net::IpAddr, panic::AssertUnwindSafe, sync::Arc};
 
 use futures_util::{FutureExt as _, StreamExt as _};
@@ -145,7 +148,8 @@ async fn answer(
 ) -> Response<bytes::Bytes> {
     let started = Clock::instant();
     let request_id = new_request_id();
-    let found = find(context, &method, path);
+    let settings = &context.settings;
+    let found = find(settings.base_path.as_str(), settings.development, &method, path);
     let route = found.as_ref().map_or_else(|missed| missed.pattern, |found| found.pattern);
     let span = tracing::info_span!("request", request_id = %request_id);
     let user_agent = headers.get(header::USER_AGENT).and_then(|value| value.to_str().ok());
@@ -153,7 +157,7 @@ async fn answer(
         at: context.clock.now(),
         request_id: request_id.clone(),
         actor: Actor::Anonymous,
-        ip_address: peer.map(|peer| forwarded::client(peer, &headers, &context.settings.trusted_proxies)),
+        ip_address: peer.map(|peer| forwarded::client(peer, &headers, &settings.trusted_proxies)),
         user_agent: user_agent.map(|text| text.chars().take(USER_AGENT_MAX).collect()),
     };
     let outcome = match found {
@@ -206,11 +210,11 @@ impl Missed {
     }
 }
 
-fn find(context: &Context, method: &Method, path: &str) -> Result<Found, Missed> {
-    let below = path.strip_prefix(context.settings.base_path.as_str()).ok_or_else(Missed::nothing)?;
+fn find(base_path: &str, development: bool, method: &Method, path: &str) -> Result<Found, Missed> {
+    let below = path.strip_prefix(base_path).ok_or_else(Missed::nothing)?;
     let below = below.strip_suffix('/').unwrap_or(below);
     let in_development = DEVELOPMENT_ONLY.iter().any(|prefix| below.starts_with(prefix));
-    if in_development && !context.settings.development {
+    if in_development && !development {
         return Err(Missed::nothing());
     }
     let mut allowed = Vec::new();

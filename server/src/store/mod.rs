@@ -27,6 +27,8 @@ pub mod codec;
 mod committer;
 pub mod engine;
 mod folder;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod group;
 pub mod head;
 mod head_file;
