@@ -60,7 +60,12 @@ async fn serve(settings: Settings) -> Result<(), Failure> {
     let demo = demo_key(&context).await?;
     let has_apps = !context.apps.list().await.map_err(Failure::runtime)?.is_empty();
 
-    let authority = Authority { apps: context.apps.clone(), clock: context.clock.clone() };
+    let authority = Authority {
+        engine: Arc::clone(&engine),
+        keyring: Some(Arc::clone(&context.keyring)),
+        apps: context.apps.clone(),
+        clock: context.clock.clone(),
+    };
     let control = ControlSocket::bind(&context.settings.data)
         .map_err(|error| Failure::Runtime(format!("cannot make the control socket: {error}")))?;
     let control = tokio::spawn(control.serve(authority));

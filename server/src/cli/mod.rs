@@ -2,12 +2,16 @@
 //!
 //! - this file: the commands, and how each ends;
 //! - [`operate`]: `app` and `key`, with a running server or without one;
+//! - [`maintain`]: `verify`, `backup`, `restore` and `migrate`;
+//! - [`progress`]: how far a long command is, on a terminal;
 //! - [`keys`]: `keys generate`;
 //! - [`master_key`]: the key of commands that work without a server.
 
 mod keys;
+mod maintain;
 mod master_key;
 mod operate;
+mod progress;
 #[cfg(test)]
 mod tests;
 
@@ -44,6 +48,32 @@ enum Subject {
     /// Master keys
     #[command(subcommand, arg_required_else_help = true)]
     Keys(KeysVerb),
+    /// Check that everything stored can be read and nothing is missing
+    Verify(Common),
+    /// Write everything stored into one file, while the server goes on
+    Backup {
+        /// The file; an existing one is never replaced
+        #[arg(long, value_name = "FILE")]
+        out: PathBuf,
+        #[command(flatten)]
+        common: Common,
+    },
+    /// Make a new data folder from a backup
+    Restore {
+        /// The backup
+        #[arg(long, value_name = "FILE")]
+        from: PathBuf,
+        /// The new data folder: empty, or not there yet
+        #[arg(long, value_name = "FOLDER")]
+        data: PathBuf,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+        #[command(flatten)]
+        key: master_key::GivenKey,
+    },
+    /// Bring the store of an older version up to this one's format
+    Migrate(Common),
 }
 
 #[derive(Debug, Subcommand)]
@@ -189,6 +219,10 @@ fn run(command: Subject) -> Result<(), Failure> {
             operate::run(Command::RevokeKey { app, key_id }, &common)
         }
         Subject::Keys(KeysVerb::Generate { out }) => keys::generate(&out),
+        Subject::Verify(common) => maintain::verify(&common),
+        Subject::Backup { out, common } => maintain::backup(&out, &common),
+        Subject::Restore { from, data, json, key } => maintain::restore(&from, &data, json, &key),
+        Subject::Migrate(common) => maintain::migrate(&common),
     }
 }
 

@@ -1,4 +1,4 @@
-//! `app` and `key`: the running server does it, or this process when there is none.
+//! What the running server does, or this process when there is none: `app`, `key`, and `backup`.
 
 use std::fmt::Write as _;
 use std::io::{self, Write as _};
@@ -12,11 +12,12 @@ use sidekey_core::policy::Enforcement;
 use zeroize::Zeroizing;
 
 use super::master_key::GivenKey;
-use super::{Common, Failure};
+use super::{Common, Failure, maintain};
 use crate::apps::Apps;
 use crate::clock::Clock;
-use crate::control::{AppLine, Authority, Command, KeyLine, Reply, execute, socket};
+use crate::control::{AppLine, Authority, Command, KeyLine, Reply, Work, socket};
 use crate::entropy;
+use crate::maintenance::Part;
 use crate::store::sled::Options;
 use crate::store::{Engine, OpenError, SledEngine};
 
@@ -31,29 +32,62 @@ const PAUSE: Duration = Duration::from_millis(100);
 pub(super) fn run(command: Command, common: &Common) -> Result<(), Failure> {
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Failure::runtime)?;
-    let reply = runtime.block_on(carry_out(command, &common.data, &common.key))?;
+    let reply = runtime.block_on(carry_out(command, &common.data, &common.key, &mut |_| Ok(())))?;
     let mut text = if common.json { Zeroizing::new(to_json(reply).to_string()) } else { to_text(reply) };
     text.push('\n');
     io::stdout().write_all(text.as_bytes()).map_err(Failure::runtime)
 }
 
-async fn carry_out(command: Command, data: &Path, key: &GivenKey) -> Result<Reply, Failure> {
+/// Carries out a command, on the running server or here; what comes out before the reply goes to `take`.
+///
+/// # Errors
+/// As [`run`]; or `take` fails.
+pub(super) async fn carry_out(
+    command: Command,
+    data: &Path,
+    key: &GivenKey,
+    take: Take<'_>,
+) -> Result<Reply, Failure> {
     let missing = matches!(data.metadata(), Err(error) if error.kind() == io::ErrorKind::NotFound);
     if missing && !matches!(command, Command::CreateApp(_)) {
-        return Err(Failure::Settings(format!(
-            "there is no data folder `{}`; name the server's with `--data FOLDER`",
-            data.display()
-        )));
+        return Err(no_folder(data));
     }
+    match reach(&command, data, take, || SledEngine::open(data, &Options::new(entropy::random()))).await? {
+        Reached::Server(reply) => Ok(reply),
+        Reached::Store(engine) => alone(engine, command, data, key, take).await,
+    }
+}
+
+/// Takes what comes out before a reply.
+pub(super) type Take<'a> = &'a mut dyn FnMut(Part) -> Result<(), String>;
+
+/// Who has the store.
+pub(super) enum Reached<T> {
+    /// A server, and it has carried the command out.
+    Server(Reply),
+    /// This process.
+    Store(T),
+}
+
+/// Asks the running server, or opens the store if there is none.
+///
+/// # Errors
+/// The server refused, or neither a server nor the store can be reached.
+pub(super) async fn reach<T>(
+    command: &Command,
+    data: &Path,
+    take: Take<'_>,
+    mut open: impl FnMut() -> Result<T, OpenError>,
+) -> Result<Reached<T>, Failure> {
     for _ in 0..ATTEMPTS {
-        if let Some(reply) = socket::ask(data, &command).await.map_err(Failure::Runtime)? {
-            return Ok(reply);
+        if let Some(reply) = socket::ask(data, command, &mut *take).await.map_err(Failure::Runtime)? {
+            return Ok(Reached::Server(reply));
         }
-        if !missing {
+        if data.exists() {
             check_owner(data)?;
         }
-        match SledEngine::open(data, &Options::new(entropy::random())) {
-            Ok(engine) => return alone(engine, command, data, key).await,
+        match open() {
+            Ok(opened) => return Ok(Reached::Store(opened)),
             Err(OpenError::Locked { .. }) => tokio::time::sleep(PAUSE).await,
             Err(error) => return Err(Failure::runtime(error)),
         }
@@ -62,6 +96,13 @@ async fn carry_out(command: Command, data: &Path, key: &GivenKey) -> Result<Repl
         "the data folder `{}` is in use by a server that does not answer on its control socket",
         data.display()
     )))
+}
+
+pub(super) fn no_folder(data: &Path) -> Failure {
+    Failure::Settings(format!(
+        "there is no data folder `{}`; name the server's with `--data FOLDER`",
+        data.display()
+    ))
 }
 
 /// Files that another user made here would keep the server from starting.
@@ -80,15 +121,26 @@ fn check_owner(data: &Path) -> Result<(), Failure> {
     )))
 }
 
-async fn alone(engine: SledEngine, command: Command, data: &Path, key: &GivenKey) -> Result<Reply, Failure> {
+async fn alone(
+    engine: SledEngine,
+    command: Command,
+    data: &Path,
+    key: &GivenKey,
+    take: Take<'_>,
+) -> Result<Reply, Failure> {
     let engine: Arc<dyn Engine> = Arc::new(engine);
-    if command.changes_the_store() {
+    if command.needs_the_key() {
         key.unlock(&*engine, data).await?;
     }
     let clock = Clock::system();
     clock.not_before(engine.high_water());
-    let authority = Authority { apps: Apps::new(Arc::clone(&engine)), clock };
-    let reply = execute(&authority, command).await.map_err(Failure::runtime);
+    let apps = Apps::new(Arc::clone(&engine));
+    let authority = Authority { engine: Arc::clone(&engine), keyring: None, apps, clock };
+    let mut work = Work::begin(authority, command);
+    while let Some(part) = work.next().await {
+        take(part).map_err(Failure::Runtime)?;
+    }
+    let reply = work.outcome().await.map_err(Failure::runtime);
     engine.close().await.map_err(Failure::runtime)?;
     reply
 }
@@ -101,6 +153,8 @@ fn to_json(reply: Reply) -> Value {
         Reply::Apps(apps) => apps.iter().map(app_to_json).collect(),
         Reply::KeyCreated(key) => json!({ "key_id": key.key_id, "api_key": key.api_key.expose() }),
         Reply::KeyRevoked { key_id } => json!({ "key_id": key_id, "revoked": true }),
+        Reply::BackedUp(summary) => json!(summary),
+        Reply::Verified(report) => json!(report),
     }
 }
 
@@ -139,6 +193,8 @@ fn to_text(reply: Reply) -> Zeroizing<String> {
         Reply::Apps(apps) => table(&apps),
         Reply::KeyCreated(key) => key_to_text(&key),
         Reply::KeyRevoked { key_id } => format!("Key {key_id} is worthless from now on."),
+        Reply::BackedUp(summary) => maintain::backed_up(&summary),
+        Reply::Verified(report) => maintain::verified(&report),
     })
 }
 
@@ -210,6 +266,10 @@ mod tests {
         ];
         let text = to_text(Reply::Apps(apps));
         assert_eq!(*text, "a       Shop (optional)\nlonger  Shop (required, 1 days of grace)");
+    }
+
+    async fn carry_out(command: Command, data: &Path, key: &GivenKey) -> Result<Reply, Failure> {
+        super::carry_out(command, data, key, &mut |_| Ok(())).await
     }
 
     fn create() -> Command {

@@ -1,18 +1,30 @@
 //! What an operator may do from the command line, with a running server or without one.
 //!
-//! - this file: [`Command`], [`Reply`] and [`execute`], the same on both ways;
+//! - this file: [`Command`], [`Reply`] and [`Work`], the same on both ways;
 //! - [`socket`]: the way to a running server, which holds the lock on the store.
 
 pub mod socket;
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 use sidekey_core::id::AppId;
 use sidekey_core::policy::Enforcement;
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
 
 use crate::apps::{ApiKey, AppError, Apps, NewApp};
 use crate::audit::{Actor, Origin};
 use crate::clock::Clock;
 use crate::entropy::Entropy;
+use crate::keyring::Keyring;
+use crate::maintenance::Part;
+use crate::maintenance::backup::{self, BackupError, Summary};
+use crate::maintenance::check::{self, Report};
+use crate::store::{Engine, StoreError};
+
+/// Parts that are made before the first of them is handed over.
+const PARTS_AHEAD: usize = 4;
 
 /// An order to the server.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -34,12 +46,17 @@ pub enum Command {
         /// The key's name.
         key_id: String,
     },
+    /// Makes a backup, which comes in parts.
+    Backup,
+    /// Checks everything that is stored.
+    Verify,
 }
 
 impl Command {
-    /// Whether it writes, which a store without a running server takes with its master key only.
-    pub fn changes_the_store(&self) -> bool {
-        !matches!(self, Self::ListApps)
+    /// Whether a sealed store has to be opened with its master key where no server runs that has it open: to change it,
+    /// and to authenticate a backup.
+    pub fn needs_the_key(&self) -> bool {
+        !matches!(self, Self::ListApps | Self::Verify)
     }
 }
 
@@ -66,6 +83,10 @@ pub enum Reply {
         /// Its name.
         key_id: String,
     },
+    /// A whole backup.
+    BackedUp(Summary),
+    /// What a check has found.
+    Verified(Report),
 }
 
 /// A new API key, the only time that its text is told.
@@ -104,21 +125,46 @@ mod exposed {
     }
 }
 
-/// The right to change apps and keys. Whoever can open the data folder has it.
-#[derive(Clone, Debug)]
+/// The right to change apps and keys, and to read everything as it is stored. Whoever can open the data folder has it.
+#[derive(Clone)]
 pub struct Authority {
+    /// The records.
+    pub engine: Arc<dyn Engine>,
+    /// What is sealed in them is opened with it, by a check.
+    pub keyring: Option<Arc<Keyring>>,
     /// The apps; in a running server the same value that its requests use, or a revoked key would live on.
     pub apps: Apps,
     /// The time.
     pub clock: Clock,
 }
 
-/// Carries out a command.
+/// Why a command was not carried out. The texts are for the operator.
+#[derive(Debug, thiserror::Error)]
+pub enum CommandError {
+    /// About apps and keys.
+    #[error(transparent)]
+    App(#[from] AppError),
+    /// About a backup.
+    #[error(transparent)]
+    Backup(#[from] BackupError),
+    /// The store is not available.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// There is a mistake in the program.
+    #[error("the command stopped unexpectedly, see the server's log")]
+    Panicked,
+}
+
+/// Carries out a command. What comes out before it is done goes to `parts`.
 ///
 /// # Errors
 /// When the command cannot be done, or the store fails; the text is for the operator.
-pub async fn execute(authority: &Authority, command: Command) -> Result<Reply, AppError> {
-    let Authority { apps, clock } = authority;
+pub async fn execute(
+    authority: &Authority,
+    command: Command,
+    parts: mpsc::Sender<Part>,
+) -> Result<Reply, CommandError> {
+    let Authority { engine, keyring, apps, clock } = authority;
     let origin = Origin::local(Actor::Operator, clock.now());
     match command {
         Command::CreateApp(new) => {
@@ -143,5 +189,40 @@ pub async fn execute(authority: &Authority, command: Command) -> Result<Reply, A
             apps.revoke_key(&app, &key_id, &origin).await?;
             Ok(Reply::KeyRevoked { key_id })
         }
+        Command::Backup => Ok(Reply::BackedUp(backup::write(&**engine, clock.now(), parts).await?)),
+        Command::Verify => {
+            // Whether anybody still watches or not, the check goes on.
+            let progress = move |done, total| drop(parts.blocking_send(Part::Progress { done, total }));
+            Ok(Reply::Verified(check::check_engine(&**engine, keyring.clone(), progress).await?))
+        }
+    }
+}
+
+/// A command that is being carried out. It goes on when this is dropped, but for a backup, which nobody takes then.
+#[derive(Debug)]
+pub struct Work {
+    parts: mpsc::Receiver<Part>,
+    outcome: JoinHandle<Result<Reply, CommandError>>,
+}
+
+impl Work {
+    /// Begins a command.
+    pub fn begin(authority: Authority, command: Command) -> Self {
+        let (parts, waiting) = mpsc::channel(PARTS_AHEAD);
+        let outcome = tokio::spawn(async move { execute(&authority, command, parts).await });
+        Self { parts: waiting, outcome }
+    }
+
+    /// What comes out next; `None` when the command is done.
+    pub async fn next(&mut self) -> Option<Part> {
+        self.parts.recv().await
+    }
+
+    /// What came of it.
+    ///
+    /// # Errors
+    /// As [`execute`].
+    pub async fn outcome(self) -> Result<Reply, CommandError> {
+        self.outcome.await.unwrap_or(Err(CommandError::Panicked))
     }
 }

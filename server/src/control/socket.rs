@@ -1,4 +1,5 @@
-//! The Unix socket `<data>/control.sock`: one JSON line in, one JSON line out.
+//! The Unix socket `<data>/control.sock`: one JSON line in, and JSON lines out, of which the last is the reply. A line
+//! `{"data": n}` is followed by n bytes.
 //!
 //! Who may connect is decided by the file system (the folder is 0700, the socket 0600) and once more by the peer's user
 //! id: the server's own user, or root.
@@ -13,18 +14,22 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::net::unix::OwnedWriteHalf;
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::Semaphore;
 
-use super::{Authority, Command, Reply, execute};
+use super::{Authority, Command, Reply, Work};
+use crate::maintenance::Part;
 
 const NAME: &str = "control.sock";
 /// Bytes of a command.
 const MAX_COMMAND: u64 = 16 * 1024;
 /// Bytes of a reply: a list of some 100,000 apps.
 const MAX_REPLY: u64 = 16 * 1024 * 1024;
-/// For one command from connecting to the reply's last byte.
-const TIME_LIMIT: Duration = Duration::from_secs(10);
+/// For one line, and for the bytes after it.
+const TIME_LIMIT: Duration = Duration::from_secs(30);
+/// Bytes after one line.
+const MAX_DATA: usize = 4 * 1024 * 1024;
 /// Commands at once.
 const MAX_CONNECTIONS: usize = 8;
 
@@ -34,6 +39,8 @@ const MAX_CONNECTIONS: usize = 8;
 enum Line {
     Ok(Reply),
     Error(String),
+    Progress { done: u64, total: u64 },
+    Data(usize),
 }
 
 /// The server's end. The socket is removed when it is dropped.
@@ -100,13 +107,19 @@ async fn answer(stream: UnixStream, authority: Authority) -> io::Result<()> {
         ));
     }
     let (reader, mut writer) = stream.into_split();
-    let line = within(read_line(reader, MAX_COMMAND)).await?;
-    // The time limit covers the peer's part only: a command that has begun is carried out.
+    let line = within(read_line(BufReader::new(reader), MAX_COMMAND)).await?;
+    // The time limit covers the peer's part only: a command that has begun is carried out, but for a backup that nobody takes.
     let answer = match serde_json::from_slice::<Command>(&line) {
-        Ok(command) => match execute(&authority, command).await {
-            Ok(reply) => Line::Ok(reply),
-            Err(error) => Line::Error(error.to_string()),
-        },
+        Ok(command) => {
+            let mut work = Work::begin(authority, command);
+            while let Some(part) = work.next().await {
+                send(&mut writer, part).await?;
+            }
+            match work.outcome().await {
+                Ok(reply) => Line::Ok(reply),
+                Err(error) => Line::Error(error.to_string()),
+            }
+        }
         Err(_) => Line::Error(
             "the server does not know this command; use the `sidekey` of its own version".to_owned(),
         ),
@@ -116,11 +129,27 @@ async fn answer(stream: UnixStream, authority: Authority) -> io::Result<()> {
     within(writer.write_all(&bytes)).await
 }
 
-/// Hands a command to the server that has the store in `data` open. `None`: there is no such server.
+async fn send(writer: &mut OwnedWriteHalf, part: Part) -> io::Result<()> {
+    let (line, data) = match part {
+        Part::Progress { done, total } => (Line::Progress { done, total }, Vec::new()),
+        Part::Data(bytes) => (Line::Data(bytes.len()), bytes),
+    };
+    let mut bytes = serde_json::to_vec(&line)?;
+    bytes.push(b'\n');
+    bytes.extend(data);
+    within(writer.write_all(&bytes)).await
+}
+
+/// Hands a command to the server that has the store in `data` open, and what comes out before the reply to `take`. `None`:
+/// there is no such server.
 ///
 /// # Errors
-/// A sentence for the operator: why the server refused, or why it could not be asked.
-pub async fn ask(data: &Path, command: &Command) -> Result<Option<Reply>, String> {
+/// A sentence for the operator: why the server refused, why it could not be asked, or what `take` fails with.
+pub async fn ask(
+    data: &Path,
+    command: &Command,
+    mut take: impl FnMut(Part) -> Result<(), String>,
+) -> Result<Option<Reply>, String> {
     let unreachable = |error: io::Error| format!("the running server cannot be asked: {error}");
     let address = Address::of(data).map_err(unreachable)?;
     let stream = match UnixStream::connect(&address.path).await {
@@ -137,16 +166,23 @@ pub async fn ask(data: &Path, command: &Command) -> Result<Option<Reply>, String
         }
         Err(error) => return Err(unreachable(error)),
     };
-    let exchange = async {
-        let (reader, mut writer) = stream.into_split();
-        let mut bytes = serde_json::to_vec(command)?;
-        bytes.push(b'\n');
-        writer.write_all(&bytes).await?;
-        Ok(serde_json::from_slice(&read_line(reader, MAX_REPLY).await?)?)
-    };
-    match within(exchange).await.map_err(unreachable)? {
-        Line::Ok(reply) => Ok(Some(reply)),
-        Line::Error(text) => Err(text),
+    let (reader, mut writer) = stream.into_split();
+    let mut bytes = serde_json::to_vec(command).map_err(|error| error.to_string())?;
+    bytes.push(b'\n');
+    within(writer.write_all(&bytes)).await.map_err(unreachable)?;
+    let mut reader = BufReader::new(reader);
+    loop {
+        let line = within(read_line(&mut reader, MAX_REPLY)).await.map_err(unreachable)?;
+        match serde_json::from_slice(&line).map_err(|error| unreachable(error.into()))? {
+            Line::Ok(reply) => return Ok(Some(reply)),
+            Line::Error(text) => return Err(text),
+            Line::Progress { done, total } => take(Part::Progress { done, total })?,
+            Line::Data(length) => {
+                let mut data = vec![0; length.min(MAX_DATA)];
+                within(reader.read_exact(&mut data)).await.map_err(unreachable)?;
+                take(Part::Data(data))?;
+            }
+        }
     }
 }
 
@@ -156,11 +192,11 @@ async fn within<T>(future: impl Future<Output = io::Result<T>>) -> io::Result<T>
 
 /// A line that ends within `limit` bytes.
 async fn read_line(
-    reader: impl tokio::io::AsyncRead + Unpin,
+    reader: impl tokio::io::AsyncBufRead + Unpin,
     limit: u64,
 ) -> io::Result<zeroize::Zeroizing<Vec<u8>>> {
     let mut line = zeroize::Zeroizing::new(Vec::new());
-    BufReader::new(reader).take(limit).read_until(b'\n', &mut line).await?;
+    reader.take(limit).read_until(b'\n', &mut line).await?;
     if line.last() == Some(&b'\n') { Ok(line) } else { Err(ErrorKind::UnexpectedEof.into()) }
 }
 
@@ -194,8 +230,8 @@ mod tests {
     use super::*;
     use crate::apps::{Apps, NewApp};
     use crate::clock::Clock;
-    use crate::store::SledEngine;
     use crate::store::sled::Options;
+    use crate::store::{Engine, SledEngine};
 
     struct Fixture {
         folder: TempDir,
@@ -203,12 +239,20 @@ mod tests {
         server: tokio::task::JoinHandle<()>,
     }
 
+    fn authority(data: &Path) -> Authority {
+        let engine: Arc<dyn Engine> = Arc::new(SledEngine::open(data, &Options::new([7; 16])).unwrap());
+        let clock = Clock::standing(UnixTime::from_secs(1_790_000_000));
+        Authority { apps: Apps::new(Arc::clone(&engine)), engine, keyring: None, clock }
+    }
+
+    async fn ask(data: &Path, command: &Command) -> Result<Option<Reply>, String> {
+        super::ask(data, command, |_| Ok(())).await
+    }
+
     fn fixture() -> Fixture {
         let folder = tempfile::tempdir().unwrap();
-        let engine = SledEngine::open(folder.path(), &Options::new([7; 16])).unwrap();
-        let apps = Apps::new(Arc::new(engine));
-        let clock = Clock::standing(UnixTime::from_secs(1_790_000_000));
-        let authority = Authority { apps: apps.clone(), clock };
+        let authority = authority(folder.path());
+        let apps = authority.apps.clone();
         let server = tokio::spawn(ControlSocket::bind(folder.path()).unwrap().serve(authority));
         Fixture { folder, apps, server }
     }
@@ -237,6 +281,37 @@ mod tests {
         let revoke = Command::RevokeKey { app: app_id, key_id: key.key_id };
         ask(data, &revoke).await.unwrap().unwrap();
         assert!(fixture.apps.authenticate(key.api_key.expose()).await.unwrap().is_none());
+    }
+
+    #[tokio::test]
+    async fn a_backup_comes_in_parts_before_the_reply() {
+        let fixture = fixture();
+        let data = fixture.folder.path();
+        let new = NewApp { id: None, name: "Shop".to_owned(), enforcement: Enforcement::Encouraged };
+        ask(data, &Command::CreateApp(new)).await.unwrap();
+        let mut bytes = Vec::new();
+        let reply = super::ask(data, &Command::Backup, |part| {
+            if let Part::Data(data) = part {
+                bytes.extend(data);
+            }
+            Ok(())
+        });
+        let Some(Reply::BackedUp(summary)) = reply.await.unwrap() else { panic!("no backup") };
+        // The app, its key and the key's name; both were noted in the audit log.
+        assert_eq!((summary.records, summary.audit_entries), (3, 2));
+        let mut pieces = 0;
+        let read = crate::maintenance::backup_file::Reader::new(&bytes[..]).unwrap().read(|_| {
+            pieces += 1;
+            Ok::<_, crate::maintenance::backup_file::ReadError>(())
+        });
+        assert!(read.is_ok() && pieces == 5);
+
+        let refused = super::ask(data, &Command::Backup, |_| Err("no more disk".to_owned())).await;
+        assert_eq!(refused.unwrap_err(), "no more disk");
+        let Some(Reply::Verified(report)) = ask(data, &Command::Verify).await.unwrap() else {
+            panic!("no report")
+        };
+        assert!(report.is_good() && report.tally.apps == 1, "{report:?}");
     }
 
     #[tokio::test]
@@ -284,9 +359,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let long = folder.path().join("x".repeat(200));
         std::fs::create_dir(&long).unwrap();
-        let engine = SledEngine::open(&long, &Options::new([7; 16])).unwrap();
-        let authority = Authority { apps: Apps::new(Arc::new(engine)), clock: Clock::system() };
-        tokio::spawn(ControlSocket::bind(&long).unwrap().serve(authority));
+        tokio::spawn(ControlSocket::bind(&long).unwrap().serve(authority(&long)));
         assert!(ask(&long, &Command::ListApps).await.unwrap().is_some());
         assert!(long.join(NAME).exists());
     }

@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use sidekey_core::time::UnixTime;
 use tokio::sync::mpsc;
 
+use super::Part;
 use super::backup_file::{Piece, ReadError, Reader, Title, Writer};
 use crate::store::integrity::{Completeness, Finding};
 use crate::store::record::Header;
@@ -21,20 +22,6 @@ use crate::store::{Engine, FORMAT, StoreError};
 
 /// Between two reports of progress, in records.
 const STRIDE: u64 = 1_000;
-
-/// What comes out while a backup is made or a store is checked.
-#[derive(Debug)]
-pub enum Part {
-    /// How far it is.
-    Progress {
-        /// Records done.
-        done: u64,
-        /// Of so many, about.
-        total: u64,
-    },
-    /// The next bytes of the file.
-    Data(Vec<u8>),
-}
 
 /// What a backup holds.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -4,7 +4,6 @@
 //! of the audit log from its first entry on, number and digest of all records, the head's seal (with the master key), and,
 //! where no server runs, the file `head`.
 
-use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::de::IgnoredAny;
@@ -64,16 +63,15 @@ impl Report {
     }
 }
 
-/// Checks the store in a data folder that no server has open. `keyring` opens what is sealed.
+/// Checks a store that no server has open. `keyring` opens what is sealed.
 ///
 /// # Errors
-/// Nothing can be looked at: the folder is in use, cannot be used, or its database cannot be opened.
-pub fn check_folder(
-    path: &Path,
+/// The file `head` cannot be read.
+pub fn check_store(
+    inspection: &Inspection,
     keyring: Option<Arc<Keyring>>,
     progress: OnProgress<'_>,
 ) -> Result<Report, OpenError> {
-    let inspection = Inspection::open(path)?;
     let (head, findings) = inspection.head()?;
     let mut checker = Checker::new(inspection.store(), keyring);
     findings.into_iter().for_each(|finding| checker.note(finding));
@@ -120,10 +118,10 @@ impl Visitor for Reporting<'_> {
 /// The store is not available, or too much changed meanwhile.
 pub async fn check_engine(
     engine: &dyn Engine,
-    keyring: Arc<Keyring>,
+    keyring: Option<Arc<Keyring>>,
     progress: impl FnMut(u64, u64) + Send + 'static,
 ) -> Result<Report, StoreError> {
-    let checker = Checker::new(engine.id(), Some(keyring));
+    let checker = Checker::new(engine.id(), keyring);
     let shared = Arc::new(Mutex::new(Shared { checker, progress: Box::new(progress), total: 0 }));
     let head = engine.walk(Box::new(SharedVisitor(Arc::clone(&shared)))).await?;
     let mut shared = shared.lock().unwrap_or_else(PoisonError::into_inner);

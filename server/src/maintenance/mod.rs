@@ -18,3 +18,17 @@ pub mod restore;
 
 /// Told of progress: how many records are done, and of how many, about.
 pub type OnProgress<'a> = &'a mut (dyn FnMut(u64, u64) + Send);
+
+/// What comes out while a backup is made or a store is checked.
+#[derive(Debug)]
+pub enum Part {
+    /// How far it is.
+    Progress {
+        /// Records done.
+        done: u64,
+        /// Of so many, about.
+        total: u64,
+    },
+    /// The next bytes of a backup.
+    Data(Vec<u8>),
+}

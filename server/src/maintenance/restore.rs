@@ -24,13 +24,13 @@ use sidekey_core::time::UnixTime;
 
 use super::OnProgress;
 use super::backup_file::{End, Piece, ReadError, Reader, Title};
-use super::check::{Checker, Report, Tally, check_folder};
+use super::check::{Checker, Report, Tally, check_store};
 use crate::audit::{Actor, Entry, Origin, ServerEvent};
 use crate::entropy::random;
 use crate::keyring::unlock::{PEPPER_RECORD, SENTINEL_RECORD, head_key, open_records, sealed_records};
 use crate::keyring::{Keyring, Pepper, UnlockError};
 use crate::store::integrity::Finding;
-use crate::store::{Building, FORMAT, Key, Kind, OpenError, StoreError, codec, record};
+use crate::store::{Building, FORMAT, Inspection, Key, Kind, OpenError, StoreError, codec, record};
 
 /// Between two reports of progress, in records.
 const STRIDE: u64 = 1_000;
@@ -131,7 +131,7 @@ pub fn restore(
         None
     };
     building.finish(now, key.as_ref())?;
-    let report = check_folder(to, Some(Arc::clone(keyring)), progress)?;
+    let report = check_store(&Inspection::open(to)?, Some(Arc::clone(keyring)), progress)?;
     refuse(&report)?;
     Ok(Restored { begun_at: UnixTime::from_secs(title.begun_at), now, tally: report.tally })
 }

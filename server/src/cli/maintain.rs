@@ -1,0 +1,240 @@
+//! `verify`, `backup`, `restore` and `migrate`.
+
+use std::fmt::Write as _;
+use std::io::{self, Write as _};
+use std::path::Path;
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+use super::master_key::GivenKey;
+use super::operate::{Reached, carry_out, no_folder, reach};
+use super::progress::Progress;
+use super::{Common, Failure};
+use crate::clock::Clock;
+use crate::control::{Command, Reply};
+use crate::entropy::Entropy;
+use crate::http::rfc3339;
+use crate::maintenance::Part;
+use crate::maintenance::backup::{BackupFile, Summary};
+use crate::maintenance::check::{Report, check_store};
+use crate::maintenance::migrate::{self, MigrateError, Outcome};
+use crate::maintenance::restore::{self, RestoreError, Restored};
+use crate::store::{FORMAT, Inspection, OpenError};
+
+/// Checks the store, through the running server or here, and prints what is wrong.
+///
+/// # Errors
+/// Something is wrong, or the store cannot be looked at.
+pub(super) fn verify(common: &Common) -> Result<(), Failure> {
+    let Common { data, json, key } = common;
+    if !data.exists() {
+        return Err(no_folder(data));
+    }
+    let mut progress = Progress::new("Checking");
+    let keyring = key.load(Some(data))?.map(Arc::new);
+    let mut take = |part| {
+        show(&mut progress, &part);
+        Ok(())
+    };
+    let report = match block_on(reach(&Command::Verify, data, &mut take, || Inspection::open(data)))? {
+        Reached::Server(Reply::Verified(report)) => report,
+        Reached::Server(_) => return Err(another_version()),
+        Reached::Store(store) => {
+            let mut show = |done, total| progress.show(done, total);
+            check_store(&store, keyring, &mut show).map_err(Failure::runtime)?
+        }
+    };
+    drop(progress);
+    let text = if *json { json!(report).to_string() } else { verified(&report) };
+    print(&text)?;
+    if report.is_good() {
+        return Ok(());
+    }
+    let count = report.findings.len() as u64 + report.unlisted;
+    Err(Failure::Runtime(format!(
+        "the store in `{}` is damaged ({count} {}): keep a copy of the folder, and restore a backup with \
+         `sidekey restore --from BACKUP --data NEW_FOLDER`",
+        data.display(),
+        if count == 1 { "finding" } else { "findings" },
+    )))
+}
+
+/// A report for people.
+pub(super) fn verified(report: &Report) -> String {
+    let mut text = String::new();
+    for finding in &report.findings {
+        // Writing to a string cannot fail.
+        let _ = writeln!(text, "{finding}");
+    }
+    if report.unlisted > 0 {
+        let _ = writeln!(text, "and {} more findings", report.unlisted);
+    }
+    let tally = &report.tally;
+    let _ = writeln!(
+        text,
+        "Checked {} records of store format {}: {} apps, {} accounts with {} secrets, {} audit entries.",
+        tally.records, report.format, tally.apps, tally.accounts, tally.secrets, tally.audit_entries,
+    );
+    text.push_str(if report.with_key {
+        "Every sealed secret was opened with the master key, and the seal of the whole store was checked with it."
+    } else {
+        "Sealed secrets were not opened and the seal was not checked: that needs the master key, `--master-key-file FILE`."
+    });
+    if report.format < FORMAT {
+        let _ = write!(
+            text,
+            "\nWhether something is missing cannot be told in this format: run `sidekey migrate`."
+        );
+    }
+    if report.is_good() {
+        text.push_str("\nNothing is damaged and nothing is missing.");
+    }
+    text
+}
+
+/// Makes a backup, through the running server or here.
+///
+/// # Errors
+/// There is a file of that name, the store is damaged, or the file cannot be written.
+pub(super) fn backup(out: &Path, common: &Common) -> Result<(), Failure> {
+    let Common { data, json, key } = common;
+    if !data.exists() {
+        return Err(no_folder(data));
+    }
+    let mut file = BackupFile::create(out).map_err(Failure::runtime)?;
+    let mut progress = Progress::new("Writing");
+    let mut take = |part| {
+        show(&mut progress, &part);
+        match part {
+            Part::Data(bytes) => file.write(&bytes).map_err(|error| error.to_string()),
+            Part::Progress { .. } => Ok(()),
+        }
+    };
+    let reply = block_on(carry_out(Command::Backup, data, key, &mut take))?;
+    let Reply::BackedUp(summary) = reply else { return Err(another_version()) };
+    let bytes = file.finish().map_err(Failure::runtime)?;
+    drop(progress);
+    let file = out.display();
+    print(&if *json {
+        let Summary { records, audit_entries } = summary;
+        json!({ "file": out, "bytes": bytes, "records": records, "audit_entries": audit_entries }).to_string()
+    } else {
+        format!(
+            "{}\nIt is in `{file}` ({bytes} bytes), has been read back, and holds no master key.",
+            backed_up(&summary)
+        )
+    })
+}
+
+/// A summary for people.
+pub(super) fn backed_up(summary: &Summary) -> String {
+    format!("Made a backup of {} records and {} audit entries.", summary.records, summary.audit_entries)
+}
+
+/// Makes a new data folder from a backup.
+///
+/// # Errors
+/// The folder is not empty, the backup is damaged or not this key's, or something cannot be written.
+pub(super) fn restore(from: &Path, data: &Path, json: bool, key: &GivenKey) -> Result<(), Failure> {
+    let keyring = Arc::new(key.require(None)?);
+    let mut progress = Progress::new("Restoring");
+    let mut show = |done, total| progress.show(done, total);
+    let now = Clock::system().now();
+    let restored = restore::restore(from, data, &keyring, now, &mut Entropy, &mut show);
+    drop(progress);
+    let restored = restored.map_err(|error| match error {
+        RestoreError::Folder(OpenError::NotEmpty { .. } | OpenError::NotAFolder { .. })
+        | RestoreError::Unlock(_) => Failure::settings(error),
+        error => Failure::runtime(error),
+    })?;
+    print(&if json { told(&restored).to_string() } else { recounted(&restored, from, data) })
+}
+
+fn told(restored: &Restored) -> Value {
+    json!({
+        "backup_of": rfc3339(restored.begun_at),
+        "restored_at": rfc3339(restored.now),
+        "apps": restored.tally.apps,
+        "accounts": restored.tally.accounts,
+        "secrets": restored.tally.secrets,
+        "audit_entries": restored.tally.audit_entries,
+    })
+}
+
+fn recounted(restored: &Restored, from: &Path, data: &Path) -> String {
+    let Restored { begun_at, now, tally } = restored;
+    format!(
+        "Restored `{from}`, the state of {begun_at}, to `{data}`: {apps} apps, {accounts} accounts with {secrets} secrets.\n\
+         \n\
+         A new epoch begins at {now}, because nobody knows what was used since the backup:\n\
+         - Everybody has to sign in again: sessions, access and refresh tokens are dead.\n\
+         - Authenticators work from the step after the next on, about a minute from now; earlier codes are refused.\n\
+         - Backup codes are all gone, for any of them may have been used. Tell users to make new ones.\n\
+         - What was changed since the backup is undone: devices that were added are missing, devices that were removed and\n\
+           API keys that were revoked are valid again. Revoke such keys once more.\n\
+         \n\
+         Everything has been checked. Start with: sidekey serve --data {data} --master-key-file FILE",
+        from = from.display(),
+        data = data.display(),
+        begun_at = rfc3339(*begun_at),
+        now = rfc3339(*now),
+        apps = tally.apps,
+        accounts = tally.accounts,
+        secrets = tally.secrets,
+    )
+}
+
+/// Brings a store up to this program's format.
+///
+/// # Errors
+/// A server runs, the store is damaged, or its key is missing.
+pub(super) fn migrate(common: &Common) -> Result<(), Failure> {
+    let Common { data, json, key } = common;
+    if !data.exists() {
+        return Err(no_folder(data));
+    }
+    let mut progress = Progress::new("Migrating");
+    let keyring = key.load(Some(data))?;
+    let outcome = migrate::migrate(data, || keyring, &mut |done| progress.show(done, 0));
+    drop(progress);
+    let outcome = outcome.map_err(|error| match error {
+        MigrateError::Open(OpenError::NoStore { .. }) | MigrateError::KeyNeeded | MigrateError::Unlock(_) => {
+            Failure::settings(error)
+        }
+        error => Failure::runtime(error),
+    })?;
+    let from = match outcome {
+        Outcome::NothingToDo => FORMAT,
+        Outcome::Migrated { from } => from,
+    };
+    print(&match outcome {
+        _ if *json => json!({ "from": from, "to": FORMAT }).to_string(),
+        Outcome::NothingToDo => {
+            format!("The store in `{}` has format {FORMAT}: there is nothing to do.", data.display())
+        }
+        Outcome::Migrated { from } => {
+            format!("Brought the store in `{}` from format {from} to format {FORMAT}.", data.display())
+        }
+    })
+}
+
+fn show(progress: &mut Progress, part: &Part) {
+    if let Part::Progress { done, total } = part {
+        progress.show(*done, *total);
+    }
+}
+
+fn another_version() -> Failure {
+    Failure::Runtime("the server answers something else; use the `sidekey` of its own version".to_owned())
+}
+
+fn block_on<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Failure::runtime)?;
+    runtime.block_on(work)
+}
+
+fn print(text: &str) -> Result<(), Failure> {
+    io::stdout().write_all(format!("{text}\n").as_bytes()).map_err(Failure::runtime)
+}
