@@ -82,6 +82,23 @@ pub enum ServerEvent {
         /// Its public name.
         key_id: String,
     },
+    /// From now on this master key seals.
+    MasterKeyTakenIntoUse {
+        /// Its id.
+        key_id: String,
+    },
+    /// Everything that is sealed is being sealed anew.
+    MasterKeyRotationStarted {
+        /// With this key.
+        key_id: String,
+    },
+    /// Everything is sealed with one key, and no other is needed.
+    MasterKeyRotationFinished {
+        /// That key.
+        key_id: String,
+        /// How many records were sealed anew.
+        resealed: u64,
+    },
     /// A key for access tokens was made and published.
     SigningKeyCreated {
         /// Its id, as in the key set.

@@ -13,8 +13,9 @@ use crate::caller::User;
 use crate::clock::Clock;
 use crate::config::{PublicUrl, Settings};
 use crate::http::Problem;
-use crate::keyring::{Keyring, Pepper};
+use crate::keyring::Pepper;
 use crate::limit::AddressLimit;
+use crate::master_keys::MasterKeys;
 use crate::store::{Engine, Store};
 use crate::token::{AccessClaims, Signer, TokenError};
 
@@ -26,8 +27,8 @@ pub struct Context {
     pub public_url: PublicUrl,
     /// The records.
     pub engine: Arc<dyn Engine>,
-    /// Seals what is secret in them.
-    pub keyring: Arc<Keyring>,
+    /// Seal what is secret in them.
+    pub master_keys: Arc<MasterKeys>,
     /// The key of keyed hashes.
     pub pepper: Arc<Pepper>,
     /// Accounts, sessions and logins in them.
@@ -92,7 +93,7 @@ pub(crate) mod testing {
     use super::*;
     use crate::config::ServeSettings;
     use crate::entropy::Entropy;
-    use crate::keyring::{MasterKey, unlock};
+    use crate::keyring::{self, sources};
     use crate::store::SledEngine;
     use crate::store::sled::Options;
 
@@ -111,17 +112,22 @@ pub(crate) mod testing {
         let settings = Program::try_parse_from(arguments).unwrap().serve.check().unwrap();
         let engine: Arc<dyn Engine> =
             Arc::new(SledEngine::open(&settings.data, &Options::new([7; 16])).unwrap());
-        let keyring = Arc::new(Keyring::new(MasterKey::generate(&mut Entropy)));
-        let pepper = Arc::new(unlock(&*engine, &keyring, &mut Entropy).await.unwrap());
-        let signer = Signer::load_or_create(&*engine, &keyring, now, &mut Entropy).await.unwrap();
+        let key_file = folder.path().join("master.key");
+        let (keyring, _) = sources::load_or_create(&key_file, &mut Entropy).unwrap();
+        let source = keyring::Origin::File(key_file);
+        let opened = MasterKeys::open(Arc::clone(&engine), keyring, source, now, &mut Entropy).await;
+        let (master_keys, pepper) = opened.unwrap();
+        let pepper = Arc::new(pepper);
+        let signer =
+            Signer::load_or_create(&*engine, &master_keys.current(), now, &mut Entropy).await.unwrap();
         let context = Context {
             public_url: settings.public_url_on(settings.listen),
             settings,
             apps: Apps::new(Arc::clone(&engine)),
-            store: Store::new(Arc::clone(&engine), Arc::clone(&keyring)),
+            store: Store::new(Arc::clone(&engine), master_keys.shared()),
             hasher: BackupCodeHasher::new(Arc::clone(&pepper)),
             engine,
-            keyring,
+            master_keys: Arc::new(master_keys),
             pepper,
             signer: Arc::new(signer),
             clock: Clock::standing(now),

@@ -16,6 +16,7 @@
 //! | [`listener`] | the accept loop and its limits |
 //! | [`logging`] | log lines on standard error |
 //! | [`maintenance`] | checks, backups, restores, migrations |
+//! | [`master_keys`] | which master keys are in use, and their rotation |
 //! | [`serve`] | `sidekey serve`, from opening to closing |
 //! | [`routes`] | the whole table of routes |
 //! | [`http`] | requests, problems and replies as operations see them |
@@ -49,6 +50,7 @@ pub mod limit;
 pub mod listener;
 pub mod logging;
 pub mod maintenance;
+pub mod master_keys;
 pub mod operations;
 pub mod pages;
 pub mod routes;

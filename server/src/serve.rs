@@ -18,10 +18,11 @@ use crate::control::Authority;
 use crate::control::socket::ControlSocket;
 use crate::development;
 use crate::entropy::{self, Entropy};
-use crate::keyring::{Keyring, Origin, SourceError, Sources, UnlockError, sources, unlock};
+use crate::keyring::{Keyring, Origin, SourceError, Sources, UnlockError, sources};
 use crate::limit::AddressLimit;
 use crate::listener::{self, Limits};
 use crate::logging;
+use crate::master_keys::MasterKeys;
 use crate::routes;
 use crate::store::sled::Options;
 use crate::store::{Engine, OpenError, SledEngine, Store, sweep};
@@ -104,7 +105,7 @@ async fn serve(settings: Settings) -> Result<(), Failure> {
 }
 
 /// The keyring from the places that the operator has a say in. Development mode can do without.
-fn given_keyring(settings: &Settings) -> Result<Option<Keyring>, Failure> {
+fn given_keyring(settings: &Settings) -> Result<Option<(Keyring, Origin)>, Failure> {
     let directory = std::env::var_os("CREDENTIALS_DIRECTORY").map(std::path::PathBuf::from);
     let environment = std::env::var("SIDEKEY_MASTER_KEY").ok().map(zeroize::Zeroizing::new);
     let places = Sources {
@@ -114,12 +115,8 @@ fn given_keyring(settings: &Settings) -> Result<Option<Keyring>, Failure> {
     };
     match places.load() {
         Ok((keyring, origin)) => {
-            let source = match &origin {
-                Origin::Credential(path) | Origin::File(path) => path.display().to_string(),
-                Origin::Environment => "the environment".to_owned(),
-            };
-            tracing::info!(source, keys = keyring.ids().count(), "master key loaded");
-            Ok(Some(keyring))
+            tracing::info!(source = %origin, keys = keyring.ids().count(), "master key loaded");
+            Ok(Some((keyring, origin)))
         }
         Err(SourceError::Missing) if settings.development => Ok(None),
         Err(error) => Err(Failure::settings(error)),
@@ -142,20 +139,21 @@ async fn open_store(data: &Path) -> Result<Arc<dyn Engine>, Failure> {
 async fn open_rest(
     settings: Settings,
     bound: SocketAddr,
-    given: Option<Keyring>,
+    given: Option<(Keyring, Origin)>,
     engine: Arc<dyn Engine>,
 ) -> Result<Arc<Context>, Failure> {
-    let keyring = Arc::new(match given {
-        Some(keyring) => keyring,
+    let (keyring, source) = match given {
+        Some(given) => given,
         None => development_keyring(&settings.data)?,
-    });
-    let pepper = unlock(&*engine, &keyring, &mut Entropy).await.map_err(|error| match error {
-        UnlockError::WrongKey { .. } => Failure::settings(error),
+    };
+    let clock = clock_of(&*engine, settings.development);
+    let opened = MasterKeys::open(Arc::clone(&engine), keyring, source, clock.now(), &mut Entropy).await;
+    let (master_keys, pepper) = opened.map_err(|error| match error {
+        UnlockError::WrongKey { .. } | UnlockError::MissingKey { .. } => Failure::settings(error),
         error => Failure::runtime(error),
     })?;
     let pepper = Arc::new(pepper);
-    let clock = clock_of(&*engine, settings.development);
-    let signer = Signer::load_or_create(&*engine, &keyring, clock.now(), &mut Entropy)
+    let signer = Signer::load_or_create(&*engine, &master_keys.current(), clock.now(), &mut Entropy)
         .await
         .map_err(Failure::runtime)?;
     let metrics = PrometheusBuilder::new().install_recorder().map_err(Failure::runtime)?;
@@ -164,10 +162,10 @@ async fn open_rest(
         address_limit: settings.rate.map(|rate| AddressLimit::new(rate, settings.development)),
         settings,
         apps: Apps::new(Arc::clone(&engine)),
-        store: Store::new(Arc::clone(&engine), Arc::clone(&keyring)),
+        store: Store::new(Arc::clone(&engine), master_keys.shared()),
         hasher: BackupCodeHasher::new(Arc::clone(&pepper)),
         engine,
-        keyring,
+        master_keys: Arc::new(master_keys),
         pepper,
         signer: Arc::new(signer),
         clock,
@@ -199,11 +197,11 @@ fn warn_if_set_back(seconds: u64) {
     }
 }
 
-fn development_keyring(data: &Path) -> Result<Keyring, Failure> {
+fn development_keyring(data: &Path) -> Result<(Keyring, Origin), Failure> {
     let path = data.join(DEVELOPMENT_KEY);
     let (keyring, _) = sources::load_or_create(&path, &mut Entropy).map_err(Failure::runtime)?;
     tracing::warn!(file = %path.display(), "development mode: the master key lies beside the data that it seals");
-    Ok(keyring)
+    Ok((keyring, Origin::File(path)))
 }
 
 async fn demo_key(context: &Context) -> Result<Option<ApiKey>, Failure> {
@@ -226,7 +224,7 @@ async fn sweeping(context: Arc<Context>) {
             Ok(removed) => tracing::debug!(removed, "swept what is over"),
             Err(error) => tracing::warn!(%error, "cannot sweep"),
         }
-        if let Err(error) = context.signer.reload(&*context.engine, &context.keyring).await {
+        if let Err(error) = context.signer.reload(&*context.engine, &context.master_keys.current()).await {
             tracing::warn!(%error, "cannot read the signing keys again");
         }
         interval.tick().await;

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`master_key`] | one key and its text form |
 //! | [`sources`] | where keys come from: systemd credential, file, environment |
+//! | [`file`](mod@file) | changes to a key file |
 //! | [`sealed`] | the layout of a sealed value |
 //! | [`pepper`] | the store's secret for keyed hashes |
 //! | [`unlock`](mod@unlock) | whether the keys are the ones of this store |
@@ -11,6 +12,7 @@
 //! The first key seals, all of them open. So a new key is put in front of the old one, and the old one can go when
 //! nothing is sealed with it any more.
 
+pub mod file;
 pub mod master_key;
 pub mod pepper;
 pub mod sealed;
@@ -71,6 +73,16 @@ impl Keyring {
     /// The ids of all keys, the sealing one first.
     pub fn ids(&self) -> impl Iterator<Item = KeyId> {
         self.keys().map(MasterKey::id)
+    }
+
+    /// The key that seals.
+    pub fn sealing(&self) -> KeyId {
+        self.first.id()
+    }
+
+    /// Whether a key is here.
+    pub fn has(&self, id: KeyId) -> bool {
+        self.ids().any(|known| known == id)
     }
 
     /// Seals `plaintext` with the first key. The value opens only with the same `associated` data, for which

@@ -1,5 +1,6 @@
 //! Where master keys come from: systemd credential, file, environment.
 
+use std::fmt;
 use std::fs::{File, OpenOptions};
 use std::io::{self, ErrorKind, Read as _, Write as _};
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
@@ -9,7 +10,7 @@ use rand_core::CryptoRng;
 use zeroize::Zeroizing;
 
 use super::Keyring;
-use super::master_key::{MasterKey, ParseError};
+use super::master_key::{KeyId, MasterKey, ParseError};
 
 /// The credential's name: `LoadCredential=sidekey-master-key:…` in a systemd unit.
 const CREDENTIAL: &str = "sidekey-master-key";
@@ -36,6 +37,34 @@ pub enum Origin {
     File(PathBuf),
     /// In the environment.
     Environment,
+}
+
+impl Origin {
+    /// Reads the keyring again; `None` where it cannot have changed, because a process keeps the environment that it was
+    /// started with.
+    ///
+    /// # Errors
+    /// There is no usable keyring any more.
+    pub fn read_again(&self) -> Result<Option<Keyring>, SourceError> {
+        match self {
+            Self::Credential(path) => {
+                let unusable = |source| SourceError::Unusable { path: path.clone(), source };
+                read(File::open(path).map_err(unusable)?, path).map(Some)
+            }
+            Self::File(path) => load_file(path).map(Some),
+            Self::Environment => Ok(None),
+        }
+    }
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Credential(path) => write!(f, "the systemd credential {}", path.display()),
+            Self::File(path) => write!(f, "the file {}", path.display()),
+            Self::Environment => f.write_str("the environment"),
+        }
+    }
 }
 
 impl Sources<'_> {
@@ -78,15 +107,8 @@ pub fn load_or_create(path: &Path, rng: &mut impl CryptoRng) -> Result<(Keyring,
 /// The file exists already or cannot be written.
 pub fn write_new(path: &Path, key: &MasterKey) -> Result<(), SourceError> {
     let unusable = |source| SourceError::Unusable { path: path.to_owned(), source };
-    let text = Zeroizing::new(format!(
-        "# Sidekey master key {}. Whoever has it can read every secret of the store:\n\
-         # keep it apart from backups, and do not lose it.\n{}\n",
-        key.id(),
-        *key.to_line()
-    ));
-    let mut part = path.as_os_str().to_owned();
-    part.push(".part");
-    let part = PathBuf::from(part);
+    let text = paragraph(key);
+    let part = part_of(path);
     let write = || -> io::Result<()> {
         let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&part)?;
         file.write_all(text.as_bytes())?;
@@ -104,7 +126,33 @@ pub fn write_new(path: &Path, key: &MasterKey) -> Result<(), SourceError> {
     })
 }
 
-fn load_file(path: &Path) -> Result<Keyring, SourceError> {
+/// A key as it stands in a key file: with two lines of comment for whoever opens it.
+pub(super) fn paragraph(key: &MasterKey) -> Zeroizing<String> {
+    Zeroizing::new(format!(
+        "# Sidekey master key {}. Whoever has it can read every secret of the store:\n\
+         # keep it apart from backups, and do not lose it.\n{}\n",
+        key.id(),
+        *key.to_line()
+    ))
+}
+
+/// A key file before it is whole and has its name.
+pub(super) fn part_of(path: &Path) -> PathBuf {
+    let mut part = path.as_os_str().to_owned();
+    part.push(".part");
+    part.into()
+}
+
+/// Reads a key file.
+///
+/// # Errors
+/// It is not there, others than its owner can use it, or it is no keyring.
+pub fn load_file(path: &Path) -> Result<Keyring, SourceError> {
+    parse(&read_text(open_private(path)?, path)?, path)
+}
+
+/// Opens a file that nobody but its owner can use.
+pub(super) fn open_private(path: &Path) -> Result<File, SourceError> {
     let unusable = |source| SourceError::Unusable { path: path.to_owned(), source };
     let file = File::open(path).map_err(unusable)?;
     // Of the open file, which nobody can replace between the look and the reading.
@@ -112,7 +160,7 @@ fn load_file(path: &Path) -> Result<Keyring, SourceError> {
     if mode & 0o077 != 0 {
         return Err(SourceError::Exposed { path: path.to_owned(), mode: mode & 0o777 });
     }
-    read(file, path)
+    Ok(file)
 }
 
 fn open_if_there(path: &Path) -> Result<Option<File>, SourceError> {
@@ -124,14 +172,22 @@ fn open_if_there(path: &Path) -> Result<Option<File>, SourceError> {
 }
 
 fn read(file: File, path: &Path) -> Result<Keyring, SourceError> {
+    parse(&read_text(file, path)?, path)
+}
+
+pub(super) fn read_text(file: File, path: &Path) -> Result<Zeroizing<String>, SourceError> {
     // With room for all of it: a string that grows would leave copies behind.
     let room = usize::try_from(file.metadata().map_or(0, |found| found.len()).min(MAX_FILE)).unwrap_or(0);
     let mut text = Zeroizing::new(String::with_capacity(room + 1));
     file.take(MAX_FILE)
         .read_to_string(&mut text)
         .map_err(|source| SourceError::Unusable { path: path.to_owned(), source })?;
+    Ok(text)
+}
+
+pub(super) fn parse(text: &str, path: &Path) -> Result<Keyring, SourceError> {
     let origin = path.display().to_string();
-    Keyring::parse(&text).map_err(|error| SourceError::Malformed { origin, error })
+    Keyring::parse(text).map_err(|error| SourceError::Malformed { origin, error })
 }
 
 /// Why there is no keyring, with the remedy.
@@ -158,6 +214,31 @@ pub enum SourceError {
     Exists {
         /// The file.
         path: PathBuf,
+    },
+    /// A part of an earlier change is left.
+    #[error(
+        "`{}` is there: either the key file is being changed by another command, or one was cut short; then remove it",
+        path.display()
+    )]
+    Unfinished {
+        /// The part.
+        path: PathBuf,
+    },
+    /// The key is not there.
+    #[error("the master key file `{}` has no key `{id}`", path.display())]
+    NoSuchKey {
+        /// The file.
+        path: PathBuf,
+        /// The key.
+        id: KeyId,
+    },
+    /// The key that seals stays.
+    #[error("`{id}` is the first key of `{}`, the one that seals: add another before it with `sidekey keys add`", path.display())]
+    Sealing {
+        /// The file.
+        path: PathBuf,
+        /// The key.
+        id: KeyId,
     },
     /// The file cannot be read or written.
     #[error("could not use the master key file `{}`: {source}", path.display())]

@@ -16,6 +16,14 @@ pub const SENTINEL_RECORD: &str = "sentinel";
 pub const PEPPER_RECORD: &str = "pepper";
 const SENTINEL: &[u8] = b"sidekey sentinel";
 
+/// The names of the two records, whose values are sealed as a whole.
+pub const RECORDS: [&str; 2] = [SENTINEL_RECORD, PEPPER_RECORD];
+
+/// What the value of one of the two records is sealed for.
+pub fn associated(record: &str, store: StoreId) -> Vec<u8> {
+    associated_data(record, &[&store])
+}
+
 /// Opens the store's pepper, or makes one in a new store.
 ///
 /// # Errors
@@ -38,6 +46,14 @@ pub async fn unlock(
         }
         Err(error) => Err(error.into()),
     }
+}
+
+/// Whether a keyring opens the store's sentinel and pepper.
+///
+/// # Errors
+/// It does not, or the store has neither.
+pub async fn check(store: &dyn Engine, keyring: &Keyring) -> Result<(), UnlockError> {
+    open(store, keyring).await?.map(drop).ok_or(UnlockError::Damaged { record: SENTINEL_RECORD })
 }
 
 async fn open(store: &dyn Engine, keyring: &Keyring) -> Result<Option<Pepper>, UnlockError> {
@@ -63,7 +79,7 @@ pub fn open_records(
         (_, None) => return Err(UnlockError::Damaged { record: PEPPER_RECORD }),
     };
     let unseal = |record: &'static str, value| {
-        let associated = associated_data(record, &[&store]);
+        let associated = associated(record, store);
         keyring.open(&associated, &Sealed::from_bytes(value)).map_err(|error| match error {
             OpenError::UnknownKey(needed) => UnlockError::WrongKey { needed, given: list(keyring) },
             OpenError::UnknownAlgorithm(_) | OpenError::Damaged => UnlockError::Damaged { record },
@@ -99,7 +115,7 @@ pub fn sealed_records(
     rng: &mut impl CryptoRng,
 ) -> [(Key, Vec<u8>); 2] {
     [(SENTINEL_RECORD, SENTINEL), (PEPPER_RECORD, pepper.as_bytes())].map(|(record, secret)| {
-        let sealed = keyring.seal(&associated_data(record, &[&store]), secret, rng);
+        let sealed = keyring.seal(&associated(record, store), secret, rng);
         (Key::meta(record), sealed.as_bytes().to_vec())
     })
 }
@@ -109,7 +125,8 @@ pub fn head_key(pepper: &Pepper, store: StoreId) -> HeadKey {
     HeadKey::new(pepper.mac("store head", &[&store]))
 }
 
-fn list(keyring: &Keyring) -> String {
+/// The keys of a keyring for a sentence.
+pub fn list(keyring: &Keyring) -> String {
     keyring.ids().map(|id| format!("`{id}`")).collect::<Vec<_>>().join(", ")
 }
 
@@ -123,6 +140,18 @@ pub enum UnlockError {
     WrongKey {
         /// The key that the store needs.
         needed: KeyId,
+        /// The ids of the given keys.
+        given: String,
+    },
+    /// The keyring has not all keys that something is sealed with.
+    #[error(
+        "a master key is missing: {values} values of this store are sealed with key `{needed}`, and given is only {given}; put `{needed}` back into the key file, below the others"
+    )]
+    MissingKey {
+        /// The key that is missing.
+        needed: KeyId,
+        /// How many values are sealed with it.
+        values: u64,
         /// The ids of the given keys.
         given: String,
     },

@@ -18,7 +18,7 @@ use sidekey_core::{
 use super::{Key, Kind, StoreError};
 use crate::{
     entropy::Entropy,
-    keyring::{Keyring, Sealed, associated_data},
+    keyring::{KeyId, Keyring, Sealed, associated_data},
 };
 
 /// Where an account is stored.
@@ -116,6 +116,27 @@ pub fn restored_account(
 ) -> Result<Vec<u8>, StoreError> {
     let account: Account<Sealed> = decode(key, bytes)?;
     encode(&account.restored(now, rng))
+}
+
+/// The ids of the keys that the secrets of a stored account are sealed with; none for one that names no key.
+///
+/// # Errors
+/// The record is damaged.
+pub fn account_seals(key: &Key, bytes: &[u8]) -> Result<Vec<Option<KeyId>>, StoreError> {
+    let mut seals = Vec::new();
+    decode::<Account<Sealed>>(key, bytes)?.try_map_secrets(|_, secret| {
+        seals.push(secret.key_id());
+        Ok::<_, StoreError>(())
+    })?;
+    Ok(seals)
+}
+
+/// The bytes of a stored account with its secrets sealed anew.
+///
+/// # Errors
+/// The record is damaged, or a secret does not open.
+pub fn resealed_account(keyring: &Keyring, key: &Key, bytes: &[u8]) -> Result<Vec<u8>, StoreError> {
+    encode_account(keyring, decode_account(keyring, key, bytes)?)
 }
 
 fn additional_data(id: &AccountId, device: DeviceId) -> Vec<u8> {

@@ -24,6 +24,7 @@ use super::{
 use crate::{
     audit::{Entry, Origin},
     keyring::Keyring,
+    swap::Swap,
 };
 
 /// How often a decision is made again before the store counts as too busy. In one process the account's lock lets
@@ -37,7 +38,7 @@ const SESSION_KEPT: u64 = 3_600;
 #[derive(Clone)]
 pub struct Store {
     engine: Arc<dyn Engine>,
-    keyring: Arc<Keyring>,
+    keyring: Arc<Swap<Keyring>>,
 }
 
 /// What a transaction is about: always an account, and what else is to be loaded.
@@ -98,7 +99,7 @@ impl Subject {
 
 impl Store {
     /// Typed access through an engine, with the keys that open secrets.
-    pub fn new(engine: Arc<dyn Engine>, keyring: Arc<Keyring>) -> Self {
+    pub fn new(engine: Arc<dyn Engine>, keyring: Arc<Swap<Keyring>>) -> Self {
         Self { engine, keyring }
     }
 
@@ -132,7 +133,7 @@ impl Store {
         self.engine
             .get(&key)
             .await?
-            .map(|record| decode_account(&self.keyring, &key, &record.value))
+            .map(|record| decode_account(&self.keyring.get(), &key, &record.value))
             .transpose()
     }
 
@@ -165,7 +166,9 @@ impl Store {
             let loaded = self.load(&subject).await?;
             let mut state = loaded.state();
             let outcome = decide(&mut state);
-            let batch = self.batch(&subject, &loaded, state, origin)?;
+            // Kept until the commit is done: who replaces the keyring waits for those who seal with the one before.
+            let keyring = self.keyring.get();
+            let batch = Self::batch(&keyring, &subject, &loaded, state, origin)?;
             if batch.is_empty() {
                 return Ok(outcome);
             }
@@ -188,7 +191,7 @@ impl Store {
 
     async fn load(&self, subject: &Subject) -> Result<Loaded, StoreError> {
         let account = self.read(Some(subject.account_key()), |key, record| {
-            decode_account(&self.keyring, key, &record.value)
+            decode_account(&self.keyring.get(), key, &record.value)
         });
         let session = self.read(subject.session_key(), |key, record| decode(key, &record.value));
         let family = self.read(subject.family_key(), |key, record| decode(key, &record.value));
@@ -207,7 +210,7 @@ impl Store {
     }
 
     fn batch(
-        &self,
+        keyring: &Keyring,
         subject: &Subject,
         loaded: &Loaded,
         state: State,
@@ -219,9 +222,7 @@ impl Store {
         if let (Some(session), Some(Found { key, value: None, .. })) = (&session, &loaded.session) {
             batch.put(Key::expiry(session.opened_at.plus(SESSION_KEPT), key), Vec::new());
         }
-        write(&mut batch, loaded.account.as_ref(), account, |account| {
-            encode_account(&self.keyring, account)
-        })?;
+        write(&mut batch, loaded.account.as_ref(), account, |account| encode_account(keyring, account))?;
         write(&mut batch, loaded.session.as_ref(), session, |session| encode(&session))?;
         write(&mut batch, loaded.family.as_ref(), family, |family| encode(&family))?;
         if let Some(family) = started {

@@ -196,9 +196,9 @@ mod tests {
     async fn rotate(context: &Context, overlap: u64) -> Result<Vec<KeyStatus>, RotationError> {
         let origin = Origin::local(Actor::Operator, context.clock.now());
         let keys =
-            super::rotate(&*context.engine, &context.keyring, overlap, &origin, &mut Entropy)
+            super::rotate(&*context.engine, &context.master_keys.current(), overlap, &origin, &mut Entropy)
                 .await?;
-        context.signer.reload(&*context.engine, &context.keyring).await.unwrap();
+        context.signer.reload(&*context.engine, &context.master_keys.current()).await.unwrap();
         Ok(keys)
     }
 
@@ -277,7 +277,7 @@ mod tests {
         );
         assert_eq!(sweep(&context.store, clock.now()).await, Ok(1));
         assert_eq!(phases(&context).await, [Phase::Signing]);
-        context.signer.reload(&*context.engine, &context.keyring).await.unwrap();
+        context.signer.reload(&*context.engine, &context.master_keys.current()).await.unwrap();
         assert_eq!(context.verify_access_token(&before), Err(TokenError::UnknownKey));
         assert_eq!(kid_in(&token(&context)), new);
 

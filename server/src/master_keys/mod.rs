@@ -1,0 +1,161 @@
+//! The master keys of a running server: which of them are in use, and how one follows another.
+//!
+//! - this file: [`MasterKeys`], the keyring that can be read anew;
+//! - `in_use`: which keys something may be sealed with;
+//! - [`sealed_records`]: where sealed values are;
+//! - [`rotation`]: sealing everything anew.
+
+mod in_use;
+pub mod rotation;
+pub mod sealed_records;
+#[cfg(test)]
+mod tests;
+
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use rand_core::CryptoRng;
+use serde::{Deserialize, Serialize};
+use sidekey_core::time::UnixTime;
+
+use crate::audit::{Actor, Origin};
+use crate::keyring::{self, Keyring, Pepper, SourceError, UnlockError, unlock};
+use crate::store::engine::MAX_SCAN;
+use crate::store::{Engine, Key, StoreError};
+use crate::swap::Swap;
+use rotation::{Progress, RotationError};
+use sealed_records::Tally;
+
+/// How often, and how many times, it is looked whether the keyring before is still being worked with. An operation takes
+/// milliseconds.
+const LOOK_EVERY: Duration = Duration::from_millis(5);
+const LOOKS: u32 = 2_000;
+
+/// The keyring of a store, which can be read anew while it is worked with.
+pub struct MasterKeys {
+    engine: Arc<dyn Engine>,
+    current: Arc<Swap<Keyring>>,
+    source: keyring::Origin,
+    /// Keyrings before this one that somebody may still be sealing with. Held from reading the file to putting the keyring in
+    /// place, so that an older one never replaces a newer one; nothing but reading anew waits for it.
+    before: tokio::sync::Mutex<Vec<Weak<Keyring>>>,
+}
+
+/// Why the keys could not be read anew. The keyring before goes on. The texts are for the operator.
+#[derive(Debug, thiserror::Error)]
+pub enum ReloadError {
+    /// There is no usable keyring.
+    #[error(transparent)]
+    Source(#[from] SourceError),
+    /// The new keyring does not open everything in the store.
+    #[error(transparent)]
+    Unlock(#[from] UnlockError),
+    /// Something holds on to the keyring before.
+    #[error("operations that have begun still use the keys before; try again")]
+    Busy,
+}
+
+/// How much is sealed with which key, counted over a part of the store.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Use {
+    /// Values by key id, of this part only.
+    pub values: Vec<(String, u64)>,
+    /// The keys that something may be sealed with.
+    pub noted: Vec<String>,
+    /// Where the next part begins; `None`: this was the last.
+    pub next: Option<Vec<u8>>,
+}
+
+impl MasterKeys {
+    /// Opens a store with a keyring that came from `source`: nothing is sealed with a key before it is noted.
+    ///
+    /// # Errors
+    /// The keyring is not the store's or lacks a key, or the store fails.
+    pub async fn open(
+        engine: Arc<dyn Engine>,
+        keyring: Keyring,
+        source: keyring::Origin,
+        now: UnixTime,
+        rng: &mut (impl CryptoRng + Send),
+    ) -> Result<(Self, Pepper), UnlockError> {
+        let pepper = unlock::unlock(&*engine, &keyring, rng).await?;
+        in_use::take(&*engine, &keyring, &Origin::local(Actor::Server, now)).await?;
+        let current = Arc::new(Swap::new(keyring));
+        Ok((Self { engine, current, source, before: tokio::sync::Mutex::default() }, pepper))
+    }
+
+    /// The keyring for those who seal and open, as it is at each moment.
+    ///
+    /// What is sealed with it has to be handed to the store before the keyring is let go: [`MasterKeys::reload`] waits for that.
+    /// What is read from the store is opened with a keyring that was taken afterwards.
+    pub fn shared(&self) -> Arc<Swap<Keyring>> {
+        Arc::clone(&self.current)
+    }
+
+    /// The keyring as it is now.
+    pub fn current(&self) -> Arc<Keyring> {
+        self.current.get()
+    }
+
+    /// Where the keys come from.
+    pub fn source(&self) -> &keyring::Origin {
+        &self.source
+    }
+
+    /// Reads the keys anew from where they came from, and works with them from now on if they open everything that is in the
+    /// store. When this returns, nothing is being sealed with the keys before any more. Gives the keyring.
+    ///
+    /// # Errors
+    /// They are no keyring, or lack a key that is in use; the keyring before goes on then.
+    pub async fn reload(&self, origin: &Origin) -> Result<Arc<Keyring>, ReloadError> {
+        let mut before = self.before.lock().await;
+        let Some(fresh) = self.source.read_again()? else { return Ok(self.current.get()) };
+        unlock::check(&*self.engine, &fresh).await?;
+        in_use::take(&*self.engine, &fresh, origin).await?;
+        before.push(Arc::downgrade(&self.current.replace(fresh)));
+        for _ in 0..LOOKS {
+            before.retain(|keyring| keyring.strong_count() > 0);
+            if before.is_empty() {
+                return Ok(self.current.get());
+            }
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+        Err(ReloadError::Busy)
+    }
+
+    /// Does the next piece of a rotation to the first key, see [`rotation`].
+    ///
+    /// # Errors
+    /// The store fails, or something in it cannot be opened.
+    pub async fn rotate_on(
+        &self,
+        origin: &Origin,
+        rng: &mut (impl CryptoRng + Send),
+    ) -> Result<Progress, RotationError> {
+        rotation::step(&*self.engine, &self.current.get(), origin, rng).await
+    }
+}
+
+impl std::fmt::Debug for MasterKeys {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("MasterKeys").field("current", &self.current).finish_non_exhaustive()
+    }
+}
+
+/// Counts what is sealed with which key, from `after` on. It needs no key.
+///
+/// # Errors
+/// The store cannot be read, or a record is damaged.
+pub async fn uses(engine: &dyn Engine, after: Option<&[u8]>) -> Result<Use, StoreError> {
+    let after = after.map(Key::from_bytes);
+    let page = sealed_records::page(engine, after.as_ref(), MAX_SCAN).await?;
+    let mut tally = Tally::new();
+    sealed_records::count(&page.records, &mut tally)?;
+    let noted = in_use::read(engine).await?;
+    let last = page.records.last().map(|(place, _)| place.as_bytes().to_vec());
+    Ok(Use {
+        values: tally.into_iter().map(|(id, count)| (id.to_string(), count)).collect(),
+        noted: noted.map_or(Vec::new(), |(noted, _)| noted.keys.iter().map(ToString::to_string).collect()),
+        next: last.filter(|_| !page.is_last),
+    })
+}
