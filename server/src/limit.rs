@@ -33,13 +33,14 @@ pub struct Rate {
 /// Whom a bucket belongs to. A household or a machine has a /64 of IPv6 addresses at its disposal (RFC 6177), and
 /// would have as many buckets if single addresses counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-enum Client {
+pub(crate) enum Client {
     V4(Ipv4Addr),
     V6([u16; 4]),
 }
 
 impl Client {
-    fn of(address: IpAddr) -> Self {
+    /// The client at an address.
+    pub(crate) fn of(address: IpAddr) -> Self {
         match address.to_canonical() {
             IpAddr::V4(address) => Self::V4(address),
             IpAddr::V6(address) => Self::V6(network(address)),

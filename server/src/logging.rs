@@ -1,6 +1,8 @@
 //! Log lines on standard error. Standard output is for what commands print.
 
+use std::any::Any;
 use std::io::{self, IsTerminal};
+use std::panic::{self, Location};
 
 use tracing_subscriber::filter::EnvFilter;
 use tracing_subscriber::prelude::*;
@@ -25,7 +27,18 @@ pub fn start(format: Option<LogFormat>) -> Result<(), String> {
         LogFormat::Text => registry.with(fmt::layer().with_ansi(terminal).with_writer(io::stderr)).try_init(),
         LogFormat::Json => registry.with(json_layer(io::stderr)).try_init(),
     };
-    started.map_err(|error| format!("cannot start logging: {error}"))
+    started.map_err(|error| format!("cannot start logging: {error}"))?;
+    panic::set_hook(Box::new(|panic| log_panic(panic.location(), panic.payload())));
+    Ok(())
+}
+
+/// A panic as one line like every other. Its message is told only if it stands in the source as it is: one that was put
+/// together at run time may quote anything, secrets included.
+fn log_panic(location: Option<&Location<'_>>, payload: &(dyn Any + Send)) {
+    let location = location.map(ToString::to_string);
+    let reason = payload.downcast_ref::<&'static str>();
+    let thread = std::thread::current();
+    tracing::error!(location, reason, thread = thread.name(), "panicked");
 }
 
 fn level(directives: Option<String>) -> Result<EnvFilter, String> {
@@ -75,6 +88,25 @@ mod tests {
         assert_eq!(line["message"], "listening");
         assert_eq!(line["address"], "127.0.0.1:4711");
         assert_eq!(line["level"], "INFO");
+    }
+
+    #[test]
+    fn a_panic_is_one_line_that_quotes_nothing_made_at_run_time() {
+        let lines = Lines::default();
+        let writer = lines.clone();
+        let subscriber = tracing_subscriber::registry().with(json_layer(move || writer.clone()));
+        tracing::subscriber::with_default(subscriber, || {
+            log_panic(Some(Location::caller()), &"from the source");
+            log_panic(None, &format!("no device with the secret {}", "JBSWY3DP"));
+        });
+        let text = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
+        assert!(!text.contains("JBSWY3DP"), "{text}");
+        let lines: Vec<serde_json::Value> =
+            text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        assert_eq!(lines.len(), 2);
+        assert!(lines[0]["location"].as_str().unwrap().contains("logging.rs:"), "{text}");
+        assert_eq!(lines[0]["reason"], "from the source");
+        assert_eq!((&lines[1]["message"], lines[1].get("reason")), (&"panicked".into(), None));
     }
 
     #[test]

@@ -1,10 +1,11 @@
 //! `sidekey serve`: everything is opened in order, requests are served, everything is closed in order.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use ipnet::IpNet;
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 
 use crate::apps::{ApiKey, Apps};
@@ -89,7 +90,8 @@ async fn serve(settings: Settings) -> Result<(), Failure> {
             }
         }
     };
-    listener::serve(listener, routes::filter(Arc::clone(&context)), Limits::default(), stop).await;
+    let filter = routes::filter(Arc::clone(&context));
+    listener::serve(listener, filter, limits_for(&context.settings), stop).await;
 
     upkeep.abort();
     sweeping.abort();
@@ -102,6 +104,30 @@ async fn serve(settings: Settings) -> Result<(), Failure> {
     engine.close().await.map_err(Failure::runtime)?;
     tracing::info!("stopped");
     Ok(())
+}
+
+/// The limits of the listener. Proxies speak for many clients; in development mode so do the tools on this machine.
+fn limits_for(settings: &Settings) -> Limits {
+    let mut exempt = settings.trusted_proxies.clone();
+    if settings.development {
+        exempt.extend([IpAddr::from(Ipv4Addr::LOCALHOST), Ipv6Addr::LOCALHOST.into()].map(IpNet::from));
+    }
+    let limits = Limits { exempt, ..Limits::default() };
+    warn_if_too_few_descriptors(limits.descriptors());
+    limits
+}
+
+fn warn_if_too_few_descriptors(needed: u64) {
+    match listener::raise_descriptor_limit() {
+        Ok(limit) if limit >= needed => {}
+        Ok(limit) => tracing::warn!(
+            limit,
+            needed,
+            "the limit of open files is too low for all connections that may be open: raise it, for example with \
+             `LimitNOFILE` in the systemd unit"
+        ),
+        Err(error) => tracing::warn!(%error, "cannot raise the limit of open files"),
+    }
 }
 
 /// The keyring from the places that the operator has a say in. Development mode can do without.

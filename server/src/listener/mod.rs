@@ -1,10 +1,20 @@
 //! The accept loop: warp's filters behind hyper, with the limits that warp 0.4's own server lacks.
 //!
-//! - `exchange`: tells an idle connection from a half-sent request;
-//! - `body`: a deadline for request bodies.
+//! - `limits`: all of them, with their values;
+//! - `admission`: how many connections one client may have;
+//! - `stream`: deadlines for request heads and for taking answers, and a close that loses no answer;
+//! - `exchange`: tells an idle connection from a half-sent request, and cuts a client that does not read;
+//! - `body`: a deadline for request bodies;
+//! - `guard`: what the filter must not see, and what becomes of its panics;
+//! - `descriptors`: the system's limit of open files.
 
+mod admission;
 mod body;
+mod descriptors;
 mod exchange;
+mod guard;
+mod limits;
+mod stream;
 #[cfg(test)]
 mod tests;
 
@@ -27,44 +37,16 @@ use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 use warp::{Filter, Reply};
 
+use admission::{Admission, Seat};
 use body::TimedBody;
-use exchange::{Exchange, Phase, Stream};
+pub use descriptors::raise_descriptor_limit;
+use exchange::{Exchange, Phase};
+pub use limits::Limits;
+use stream::Stream;
 
 /// The other end of the connection, put into every request's extensions; read it with `warp::ext::get`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PeerAddr(pub SocketAddr);
-
-/// What one connection, and all of them together, may take.
-#[derive(Clone, Copy, Debug)]
-pub struct Limits {
-    /// Open connections of the process; further ones wait in the kernel's queue.
-    pub connections: usize,
-    /// From the first byte of a request head (or from the connection's start) to its last.
-    pub header: Duration,
-    /// From the first wait for a request body to its last byte.
-    pub body: Duration,
-    /// A kept-alive connection without a request.
-    pub idle: Duration,
-    /// From the signal to stop until requests in flight are abandoned.
-    pub shutdown: Duration,
-    /// Bytes of a request head.
-    pub head_bytes: usize,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self {
-            connections: 10_000,
-            header: Duration::from_secs(10),
-            body: Duration::from_secs(10),
-            // Longer than the 60 s that nginx keeps upstream connections: the side that sends requests should be the
-            // one that closes, or a request meets a closing connection.
-            idle: Duration::from_secs(75),
-            shutdown: Duration::from_secs(10),
-            head_bytes: 16 * 1024,
-        }
-    }
-}
 
 /// Between two looks at a connection that should end; an answer gets at least this long to leave.
 const SHUTDOWN_TICK: Duration = Duration::from_millis(200);
@@ -110,6 +92,8 @@ where
     F::Extract: Reply,
 {
     let permits = Arc::new(Semaphore::new(limits.connections));
+    let admission = Admission::new(limits.connections_per_client, limits.exempt.clone());
+    let limits = Arc::new(limits);
     let (stopping, _) = watch::channel(false);
     let mut connections = JoinSet::new();
     let mut stop = pin!(stop);
@@ -128,10 +112,18 @@ where
         while connections.try_join_next().is_some() {}
         match accepted {
             Ok((stream, peer)) => {
-                let connection = serve_connection(stream, peer, filter.clone(), limits, stopping.subscribe());
+                let Some(seat) = admission.admit(peer.ip()) else {
+                    // No line a refusal above debug level: whoever does this would write the log.
+                    tracing::debug!(address = %peer.ip(), "refused a connection: its client has too many");
+                    metrics::counter!("sidekey_connections_refused_total").increment(1);
+                    continue;
+                };
+                let peer = Peer { address: peer, idle: idle_limit(&limits, &permits, &seat) };
+                let connection =
+                    serve_connection(stream, peer, filter.clone(), Arc::clone(&limits), stopping.subscribe());
                 connections.spawn(async move {
                     connection.await;
-                    drop(permit);
+                    drop((seat, permit));
                 });
             }
             Err(error) if is_of_the_connection(&error) => {}
@@ -157,11 +149,24 @@ fn is_of_the_connection(error: &io::Error) -> bool {
     matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset)
 }
 
+/// Idle connections are a comfort for those who come again, and are cut short when they could keep others out.
+fn idle_limit(limits: &Limits, permits: &Semaphore, seat: &Seat) -> Duration {
+    let pressed = permits.available_permits() < limits.connections / 2;
+    if pressed && !seat.is_exempt() { limits.pressed_idle } else { limits.idle }
+}
+
+/// The other end of a connection.
+struct Peer {
+    address: SocketAddr,
+    /// How long it may stay without a request.
+    idle: Duration,
+}
+
 async fn serve_connection<F>(
     stream: TcpStream,
-    peer: SocketAddr,
+    peer: Peer,
     filter: F,
-    limits: Limits,
+    limits: Arc<Limits>,
     mut stopping: watch::Receiver<bool>,
 ) where
     F: Filter<Error = Infallible> + Clone + Send + Sync + 'static,
@@ -175,20 +180,22 @@ async fn serve_connection<F>(
     let service = service_fn(|request: Request<Incoming>| {
         exchange.begin();
         let mut request = request.map(|body| TimedBody::new(body, Arc::clone(&exchange), limits.body));
-        request.extensions_mut().insert(PeerAddr(peer));
-        let answer = routes.call(request);
-        let exchange = Arc::clone(&exchange);
+        request.extensions_mut().insert(PeerAddr(peer.address));
+        let (routes, exchange) = (routes.clone(), Arc::clone(&exchange));
         async move {
-            let answer = answer.await;
+            let answer = match guard::refusal(&request) {
+                Some(refusal) => Ok(refusal),
+                None => guard::guarded(async { routes.call(request).await }).await,
+            };
             exchange.enter(Phase::AwaitingHead);
             answer
         }
     });
-    let stream = Stream::new(stream, Arc::clone(&exchange), limits.header);
+    let stream = Stream::new(stream, Arc::clone(&exchange), &limits);
     let mut connection = pin!(
         http1::Builder::new()
             .timer(TokioTimer::new())
-            .header_read_timeout(limits.idle)
+            .header_read_timeout(peer.idle)
             .max_header_size(limits.head_bytes)
             .serve_connection(stream, service)
     );

@@ -17,9 +17,20 @@ const PATIENCE: Duration = Duration::from_mins(1);
 const SHORT: Duration = Duration::from_millis(50);
 const NEVER: Duration = Duration::from_hours(1);
 
+/// More than the kernel buffers between two sockets.
+const LARGE: usize = 64 * 1024 * 1024;
+
 /// Limits of which none is reached unless a test says so.
 fn generous() -> Limits {
-    Limits { header: NEVER, body: NEVER, idle: NEVER, shutdown: NEVER, ..Limits::default() }
+    Limits {
+        header: NEVER,
+        body: NEVER,
+        write: NEVER,
+        idle: NEVER,
+        pressed_idle: NEVER,
+        shutdown: NEVER,
+        ..Limits::default()
+    }
 }
 
 struct Server {
@@ -61,7 +72,13 @@ fn filter(
     });
     let echo =
         warp::path("echo").and(warp::body::bytes()).map(|bytes: bytes::Bytes| Response::new(bytes.into()));
+    let large = warp::path("large").map(|| Response::new(vec![b'x'; LARGE].into()));
+    let panics = warp::path("panics").map(|| -> Response { panic!("as this test wants it") });
     peer.or(slow)
+        .unify()
+        .or(large)
+        .unify()
+        .or(panics)
         .unify()
         .or(echo)
         .unify()
@@ -155,14 +172,116 @@ async fn a_half_sent_body_is_refused() {
 }
 
 #[tokio::test]
-async fn a_head_beyond_the_limit_is_refused() {
+async fn what_is_not_http_gets_an_answer() {
     let server = start(generous()).await;
-    let long = "x".repeat(20_000);
-    let mut stream =
-        connect(&server, &format!("GET /peer HTTP/1.1\r\nhost: a\r\nlong: {long}\r\n\r\n")).await;
-    let answer = read_to_end(&mut stream).await;
-    // Closing with bytes unread can reset the connection before the answer is seen.
-    assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 431"), "{answer}");
+    let many = "x: y\r\n".repeat(150);
+    for (request, status) in [
+        ("GARBAGE\r\n\r\n".to_owned(), 400),
+        ("GET / HTTP/3.7\r\nhost: a\r\n\r\n".to_owned(), 400),
+        ("POST /echo HTTP/1.1\r\nhost: a\r\ncontent-length: 5, 6\r\n\r\nhello".to_owned(), 400),
+        (format!("GET /peer HTTP/1.1\r\nhost: a\r\n{many}\r\n"), 431),
+    ] {
+        let mut stream = connect(&server, &request).await;
+        let answer = read_to_end(&mut stream).await;
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{request:?}: {answer}");
+    }
+}
+
+#[tokio::test]
+async fn a_head_beyond_the_limit_is_refused_and_the_answer_survives_the_close() {
+    let server = start(generous()).await;
+    let long = "x".repeat(2_000_000);
+    for request in [
+        format!("GET /peer HTTP/1.1\r\nhost: a\r\nlong: {long}\r\n\r\n"),
+        format!("GET /peer/{long} HTTP/1.1\r\nhost: a\r\n\r\n"),
+    ] {
+        // Written to its end before a byte of the answer is read, which is when a reset would take the answer away.
+        let mut stream = connect(&server, &request).await;
+        let answer = read_to_end(&mut stream).await;
+        assert!(answer.starts_with("HTTP/1.1 431 "), "{answer}");
+    }
+}
+
+#[tokio::test]
+async fn a_target_that_is_no_path_is_refused_and_the_connection_goes_on() {
+    let server = start(generous()).await;
+    for target in ["CONNECT x:80", "GET x:80", "CONNECT /peer", "OPTIONS x"] {
+        let mut stream = connect(&server, &format!("{target} HTTP/1.1\r\nhost: a\r\n\r\n")).await;
+        let head = read_until(&mut stream, "\r\n\r\n").await;
+        assert!(head.starts_with("HTTP/1.1 400 "), "{target}: {head}");
+        assert!(head.contains("application/problem+json") && head.contains("x-request-id"), "{head}");
+        let body = read_until(&mut stream, "}").await;
+        assert!(body.contains("VALIDATION_ERROR"), "{body}");
+        stream.write_all(b"GET /peer HTTP/1.1\r\nhost: a\r\n\r\n").await.unwrap();
+        read_own_address(&mut stream).await;
+    }
+}
+
+#[tokio::test]
+async fn a_panic_ends_its_request_and_not_the_connection() {
+    let server = start(generous()).await;
+    let mut stream = connect(&server, "GET /panics HTTP/1.1\r\nhost: a\r\n\r\n").await;
+    let answer = read_until(&mut stream, "}").await;
+    assert!(answer.starts_with("HTTP/1.1 500 ") && answer.contains("INTERNAL"), "{answer}");
+    stream.write_all(b"GET /peer HTTP/1.1\r\nhost: a\r\n\r\n").await.unwrap();
+    read_own_address(&mut stream).await;
+}
+
+#[tokio::test]
+async fn a_client_that_takes_no_answer_is_cut() {
+    let server = start(Limits { connections: 1, write: SHORT, ..generous() }).await;
+    let request = "GET /large HTTP/1.1\r\nhost: a\r\n\r\n";
+    let deaf = connect(&server, &request.repeat(3)).await;
+    // Its place is free only when the first connection has ended.
+    let mut next = connect(&server, "GET /peer HTTP/1.1\r\nhost: a\r\n\r\n").await;
+    read_own_address(&mut next).await;
+    drop(deaf);
+}
+
+#[tokio::test]
+async fn connections_beyond_a_clients_share_are_closed_and_a_freed_one_serves_again() {
+    let server = start(Limits { connections_per_client: 1, ..generous() }).await;
+    let request = "GET /peer HTTP/1.1\r\nhost: a\r\n\r\n";
+    let mut first = connect(&server, request).await;
+    read_own_address(&mut first).await;
+    let mut second = TcpStream::connect(server.address).await.unwrap();
+    assert_eq!(read_to_end(&mut second).await, "");
+    drop(first);
+    patient(async {
+        loop {
+            let mut next = TcpStream::connect(server.address).await.unwrap();
+            let sent = next.write_all(request.as_bytes()).await;
+            if sent.is_ok() && next.read_u8().await.is_ok() {
+                break;
+            }
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn exempt_peers_have_no_share() {
+    let exempt = vec!["127.0.0.0/8".parse().unwrap()];
+    let server = start(Limits { connections_per_client: 1, exempt, ..generous() }).await;
+    let request = "GET /peer HTTP/1.1\r\nhost: a\r\n\r\n";
+    let mut first = connect(&server, request).await;
+    let mut second = connect(&server, request).await;
+    read_own_address(&mut first).await;
+    read_own_address(&mut second).await;
+}
+
+#[tokio::test]
+async fn idle_connections_that_arrive_under_pressure_are_closed_early() {
+    let server = start(Limits { connections: 4, pressed_idle: SHORT, ..generous() }).await;
+    let request = "GET /peer HTTP/1.1\r\nhost: a\r\n\r\n";
+    let mut early = connect(&server, request).await;
+    read_own_address(&mut early).await;
+    let mut second = connect(&server, request).await;
+    read_own_address(&mut second).await;
+    let mut third = connect(&server, request).await;
+    assert!(read_to_end(&mut third).await.starts_with("HTTP/1.1 200 "));
+    early.write_all(request.as_bytes()).await.unwrap();
+    read_own_address(&mut early).await;
 }
 
 #[tokio::test]
