@@ -64,7 +64,7 @@ async fn serve(settings: Settings) -> Result<(), Failure> {
 
     let authority = Authority {
         engine: Arc::clone(&engine),
-        keyring: Some(Arc::clone(&context.keyring)),
+        keyring: Some(context.master_keys.current()),
         apps: context.apps.clone(),
         clock: context.clock.clone(),
     };
