@@ -17,7 +17,7 @@ use crate::config::Settings;
 use crate::context::Context;
 use crate::control::Authority;
 use crate::control::socket::ControlSocket;
-use crate::development;
+use crate::development::{self, ModeError};
 use crate::entropy::{self, Entropy};
 use crate::keyring::{Keyring, Origin, SourceError, Sources, UnlockError, sources};
 use crate::limit::AddressLimit;
@@ -59,6 +59,11 @@ async fn serve(settings: Settings) -> Result<(), Failure> {
 
     let engine = open_store(&settings.data).await?;
     let context = open_rest(settings, bound, given, Arc::clone(&engine)).await?;
+    let mode = development::bind_mode(&*engine, context.settings.development).await;
+    mode.map_err(|error| match error {
+        ModeError::Store(error) => Failure::runtime(error),
+        error => Failure::settings(error),
+    })?;
     let demo = demo_key(&context).await?;
     let has_apps = !context.apps.list().await.map_err(Failure::runtime)?.is_empty();
 

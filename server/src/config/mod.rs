@@ -135,6 +135,13 @@ impl ServeSettings {
         {
             note(mistake);
         }
+        if let (Ok(listen), true) = (&listen, self.development)
+            && !listen.ip().is_loopback()
+        {
+            note(format!(
+                "development mode listens on this machine only: `--listen {listen}` would let everybody in"
+            ));
+        }
         match (listen, public_url, base_path, rate) {
             (Ok(listen), Ok(public_url), Ok(base_path), Ok(rate)) if mistakes.is_empty() => Ok(Settings {
                 listen,

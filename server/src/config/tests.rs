@@ -30,7 +30,7 @@ fn without_flags_the_server_is_local() {
 
 #[test]
 fn the_default_public_url_has_the_real_port_and_a_host_that_can_be_reached() {
-    let settings = check(&["--listen", "0.0.0.0:0", "--development"]).unwrap();
+    let settings = check(&["--listen", "127.0.0.1:0"]).unwrap();
     assert_eq!(settings.public_url_on("0.0.0.0:4711".parse().unwrap()).as_str(), "http://127.0.0.1:4711");
     let url = settings.public_url_on("[::]:4711".parse().unwrap());
     assert_eq!(url.as_str(), "http://[::1]:4711");
@@ -136,4 +136,10 @@ fn the_rate_limit_is_generous_and_can_be_turned_off() {
     for refused in [&["--rate-burst", "0"][..], &["--rate-limit", "1000001"], &["--rate-burst", "1000001"]] {
         assert!(mistakes(refused)[0].contains("--rate-burst"), "{refused:?}");
     }
+}
+
+#[test]
+fn development_mode_is_for_this_machine() {
+    assert!(check(&["--listen", "[::1]:0", "--development"]).is_ok());
+    assert!(mistakes(&["--listen", "0.0.0.0:0", "--development"])[0].contains("this machine only"));
 }
