@@ -103,7 +103,19 @@ impl Call {
         essence.eq_ignore_ascii_case(expected)
     }
 
+    /// Whether the body is coded, compressed that is (RFC 9110 §8.4). Nothing is ever inflated: a few bytes could become
+    /// gigabytes.
+    fn is_coded(&self) -> bool {
+        self.headers
+            .get_all(header::CONTENT_ENCODING)
+            .iter()
+            .any(|value| !value.to_str().is_ok_and(|coding| coding.trim().eq_ignore_ascii_case("identity")))
+    }
+
     async fn body(&mut self) -> Result<Bytes, Problem> {
+        if self.is_coded() {
+            return Err(Problem::new(Code::UnsupportedMediaType));
+        }
         let announced =
             self.headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
         if announced.is_some_and(|length: usize| length > BODY_MAX) {
