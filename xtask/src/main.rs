@@ -1,8 +1,9 @@
-//! The task runner: `cargo xtask wasm`, `cargo xtask serve`, `cargo xtask test`.
+//! The task runner: `cargo xtask wasm`, `cargo xtask serve`, `cargo xtask test`, `cargo xtask fuzz`.
 //!
 //! - [`wasm`]: the browser module and its bindings, into `web/generated/` ([`bindings`] writes them)
 //! - [`serve`]: everything that a first start needs, then the server itself
 //! - [`test`]: the named steps of the test run, in order
+//! - [`fuzz`]: the fuzz targets, under libFuzzer or over their seeds
 //! - [`workspace`]: where the checkout and its target folder are, and how cargo is called there
 //! - [`process`]: other programs: find, run, read
 //! - [`failure`]: a sentence that tells what went wrong and the remedy
@@ -10,6 +11,7 @@
 
 mod bindings;
 mod failure;
+mod fuzz;
 mod process;
 mod serve;
 mod stopwatch;
@@ -44,6 +46,8 @@ enum Task {
     },
     /// Run every check and every test
     Test(test::Options),
+    /// Fuzz what comes from outside and from the disk; needs a nightly toolchain and cargo-fuzz
+    Fuzz(fuzz::Options),
 }
 
 fn main() -> ExitCode {
@@ -52,6 +56,7 @@ fn main() -> ExitCode {
         Task::Serve { arguments } => {
             Workspace::find().and_then(|workspace| serve::run(&workspace, &arguments))
         }
+        Task::Fuzz(options) => Workspace::find().and_then(|workspace| fuzz::run(&workspace, &options)),
         Task::Test(options) => return test::run(&options),
     };
     match result {

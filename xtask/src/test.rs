@@ -17,6 +17,7 @@ use clap::builder::PossibleValuesParser;
 
 use crate::Outcome;
 use crate::failure::Failure;
+use crate::fuzz;
 use crate::process;
 use crate::stopwatch::Stopwatch;
 use crate::wasm;
@@ -52,6 +53,7 @@ const STEPS: &[Step] = &[
     Step { name: "wasm", about: "the browser module and its bindings", run: wasm::build },
     Step { name: "types", about: "the TypeScript compiler over the JavaScript", run: javascript::types },
     Step { name: "unit", about: "tests beside the code, with the examples of its documentation", run: unit },
+    Step { name: "fuzz-build", about: "every fuzz target over its committed seeds", run: fuzz::replay },
     Step { name: "wasm-node", about: "the browser module in Node.js", run: javascript::wasm },
     Step { name: "server", about: "release build of the server", run: server },
     Step { name: "http", about: "the release binary over HTTP, with crashes and power cuts", run: http },
