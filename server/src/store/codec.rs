@@ -149,3 +149,80 @@ fn additional_data(id: &AccountId, device: DeviceId) -> Vec<u8> {
 fn damaged(key: &Key, damage: &'static str) -> StoreError {
     StoreError::Damaged { key: key.to_string(), damage }
 }
+
+#[cfg(test)]
+mod tests {
+    use rand_core::Rng as _;
+    use sidekey_core::{
+        account::{MAX_DEVICES, MAX_PENDING},
+        backup_code::{BackupCodes, CODES, CodeHash, Salt},
+        code::Code,
+        device::Answer,
+        id::{AccountName, AppId, DeviceName, UserId},
+        time::{Step, UnixTime},
+        totp::code_at,
+    };
+
+    use super::*;
+    use crate::{keyring::MasterKey, store::engine::MAX_VALUE};
+
+    /// The widest texts that the types allow.
+    fn largest_account() -> Account {
+        let wide = |count: usize| "\u{10ffff}".repeat(count);
+        let id = AccountId {
+            app: AppId::parse(&"a".repeat(64)).unwrap(),
+            user: UserId::parse(&"u".repeat(255)).unwrap(),
+        };
+        let mut now = UnixTime::from_secs(u64::from(u32::MAX) * 8);
+        let mut account = Account::new(id, now, &mut Entropy);
+        account.name = Some(AccountName::parse(&"n".repeat(255)).unwrap());
+        let mut events = Vec::new();
+        let start = |account: &mut Account, now| {
+            let name = DeviceName::parse(&wide(100)).unwrap();
+            let login = LoginId::generate(&mut Entropy);
+            account.start_setup(login, Some(name), false, now, &mut Entropy, &mut Vec::new()).unwrap()
+        };
+        let codes: Vec<_> =
+            (0..CODES).map(|_| CodeHash::new([Entropy.next_u32().to_be_bytes()[0]; 32])).collect();
+        for _ in 0..MAX_DEVICES - 1 {
+            let device = start(&mut account, now);
+            let code = code_at(&device.secret, device.params, Step::at(now, device.params.period));
+            let answer = Answer::of(Code::parse(&code).unwrap());
+            let set = BackupCodes::new(Salt([255; 16]), codes.clone(), now);
+            account.confirm(device.id, &answer, Some(set), now, &mut events).unwrap();
+        }
+        for _ in 0..MAX_PENDING {
+            start(&mut account, now);
+        }
+        for _ in 0..21 {
+            now = now.plus(3_600);
+            let wrong = Answer::of(Code::parse("00000000").unwrap());
+            let six = Answer::of(Code::parse("000000").unwrap());
+            assert!(account.answer(&wrong, now, &mut events).is_err(), "malformed");
+            // One time in a hundred thousand this is right, and the account a few bytes smaller.
+            let _ = account.answer(&six, now, &mut events);
+        }
+        account
+    }
+
+    #[test]
+    fn the_largest_account_fits_into_a_record_and_comes_back_as_it_was() {
+        let keyring = Keyring::new(MasterKey::generate(&mut Entropy));
+        let account = largest_account();
+        let bytes = encode_account(&keyring, account.clone()).unwrap();
+        assert!(bytes.len() <= MAX_VALUE, "{} bytes", bytes.len());
+        let key = account_key(&account.id);
+        assert_eq!(decode_account(&keyring, &key, &bytes).unwrap(), account);
+    }
+
+    #[test]
+    fn a_secret_opens_for_its_own_device_and_user_only() {
+        let keyring = Keyring::new(MasterKey::generate(&mut Entropy));
+        let account = largest_account();
+        let mut sealed: Account<Sealed> =
+            from_bytes(&encode_account(&keyring, account.clone()).unwrap()).unwrap();
+        sealed.id.user = UserId::parse("somebody else").unwrap();
+        let moved = to_stdvec(&sealed).unwrap();
+        assert!(decode_account(&keyring, &account_key(&account.id), &moved).is_err());
+    }
+}
