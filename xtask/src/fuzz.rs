@@ -43,7 +43,9 @@ pub(crate) struct Options {
 pub(crate) fn run(workspace: &Workspace, options: &Options) -> Outcome {
     let known = targets(workspace)?;
     if options.list {
-        known.iter().for_each(|target| println!("{target}"));
+        for target in known {
+            println!("{target}");
+        }
         return Ok(());
     }
     let chosen = chosen(&known, &options.targets)?;
