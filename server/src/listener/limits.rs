@@ -23,6 +23,8 @@ pub struct Limits {
     pub idle: Duration,
     /// The same for a connection that arrives when more than half of `connections` are open.
     pub pressed_idle: Duration,
+    /// From our last byte of a connection until it is closed over what the client still sends.
+    pub linger: Duration,
     /// From the signal to stop until requests in flight are abandoned.
     pub shutdown: Duration,
     /// Bytes of a request head.
@@ -43,6 +45,7 @@ impl Default for Limits {
             // one that closes, or a request meets a closing connection.
             idle: Duration::from_secs(75),
             pressed_idle: Duration::from_secs(5),
+            linger: Duration::from_secs(1),
             shutdown: Duration::from_secs(10),
             head_bytes: 16 * 1024,
         }

@@ -15,8 +15,7 @@ use tokio::time::Sleep;
 use super::exchange::{Exchange, Phase};
 use super::limits::Limits;
 
-/// How long a client may go on sending after our last byte, and how much.
-const LINGER: Duration = Duration::from_secs(1);
+/// What a client may send after our last byte.
 const LINGER_BYTES: usize = 4 * 1024 * 1024;
 
 type Timer = Option<Pin<Box<Sleep>>>;
@@ -29,6 +28,7 @@ pub(super) struct Stream {
     exchange: Arc<Exchange>,
     head_limit: Duration,
     write_limit: Duration,
+    linger_limit: Duration,
     /// The number of complete heads at the time the current, incomplete one began.
     begun_after: Option<u64>,
     head_timer: Timer,
@@ -51,6 +51,7 @@ impl Stream {
             exchange,
             head_limit: limits.header,
             write_limit: limits.write,
+            linger_limit: limits.linger,
             begun_after: Some(0),
             head_timer: None,
             write_timer: None,
@@ -140,8 +141,8 @@ impl Write for Stream {
         let this = &mut *self;
         if this.lingering.is_none() {
             ready!(Pin::new(&mut this.inner).poll_shutdown(cx))?;
-            this.lingering =
-                Some(Linger { timer: Box::pin(tokio::time::sleep(LINGER)), bytes: LINGER_BYTES });
+            let timer = Box::pin(tokio::time::sleep(this.linger_limit));
+            this.lingering = Some(Linger { timer, bytes: LINGER_BYTES });
         }
         this.poll_linger(cx).map(Ok)
     }

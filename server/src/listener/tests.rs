@@ -28,6 +28,7 @@ fn generous() -> Limits {
         write: NEVER,
         idle: NEVER,
         pressed_idle: NEVER,
+        linger: NEVER,
         shutdown: NEVER,
         ..Limits::default()
     }
@@ -236,6 +237,16 @@ async fn a_client_that_takes_no_answer_is_cut() {
     let mut next = connect(&server, "GET /peer HTTP/1.1\r\nhost: a\r\n\r\n").await;
     read_own_address(&mut next).await;
     drop(deaf);
+}
+
+#[tokio::test]
+async fn a_client_that_does_not_close_after_its_last_answer_is_cut() {
+    let server = start(Limits { connections: 1, linger: SHORT, ..generous() }).await;
+    let mut first = connect(&server, "GET /peer HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n").await;
+    assert!(read_to_end(&mut first).await.starts_with("HTTP/1.1 200 "));
+    let mut next = connect(&server, "GET /peer HTTP/1.1\r\nhost: a\r\n\r\n").await;
+    read_own_address(&mut next).await;
+    drop(first);
 }
 
 #[tokio::test]
