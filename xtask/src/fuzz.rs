@@ -62,12 +62,19 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Outcome {
 }
 
 /// The step `fuzz-build`: every target, compiled by the pinned toolchain, over its committed seeds.
+///
+/// # Errors
+/// It is not formatted, has a lint, or does not hold for a seed.
 pub(crate) fn replay(workspace: &Workspace) -> Outcome {
     let mut format = workspace.command("cargo");
     format.args(["fmt", "--check", "--manifest-path"]).arg(manifest(workspace));
     process::run(&mut format).map_err(|failure| {
         failure.with_remedy(format!("cargo fmt --manifest-path {FOLDER}/Cargo.toml mends it"))
     })?;
+    // The workspace's own lints do not reach here.
+    let mut lints = workspace.cargo("clippy");
+    lints.arg("--manifest-path").arg(manifest(workspace)).args(["--", "-D", "warnings"]);
+    process::run(&mut lints)?;
     process::run(workspace.cargo("run").args(["--bin", "replay", "--manifest-path"]).arg(manifest(workspace)))
 }
 
