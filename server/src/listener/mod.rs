@@ -3,7 +3,7 @@
 //! - `limits`: all of them, with their values;
 //! - `admission`: how many connections one client may have;
 //! - `stream`: deadlines for request heads and for taking answers, and a close that loses no answer;
-//! - `exchange`: tells an idle connection from a half-sent request, and cuts a client that does not read;
+//! - `exchange`: tells an idle connection from a half-sent request;
 //! - `body`: a deadline for request bodies;
 //! - `guard`: what the filter must not see, and what becomes of its panics;
 //! - `descriptors`: the system's limit of open files.
