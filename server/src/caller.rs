@@ -68,6 +68,18 @@ pub enum Enroller {
     Newcomer(Newcomer),
 }
 
+impl Host {
+    /// The user that the path names, of this app.
+    ///
+    /// # Errors
+    /// No user can have this name.
+    pub fn named_user(&self, call: &Call) -> Result<AccountId, Problem> {
+        let user = call.name.as_deref().and_then(|name| UserId::parse(name).ok());
+        let user = user.ok_or_else(|| Problem::new(Code::NotFound))?;
+        Ok(AccountId { app: self.app.id.clone(), user })
+    }
+}
+
 /// The kinds of credentials, told apart by how they begin.
 enum Credentials<'a> {
     ApiKey(&'a str),

@@ -1,6 +1,6 @@
 //! The pair of tokens that a login gets: an access token that says what was proved, and a refresh token.
 //!
-//! A refresh token is `base64url(login, number, MAC)`, the MAC under the store's pepper. The server knows its own tokens by it,
+//! A refresh token is `base64url(login, number, MAC, app)`, the MAC under the store's pepper. The server knows its own tokens by it,
 //! the spent ones too, keeps only the number of the living one, and can tell a client that lost an answer the same one again.
 
 use data_encoding::BASE64URL_NOPAD;
@@ -14,6 +14,7 @@ use sidekey_core::{
 use subtle::ConstantTimeEq;
 
 use crate::{
+    caller::ENROLLMENT_TOKEN_PREFIX,
     context::Context,
     entropy::random,
     http::{Code, Problem},
@@ -110,4 +111,10 @@ pub fn read_refresh_token(pepper: &Pepper, text: &str) -> Option<(AppId, Refresh
     let ours: bool = mac(pepper, app, login, number).ct_eq(given).into();
     let app = AppId::parse(app).ok().filter(|_| ours)?;
     Some((app, RefreshToken { login: LoginId::from_bytes(*login), number: u64::from_be_bytes(*number) }))
+}
+
+/// The enrolment token of a session: derived, so that the page that was sent here with the session can be given it again.
+pub fn enrollment_token(pepper: &Pepper, session_id: &str) -> String {
+    let mac = pepper.mac("enrollment-token", &[session_id.as_bytes()]);
+    format!("{ENROLLMENT_TOKEN_PREFIX}{}", BASE64URL_NOPAD.encode(&mac))
 }

@@ -2,7 +2,8 @@
 //!
 //! - `call`: one request, its origin and its body
 //! - `fields`: the members of a JSON body, with an error for each that is missing or malformed
-//! - `problem`: refusals as problem details (RFC 9457), the one place where a refusal becomes HTTP
+//! - `problem`: problem details (RFC 9457) with the error codes of the contract
+//! - `refusals`: the one place where a refusal of core becomes a problem
 //! - `reply`: answers
 //! - `time`: times as the contract writes them
 

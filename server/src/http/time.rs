@@ -2,7 +2,7 @@
 
 use sidekey_core::time::UnixTime;
 
-/// A time as RFC 3339 text in UTC, in whole seconds; what no calendar has becomes the last second of the year 9999.
+/// A time as RFC 3339 text in UTC, in whole seconds; what no calendar has becomes the end of the year 9999.
 pub fn rfc3339(time: UnixTime) -> String {
     const END: i64 = 253_402_207_200;
     let seconds = i64::try_from(time.as_secs()).unwrap_or(END).min(END);

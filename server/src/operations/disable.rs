@@ -1,6 +1,6 @@
 //! `POST /2fa/disable/`: turns 2FA off, with a code or a backup code.
 
-use super::verify_backup_code::hashed;
+use super::answering::hashed;
 use crate::{
     caller::{User, user},
     context::Context,

@@ -5,11 +5,11 @@
 use serde_json::json;
 use sidekey_core::session::Purpose;
 
-use super::open_session::enrollment_token;
 use crate::{
     caller::hash,
     context::Context,
     http::{Call, Code, Problem, Reply},
+    tokens::enrollment_token,
 };
 
 /// Gives the enrolment token of an open enrolment session.
@@ -29,7 +29,7 @@ pub async fn run(context: &Context, mut call: Call) -> Result<Reply, Problem> {
     let open = session.require_open(account.as_ref(), now);
     open.map_err(|closed| Problem::from(closed).leading_back(session.return_url.as_deref()))?;
     Ok(Reply::ok(&json!({
-        "enrollment_token": enrollment_token(context, id),
+        "enrollment_token": enrollment_token(&context.pepper, id),
         "expires_in": session.expires_at().since(now),
         "account_name": session.account_name,
         "issuer": context.settings.issuer,

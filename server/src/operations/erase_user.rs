@@ -3,7 +3,6 @@
 use serde_json::json;
 use sidekey_core::event::Event;
 
-use super::user_status::named_user;
 use crate::{
     caller::host,
     context::Context,
@@ -18,7 +17,7 @@ use crate::{
 /// No valid API key, no user can have this name, or a malformed body.
 pub async fn run(context: &Context, mut call: Call) -> Result<Reply, Problem> {
     let host = host(context, &call).await?;
-    let id = named_user(&host, &call)?;
+    let id = host.named_user(&call)?;
     call.optional_fields().await?;
     let now = context.clock.now();
     context

@@ -3,6 +3,7 @@
 //! Every operation is one straight line: caller → fields → [`Store::transact`](crate::store::Store::transact) around a rule
 //! of core → durable → reply.
 
+mod answering;
 mod shown;
 
 pub mod backup_code_status;

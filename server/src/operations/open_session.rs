@@ -19,7 +19,7 @@ use sidekey_core::{
 use crate::{
     apps::App,
     audit::{Origin, USER_AGENT_MAX},
-    caller::{ENROLLMENT_TOKEN_PREFIX, Host, Opener, User, hash, opener},
+    caller::{Host, Opener, User, hash, opener},
     context::Context,
     entropy::{Entropy, random},
     http::{Call, Code, Fields, Problem, Reply, rfc3339},
@@ -123,7 +123,7 @@ pub async fn for_host(context: &Context, app: &App, login: Login, origin: &Origi
     let account_id = AccountId { app: app.id.clone(), user: login.user.clone() };
     let login_id = LoginId::generate(&mut Entropy);
     let subject = Subject::account(account_id.clone()).with_session(hash(&id));
-    let enrollment_token = enrollment_token(context, &id);
+    let enrollment_token = tokens::enrollment_token(&context.pepper, &id);
     let outcome = context
         .store
         .transact(subject, origin, now, |state| {
@@ -235,10 +235,4 @@ async fn step_up(context: &Context, user: &User, fields: &Fields) -> Result<Repl
 /// 256 random bits. Only their hash is stored.
 fn new_session_id() -> String {
     BASE64URL_NOPAD.encode(&random::<32>())
-}
-
-/// The enrolment token of a session: derived, so that the page that was sent here with the session can be given it again.
-pub fn enrollment_token(context: &Context, session_id: &str) -> String {
-    let mac = context.pepper.mac("enrollment-token", &[session_id.as_bytes()]);
-    format!("{ENROLLMENT_TOKEN_PREFIX}{}", BASE64URL_NOPAD.encode(&mac))
 }

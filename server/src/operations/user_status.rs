@@ -1,16 +1,12 @@
 //! `GET /2fa/users/{user_id}/`: the 2FA state of a user, for the host application.
 
 use serde_json::json;
-use sidekey_core::{
-    account::Account,
-    backup_code::BackupCodes,
-    id::{AccountId, UserId},
-};
+use sidekey_core::{account::Account, backup_code::BackupCodes};
 
 use crate::{
-    caller::{Host, host},
+    caller::host,
     context::Context,
-    http::{Call, Code, Problem, Reply, rfc3339},
+    http::{Call, Problem, Reply, rfc3339},
 };
 
 /// Tells the state of a user; the same shape, all false, zero or null, for a user never seen.
@@ -19,7 +15,7 @@ use crate::{
 /// No valid API key, or no user can have this name.
 pub async fn run(context: &Context, call: Call) -> Result<Reply, Problem> {
     let host = host(context, &call).await?;
-    let id = named_user(&host, &call)?;
+    let id = host.named_user(&call)?;
     let now = context.clock.now();
     let account = context.store.account(&id).await?;
     let account = account.as_ref();
@@ -34,14 +30,4 @@ pub async fn run(context: &Context, call: Call) -> Result<Reply, Problem> {
         "locked": account.is_some_and(Account::is_locked),
         "last_verified_at": account.and_then(|account| account.last_verified_at).map(rfc3339),
     })))
-}
-
-/// The user that the path names, of the caller's own app.
-///
-/// # Errors
-/// No user can have this name.
-pub fn named_user(host: &Host, call: &Call) -> Result<AccountId, Problem> {
-    let user = call.name.as_deref().and_then(|name| UserId::parse(name).ok());
-    let user = user.ok_or_else(|| Problem::new(Code::NotFound))?;
-    Ok(AccountId { app: host.app.id.clone(), user })
 }

@@ -2,15 +2,13 @@
 
 use serde::Serialize;
 use sidekey_core::{
-    account::{Account, BackupRefusal},
-    backup_code::{Attempt, BackupCode},
-    id::AccountId,
-    session::AnswerRefusal,
+    account::Account,
+    backup_code::{BackupCode, BackupCodes},
 };
 
 use super::{
+    answering::{answered, hashed, known_session, leading_back},
     shown::{Verified, few_left},
-    verify_code::{answered, open_session},
 };
 use crate::{
     caller::hash,
@@ -36,46 +34,30 @@ pub async fn run(context: &Context, mut call: Call) -> Result<Reply, Problem> {
     let fields = call.fields().await?;
     let id = hash(fields.text("session_id")?);
     fields.text("backup_code")?;
-    let session = open_session(context, id, context.clock.now()).await?;
+    let session = known_session(context, id).await?;
+    // Looked at before anything slow is done for it, and judged for good in the transaction.
+    let account = context.store.account(&session.account).await?;
+    let open = session.require_challenge(account.as_ref(), context.clock.now());
+    open.map_err(|closed| leading_back(closed.into(), &session))?;
     let code = fields.required("backup_code", BackupCode::parse)?;
     let attempt = hashed(context, &session.account, code).await?;
     let now = context.clock.now();
-    let subject = Subject::account(session.account).with_session(id);
-    let (session, family, remaining) = context
+    let subject = Subject::account(session.account.clone()).with_session(id);
+    let answered = context
         .store
         .transact(subject, call.origin(), now, |state| {
             let answered = answered(state, now, |session, account, events| {
-                session.answer_with_backup_code(account, attempt, now, events)
+                Ok(session.answer_with_backup_code(account, attempt, now, events)?)
             });
-            let remaining = state.account.as_ref().map_or(0, remaining);
+            let codes = state.account.as_ref().and_then(Account::backup_codes);
+            let remaining = codes.map_or(0, BackupCodes::remaining);
             answered.map(|(session, family)| (session, family, remaining))
         })
-        .await??;
+        .await?;
+    let (session, family, remaining) = answered.map_err(|problem| leading_back(problem, &session))?;
     Ok(Reply::ok(&Answer {
         verified: Verified::new(&session, tokens::issue(context, &family, now)?),
         remaining_backup_codes: remaining,
         warning: few_left(remaining),
     }))
-}
-
-fn remaining(account: &Account) -> usize {
-    account.backup_codes().map_or(0, sidekey_core::backup_code::BackupCodes::remaining)
-}
-
-/// The slow hash of an attempt. It is not computed while the account's backup codes wait, and that is looked at when the turn
-/// has come: many attempts at once cost no more than the budget allows.
-///
-/// # Errors
-/// Backup codes wait, or 2FA is off.
-pub async fn hashed(context: &Context, account_id: &AccountId, code: BackupCode) -> Result<Attempt, Problem> {
-    let permit = context.hasher.attempt().await?;
-    let account = context.store.account(account_id).await?;
-    let now = context.clock.now();
-    let wait = account.as_ref().and_then(|account| account.backup_codes_wait(now));
-    if let Some(seconds) = wait {
-        return Err(AnswerRefusal::Refused(BackupRefusal::Throttled { seconds }).into());
-    }
-    let salt = account.as_ref().and_then(Account::salt).ok_or(BackupRefusal::NotEnabled)?;
-    let hash = permit.hash(account_id, salt, code).await?;
-    Ok(Attempt { salt, hash })
 }

@@ -1,0 +1,75 @@
+//! What the operations share that judge an answer to a session.
+
+use sidekey_core::{
+    account::{Account, BackupRefusal},
+    backup_code::{Attempt, BackupCode},
+    event::Event,
+    id::AccountId,
+    login::Grant,
+    refresh::Family,
+    session::Session,
+    time::UnixTime,
+};
+
+use crate::{
+    context::Context,
+    http::{Code, Problem},
+    store::State,
+};
+
+/// The session with this hash of its id.
+///
+/// # Errors
+/// There is none.
+pub(super) async fn known_session(context: &Context, id: [u8; 32]) -> Result<Session, Problem> {
+    context.store.session(&id).await?.ok_or_else(|| Problem::new(Code::SessionNotFound))
+}
+
+/// Answers the loaded session by a rule and, where that grants a login, starts it.
+///
+/// # Errors
+/// Why the answer did not count. What the rule changed is kept all the same.
+pub(super) fn answered(
+    state: &mut State,
+    now: UnixTime,
+    rule: impl FnOnce(&mut Session, &mut Account, &mut Vec<Event>) -> Result<Grant, Problem>,
+) -> Result<(Session, Family), Problem> {
+    let State { account: Some(account), session: Some(session), started, events, .. } = state else {
+        return Err(Problem::new(Code::SessionExpired));
+    };
+    let grant = rule(session, account, events)?;
+    let family = Family::start(account, grant, now);
+    *started = Some(family.clone());
+    Ok((session.clone(), family))
+}
+
+/// A refusal after which the session leads nowhere shows the way back to the application.
+pub(super) fn leading_back(problem: Problem, session: &Session) -> Problem {
+    match problem.code() {
+        Code::SessionExpired | Code::MaxAttemptsExceeded | Code::SessionAlreadyVerified => {
+            problem.leading_back(session.return_url.as_deref())
+        }
+        _ => problem,
+    }
+}
+
+/// The slow hash of a backup code. It is not computed while the account's backup codes wait, and that is looked at when the turn
+/// has come: many attempts at once cost no more than the budget allows.
+///
+/// # Errors
+/// Backup codes wait, or 2FA is off.
+pub(super) async fn hashed(
+    context: &Context,
+    account_id: &AccountId,
+    code: BackupCode,
+) -> Result<Attempt, Problem> {
+    let permit = context.hasher.attempt().await?;
+    let account = context.store.account(account_id).await?;
+    let now = context.clock.now();
+    if let Some(seconds) = account.as_ref().and_then(|account| account.backup_codes_wait(now)) {
+        return Err(BackupRefusal::Throttled { seconds }.into());
+    }
+    let salt = account.as_ref().and_then(Account::salt).ok_or(BackupRefusal::NotEnabled)?;
+    let hash = permit.hash(account_id, salt, code).await?;
+    Ok(Attempt { salt, hash })
+}
