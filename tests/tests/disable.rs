@@ -139,3 +139,58 @@ async fn turning_off_and_on_again_refills_no_failure_budget() {
     let waits = refusals.iter().filter(|answer| answer["code"] == "ACCOUNT_THROTTLED").count();
     assert!(waits >= 1, "five failures in a row, then a wait, whatever lies between: {refusals:?}");
 }
+
+#[tokio::test]
+async fn of_the_logins_before_only_the_one_that_turned_it_off_may_set_up_again() {
+    let server = Server::start();
+    let app = server.app(Enforcement::Optional).await;
+    for by_removal in [false, true] {
+        let id = format!("user-{by_removal}");
+        let weak = app.setup_token(&id).await;
+        let mut user = app.enrol(&id).await;
+        let strong = user.sign_in().await.text("access_token");
+        user.sign_in().await;
+        let body = json!({"code": user.fresh_code().await});
+        if by_removal {
+            user.call("DELETE", &format!("/2fa/devices/{}/", user.device)).json(body).await.ok();
+        } else {
+            user.post(PATH).json(body).await.ok();
+        }
+        let setup = user.post("/2fa/setup/").json(json!({})).await.ok();
+        let mut phone = Authenticator::from_base32(&setup.text("secret"));
+        let body = json!({"device_id": setup["device_id"], "code": phone.fresh_code(&server).await});
+        for token in [&weak, &strong] {
+            let post = |path| server.post(path).bearer(token);
+            post("/2fa/setup/").json(json!({})).await.refused(401, "AUTH_REQUIRED");
+            post("/2fa/setup/confirm/").json(body.clone()).await.refused(401, "AUTH_REQUIRED");
+        }
+        assert_eq!(app.state(&id).await["has_2fa_enabled"], false);
+        user.post("/2fa/setup/confirm/").json(body).await.ok();
+        assert_eq!(app.state(&id).await["has_2fa_enabled"], true);
+    }
+}
+
+#[tokio::test]
+async fn a_login_after_it_may_set_up_again() {
+    let server = Server::start();
+    let app = server.app(Enforcement::Optional).await;
+    let mut user = app.enrol("ann").await;
+    let code = user.fresh_code().await;
+    user.post(PATH).json(json!({"code": code})).await.ok();
+    app.enrol("ann").await;
+    assert_eq!(app.state("ann").await["has_2fa_enabled"], true);
+}
+
+#[tokio::test]
+async fn an_open_session_is_told_as_expired_and_an_answered_one_as_verified() {
+    let server = Server::start();
+    let app = server.app(Enforcement::Optional).await;
+    let mut user = app.enrol("ann").await;
+    let (open, answered) = (user.challenge().await, user.challenge().await);
+    let code = user.fresh_code().await;
+    user.answer(&answered, &code).await.ok();
+    let code = user.fresh_code().await;
+    user.post(PATH).json(json!({"code": code})).await.ok();
+    assert_eq!(app.session_status(&open).await, "expired");
+    assert_eq!(app.session_status(&answered).await, "verified");
+}

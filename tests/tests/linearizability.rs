@@ -41,6 +41,7 @@ fn said(answer: &Answer) -> Said {
             Said::Invalid { remaining: remaining.try_into().expect("at most five") }
         }
         (400, Some("NEXT_CODE_REQUIRED")) => Said::NextCodeRequired,
+        (403, Some("MAX_ATTEMPTS_EXCEEDED")) => Said::Failed,
         (409, Some("SESSION_ALREADY_VERIFIED")) => Said::AlreadyVerified,
         (429, Some("ACCOUNT_THROTTLED")) => Said::Throttled,
         _ => panic!("no answer that the model knows: {answer}"),
@@ -147,7 +148,7 @@ async fn concurrent_answers_to_one_account_are_those_of_some_order() {
     let server = Server::start();
     let scene = Scene::set(&server).await;
     let mut random = Random::new(seed);
-    let mut counts = [0_usize; 5];
+    let mut counts = [0_usize; 6];
     let (mut checked, mut overlapping) = (0, 0);
     for number in 0..histories {
         scene.rest().await;
@@ -162,10 +163,10 @@ async fn concurrent_answers_to_one_account_are_those_of_some_order() {
             counts[kind(call.said)] += 1;
         }
     }
-    let [accepted, invalid, throttled, two_codes, verified] = counts;
+    let [accepted, invalid, throttled, two_codes, verified, failed] = counts;
     println!(
         "{checked} histories: {accepted} accepted, {invalid} invalid, {throttled} throttled, {two_codes} asked for two codes, \
-         {verified} to verified sessions; {overlapping} overlapped another"
+         {verified} to verified sessions, {failed} to failed ones; {overlapping} overlapped another"
     );
     assert!(
         checked * 2 > histories,
@@ -185,5 +186,6 @@ fn kind(said: Said) -> usize {
         Said::Throttled => 2,
         Said::NextCodeRequired => 3,
         Said::AlreadyVerified => 4,
+        Said::Failed => 5,
     }
 }

@@ -143,6 +143,24 @@ async fn a_body_over_sixteen_kib_is_refused_however_it_is_sent() {
 }
 
 #[tokio::test]
+async fn a_body_that_may_be_left_out_is_still_refused_where_it_is_too_large_or_of_another_type() {
+    let server = Server::start();
+    let app = server.app(Enforcement::Optional).await;
+    app.enrol("ann").await;
+    let call = |method: &str, path| server.call(method.parse().expect("a method"), path).bearer(&app.key);
+    for (method, path) in [("POST", "/2fa/users/ann/unlock/"), ("DELETE", "/2fa/users/ann/")] {
+        let large = json!({"padding": "x".repeat(20 * 1024)}).to_string();
+        let refusal = call(method, path).body("application/json", large).await;
+        refusal.refused(413, "PAYLOAD_TOO_LARGE");
+        call(method, path).body("text/plain", "x").await.refused(415, "UNSUPPORTED_MEDIA_TYPE");
+        call(method, path).body("application/json", "[").await.refused(400, "VALIDATION_ERROR");
+        assert_eq!(app.state("ann").await["has_2fa_enabled"], true, "nothing was done");
+        call(method, path).json(json!({})).await.ok();
+    }
+    assert_eq!(app.state("ann").await["has_2fa_enabled"], false);
+}
+
+#[tokio::test]
 async fn a_chunked_body_is_read_up_to_the_limit() {
     let server = Server::start();
     let head = "POST /2fa/verify/ HTTP/1.1\nContent-Type: application/json\nTransfer-Encoding: chunked";

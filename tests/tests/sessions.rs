@@ -311,3 +311,81 @@ async fn everything_survives_a_restart() {
     let body = json!({"session_id": session, "code": code});
     server.post("/2fa/verify/").json(body).await.ok();
 }
+
+#[tokio::test]
+async fn turning_two_factors_on_and_off_starts_no_new_grace_period() {
+    let server = Server::start();
+    let app = server.app(Enforcement::RequiredAfter(3)).await;
+    let first = app.open_session("ann").await;
+    assert_let_in(&first);
+    let by = clock::unix(&first.text("enroll_by"));
+    server.advance(86_400).await;
+    let mut user = app.enrol("ann").await;
+    let code = user.fresh_code().await;
+    user.post("/2fa/disable/").json(json!({"code": code})).await.ok();
+    let again = app.open_session("ann").await;
+    assert_let_in(&again);
+    assert_eq!(again["enroll_by"], first["enroll_by"]);
+    server.advance(by - server.now().await + 1).await;
+    assert_must_enrol(&app.open_session("ann").await);
+}
+
+#[tokio::test]
+async fn a_step_up_leads_to_pages_of_this_server_only() {
+    let server = Server::start();
+    let app = server.app(Enforcement::Optional).await;
+    let user = app.enrol("ann").await;
+    let open = |url: &str| user.post("/2fa/sessions/").json(json!({"return_url": url}));
+    let own = server.url("/2fa/account/?from=step-up");
+    let origin = server.url("");
+    for foreign in [
+        "https://app.example/after",
+        &origin.replace("http:", "https:"),
+        &format!("{origin}0/"),
+        &format!("{origin}.example/"),
+        &format!("{origin}@app.example/"),
+        "javascript:alert(1)",
+    ] {
+        open(foreign).await.invalid("return_url");
+    }
+    let session = open(&own).await.expect(201).text("session_id");
+    let done = user.answer_with_backup(&session, &user.backup_codes[0]).await.ok();
+    assert_eq!(done["return_url"], own.as_str());
+}
+
+#[tokio::test]
+async fn whoever_comes_to_a_closed_session_is_told_the_way_back() {
+    const BACK: &str = "https://app.example/after";
+    let server = Server::start();
+    let app = server.app(Enforcement::Optional).await;
+    let mut user = app.enrol("ann").await;
+    let open = async || {
+        let body = json!({"user_id": "ann", "return_url": BACK});
+        app.open_with(body).await.expect(201).text("session_id")
+    };
+    let (verified, failed, expired) = (open().await, open().await, open().await);
+    let without = user.challenge().await;
+    let code = user.fresh_code().await;
+    user.answer(&verified, &code).await.ok();
+    for code in user.phone.wrong_codes(&server, 5).await {
+        user.answer(&failed, &code).await;
+    }
+    let backup = "ABCD-EFGH-JKMN-PQRS";
+    for (session, status, code) in
+        [(&verified, 409, "SESSION_ALREADY_VERIFIED"), (&failed, 403, "MAX_ATTEMPTS_EXCEEDED")]
+    {
+        assert_eq!(user.answer(session, "123456").await.refused(status, code)["return_url"], BACK);
+        assert_eq!(user.answer_with_backup(session, backup).await.refused(status, code)["return_url"], BACK);
+    }
+    server.advance(301).await;
+    let refusal = user.answer(&expired, "123456").await.refused(400, "SESSION_EXPIRED");
+    assert_eq!(refusal["return_url"], BACK);
+    assert!(!user.answer(&without, "123456").await.refused(400, "SESSION_EXPIRED").has("return_url"));
+
+    let strict = server.app(Enforcement::Required).await;
+    let body = json!({"user_id": "bob", "return_url": BACK});
+    let session = strict.open_with(body).await.expect(201).text("session_id");
+    server.advance(301).await;
+    let exchange = server.post("/2fa/enrollment/").json(json!({"session_id": session})).await;
+    assert_eq!(exchange.refused(400, "SESSION_EXPIRED")["return_url"], BACK);
+}

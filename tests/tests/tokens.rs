@@ -360,11 +360,56 @@ async fn introspection_never_takes_another_credential_for_an_access_token() {
     for token in [&enrollment, &app.key] {
         assert_eq!(ask(token).await.json, json!({"active": false}));
     }
-    // RFC 7662 §2.1 lets a refresh token be asked about; then it must be told apart.
-    let answer = ask(&user.refresh).await;
-    assert!(answer["active"] == false || answer["token_type"] == "refresh_token", "{answer}");
-    server.post("/2fa/token/refresh/").json(json!({"refresh_token": user.refresh})).await.ok();
-    assert_eq!(ask(&user.refresh).await.json, json!({"active": false}), "a spent one is not active");
+    // Whoever looks at `active` alone must not take one for an access token.
+    assert_eq!(ask(&user.refresh).await.json, json!({"active": false}));
     let access = ask(&user.access).await;
     assert!(access["active"] == true && access["token_type"] != "refresh_token", "{access}");
+}
+
+#[tokio::test]
+async fn where_the_grace_period_is_over_a_login_without_second_factor_is_not_prolonged_nor_ended() {
+    let server = Server::start();
+    let app = server.app(Enforcement::RequiredAfter(2)).await;
+    let opened = app.open_session("ann").await;
+    let token = refresh(&server, &opened.text("refresh_token")).await.ok().text("refresh_token");
+    server.advance(2 * DAY + 1).await;
+    for _ in 0..3 {
+        refresh(&server, &token).await.refused(401, "2FA_REQUIRED");
+    }
+    // Not spent and not ended: it is told the same once there is a device, where a dead one gets AUTH_REQUIRED.
+    let user = app.enrol("ann").await;
+    refresh(&server, &token).await.refused(401, "2FA_REQUIRED");
+    refresh(&server, &opened.text("refresh_token")).await.refused(401, "AUTH_REQUIRED");
+    refresh(&server, &user.refresh).await.ok();
+}
+
+#[tokio::test]
+async fn introspection_calls_no_token_active_that_opens_nothing_for_want_of_a_second_factor() {
+    let server = Server::start();
+    let app = server.app(Enforcement::Optional).await;
+    let weak = app.open_session("ann").await;
+    let (access, refresh_token) = (weak.text("access_token"), weak.text("refresh_token"));
+    let inactive = json!({"active": false});
+    let ask = async |token: &str| app.post("/2fa/token/introspect/").json(json!({"token": token})).await.ok();
+    let ask_refresh = async |token: &str| {
+        let body = json!({"token": token, "token_type_hint": "refresh_token"});
+        app.post("/2fa/token/introspect/").json(body).await.ok()
+    };
+    assert_eq!(ask(&access).await["active"], true);
+    assert_eq!(ask(&refresh_token).await.json, inactive, "nobody asked for a refresh token");
+    assert_eq!(ask_refresh(&refresh_token).await["token_type"], "refresh_token");
+
+    let mut user = app.enrol("ann").await;
+    assert_eq!(ask(&access).await.json, inactive);
+    assert_eq!(ask_refresh(&refresh_token).await.json, inactive);
+    assert_eq!(ask(&user.access).await["active"], true);
+    assert_eq!(ask(&user.refresh).await.json, inactive);
+    let told = ask_refresh(&user.refresh).await;
+    assert_eq!((&told["active"], &told["token_type"]), (&json!(true), &json!("refresh_token")));
+    refresh(&server, &user.refresh).await.ok();
+    assert_eq!(ask_refresh(&user.refresh).await.json, inactive, "it was spent");
+
+    let code = user.fresh_code().await;
+    user.post("/2fa/disable/").json(json!({"code": code})).await.ok();
+    assert_eq!(ask(&user.access).await.json, inactive, "2FA was turned off");
 }

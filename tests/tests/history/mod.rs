@@ -40,6 +40,8 @@ pub(crate) enum Said {
     NextCodeRequired,
     /// `SESSION_ALREADY_VERIFIED`.
     AlreadyVerified,
+    /// `MAX_ATTEMPTS_EXCEEDED`.
+    Failed,
 }
 
 /// One answer to a session. `begun` and `ended` are ranks in the order in which calls began and ended as their caller saw it.
@@ -78,6 +80,7 @@ impl Account {
         let (verified, failures) = &mut next.sessions[call.session];
         let said = match call.sent {
             _ if *verified => Said::AlreadyVerified,
+            _ if *failures >= ATTEMPTS => Said::Failed,
             _ if next.waiting => Said::Throttled,
             _ if next.in_window > WINDOW_FAILURES => Said::NextCodeRequired,
             Sent::Code { device, step } if step > next.last[device] => {
@@ -91,7 +94,10 @@ impl Account {
                 next.in_a_row += 1;
                 next.in_window += 1;
                 next.waiting = next.in_a_row >= WAIT_FROM;
-                Said::Invalid { remaining: ATTEMPTS.checked_sub(*failures)? }
+                match ATTEMPTS - *failures {
+                    0 => Said::Failed,
+                    remaining => Said::Invalid { remaining },
+                }
             }
         };
         (said == call.said).then_some(next)

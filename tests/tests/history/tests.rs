@@ -81,3 +81,13 @@ fn attempts_are_counted_down_one_by_one() {
     assert!(is_linearizable(&[6], &[wrong(0, 3), wrong(1, 4)]));
     assert!(!is_linearizable(&[6], &[wrong(0, 4), wrong(1, 4)]), "one failure was lost");
 }
+
+#[test]
+fn a_session_with_five_wrong_answers_has_failed_and_is_told_so_before_the_wait() {
+    let wrong = |n: u64, said| call(2 * n, 2 * n + 1, 0, Sent::Wrong, said);
+    let mut calls: Vec<Call> = (0..4).map(|n| wrong(n.into(), Said::Invalid { remaining: 4 - n })).collect();
+    calls.extend([wrong(4, Said::Failed), wrong(5, Said::Failed)]);
+    assert!(is_linearizable(&[6], &calls));
+    calls.push(call(12, 13, 0, code(0, 7), Said::Accepted));
+    assert!(!is_linearizable(&[6], &calls), "a right code opens it no more");
+}
