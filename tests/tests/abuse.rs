@@ -72,7 +72,9 @@ async fn slow_clients_are_cut_and_keep_nobody_out() {
     for (name, megabytes) in [("slow clients", first), ("slow clients again", 32)] {
         let answers = siege.attack(name, megabytes, clients()).await;
         assert_eq!(answers.len(), count);
-        answers.iter().for_each(|answer| is_refused_or_cut(answer));
+        for answer in &answers {
+            is_refused_or_cut(answer);
+        }
     }
     end(server);
 }
@@ -164,7 +166,8 @@ async fn pipelined_garbage_is_refused_and_pipelined_requests_are_answered_one_by
             let expected: Vec<u16> = [200, 404].repeat(REQUESTS / 2).into_iter().chain([404]).collect();
             assert_eq!(statuses(&answers), expected);
         } else {
-            let garbage: Vec<u8> = (0..100_000_usize).map(|n| (n * n * (number + 7) >> 5) as u8).collect();
+            let garbage: Vec<u8> =
+                (0..100_000_usize).map(|n| ((n * n * (number + 7)) >> 5).to_le_bytes()[0]).collect();
             let answers = raw::send(address, &[healthy.repeat(3), garbage, last.clone()].concat()).await;
             let all = statuses(&answers);
             let (answered, refused) = all.split_at(all.len().min(3));
@@ -372,7 +375,7 @@ async fn stop_amid_a_burst(until: usize) {
         }
         done
     };
-    let stop = async {
+    let stopping = async {
         enough.notified().await;
         let (tell, told) = tokio::sync::oneshot::channel();
         let pid = server.pid();
@@ -383,7 +386,7 @@ async fn stop_amid_a_burst(until: usize) {
             .map_err(|_| pid)
     };
     let clients = tokio::time::timeout(2 * STOP_LIMIT, join_all((0..CLIENTS).map(client)));
-    let (done, stopped) = tokio::join!(clients, stop);
+    let (done, stopped) = tokio::join!(clients, stopping);
     let stopped = stopped
         .unwrap_or_else(|pid| panic!("the server, process {pid}, has not stopped within {STOP_LIMIT:?}"));
     let done = done.expect("every request gets an answer or a closed connection");
