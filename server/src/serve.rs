@@ -69,7 +69,8 @@ async fn serve(settings: Settings) -> Result<(), Failure> {
 
     let authority = Authority {
         engine: Arc::clone(&engine),
-        keyring: Some(context.master_keys.current()),
+        keys: Some(Arc::clone(&context.master_keys)),
+        signer: Some(Arc::clone(&context.signer)),
         apps: context.apps.clone(),
         clock: context.clock.clone(),
     };

@@ -225,16 +225,25 @@ fn show(progress: &mut Progress, part: &Part) {
     }
 }
 
-fn another_version() -> Failure {
+/// The server is another version.
+pub(super) fn another_version() -> Failure {
     Failure::Runtime("the server answers something else; use the `sidekey` of its own version".to_owned())
 }
 
-fn block_on<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+/// Runs work to its end.
+///
+/// # Errors
+/// Those of the work.
+pub(super) fn block_on<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Failure::runtime)?;
     runtime.block_on(work)
 }
 
-fn print(text: &str) -> Result<(), Failure> {
+/// Prints a text and a line end.
+///
+/// # Errors
+/// Nobody takes it.
+pub(super) fn print(text: &str) -> Result<(), Failure> {
     io::stdout().write_all(format!("{text}\n").as_bytes()).map_err(Failure::runtime)
 }

@@ -1,12 +1,15 @@
 //! The master key of commands that work on a store without a server: from the places that `serve` takes it from.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use clap::Args;
+use sidekey_core::time::UnixTime;
 use zeroize::Zeroizing;
 
 use super::Failure;
-use crate::keyring::{Keyring, SourceError, Sources, UnlockError, unlock};
+use crate::keyring::{KeyId, Keyring, Origin, SourceError, Sources, UnlockError, sources, unlock};
+use crate::master_keys::MasterKeys;
 use crate::serve::DEVELOPMENT_KEY;
 use crate::store::{Engine, Key};
 use crate::{entropy::Entropy, keyring::Pepper};
@@ -21,6 +24,11 @@ pub(super) struct GivenKey {
 impl GivenKey {
     /// The keyring from the first place that has one, and last the key of development mode in the data folder.
     pub(super) fn load(&self, data: Option<&Path>) -> Result<Option<Keyring>, Failure> {
+        Ok(self.find(data)?.map(|(keyring, _)| keyring))
+    }
+
+    /// The same with the place where it was found.
+    fn find(&self, data: Option<&Path>) -> Result<Option<(Keyring, Origin)>, Failure> {
         let directory = std::env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from);
         let environment = std::env::var("SIDEKEY_MASTER_KEY").ok().map(Zeroizing::new);
         let development = data.map(|data| data.join(DEVELOPMENT_KEY)).filter(|path| path.is_file());
@@ -32,7 +40,7 @@ impl GivenKey {
         let last = Sources { file: development.as_deref(), ..Sources::default() };
         for places in [given, last] {
             match places.load() {
-                Ok((keyring, _)) => return Ok(Some(keyring)),
+                Ok(found) => return Ok(Some(found)),
                 Err(SourceError::Missing) => {}
                 Err(error) => return Err(Failure::settings(error)),
             }
@@ -42,10 +50,25 @@ impl GivenKey {
 
     /// The keyring, which the command cannot do without.
     pub(super) fn require(&self, data: Option<&Path>) -> Result<Keyring, Failure> {
-        self.load(data)?.ok_or_else(|| {
-            let text = "this needs the store's master key: name its file with `--master-key-file FILE`";
-            Failure::settings(text)
-        })
+        self.load(data)?.ok_or_else(missing)
+    }
+
+    /// Opens a store to seal in it.
+    pub(super) async fn open(
+        &self,
+        store: Arc<dyn Engine>,
+        data: &Path,
+        now: UnixTime,
+    ) -> Result<MasterKeys, Failure> {
+        let (keyring, origin) = self.find(Some(data))?.ok_or_else(missing)?;
+        let opened = MasterKeys::open(store, keyring, origin, now, &mut Entropy).await;
+        opened.map(|(keys, _)| keys).map_err(not_opened)
+    }
+
+    /// The first key of the file that was named, if one was.
+    pub(super) fn first_of_file(&self) -> Result<Option<KeyId>, Failure> {
+        let file = self.master_key_file.as_deref().map(sources::load_file).transpose();
+        Ok(file.map_err(Failure::settings)?.map(|keyring| keyring.sealing()))
     }
 
     /// Opens what is sealed in a store, so that it takes changes. A store that no server has opened yet has nothing sealed.
@@ -59,9 +82,17 @@ impl GivenKey {
                  with `--master-key-file FILE`",
             ));
         };
-        unlock(store, &keyring, &mut Entropy).await.map(Some).map_err(|error| match error {
-            UnlockError::WrongKey { .. } => Failure::settings(error),
-            error => Failure::runtime(error),
-        })
+        unlock(store, &keyring, &mut Entropy).await.map(Some).map_err(not_opened)
+    }
+}
+
+fn missing() -> Failure {
+    Failure::settings("this needs the store's master key: name its file with `--master-key-file FILE`")
+}
+
+fn not_opened(error: UnlockError) -> Failure {
+    match error {
+        UnlockError::WrongKey { .. } | UnlockError::MissingKey { .. } => Failure::settings(error),
+        error => Failure::runtime(error),
     }
 }

@@ -4,7 +4,8 @@
 //! - [`operate`]: `app` and `key`, with a running server or without one;
 //! - [`maintain`]: `verify`, `backup`, `restore` and `migrate`;
 //! - [`progress`]: how far a long command is, on a terminal;
-//! - [`keys`]: `keys generate`;
+//! - [`keys`]: `keys generate`, `add` and `list`;
+//! - [`rotate`]: `keys rotate`, `drop`, `rotate-jwt` and `list-jwt`;
 //! - [`master_key`]: the key of commands that work without a server.
 
 mod keys;
@@ -12,6 +13,7 @@ mod maintain;
 mod master_key;
 mod operate;
 mod progress;
+mod rotate;
 #[cfg(test)]
 mod tests;
 
@@ -25,7 +27,9 @@ use sidekey_core::policy::Enforcement;
 
 use crate::config::ServeSettings;
 use crate::hardening;
+use crate::keyring::KeyId;
 use crate::serve;
+use crate::token::JWKS_MAX_AGE;
 
 /// A TOTP second factor beside any application.
 #[derive(Debug, Parser)]
@@ -45,7 +49,7 @@ enum Subject {
     /// API keys of a host application
     #[command(subcommand, arg_required_else_help = true)]
     Key(KeyVerb),
-    /// Master keys
+    /// Master keys, and the keys that sign access tokens
     #[command(subcommand, arg_required_else_help = true)]
     Keys(KeysVerb),
     /// Check that everything stored can be read and nothing is missing
@@ -145,6 +149,43 @@ enum KeysVerb {
         #[arg(long, value_name = "FILE")]
         out: PathBuf,
     },
+    /// Put a new master key first in a key file; the old ones stay
+    Add(KeyFile),
+    /// List the master keys of a key file by their ids
+    List(KeyFile),
+    /// Seal everything anew with the first master key, while the server goes on
+    Rotate(Common),
+    /// Take a master key that seals nothing any more out of a key file
+    Drop {
+        /// The key's id
+        #[arg(value_parser = parse_key_id)]
+        key_id: KeyId,
+        /// The key file
+        #[arg(long, value_name = "FILE")]
+        file: PathBuf,
+        #[command(flatten)]
+        common: Common,
+    },
+    /// Make the next key that signs access tokens
+    RotateJwt {
+        /// Seconds that it is published before it signs, so that every verifier knows it then
+        #[arg(long, default_value_t = JWKS_MAX_AGE, value_name = "SECONDS")]
+        overlap: u64,
+        #[command(flatten)]
+        common: Common,
+    },
+    /// List the keys that sign access tokens
+    ListJwt(Common),
+}
+
+#[derive(Debug, Args)]
+struct KeyFile {
+    /// The key file
+    #[arg(long, env = "SIDEKEY_MASTER_KEY_FILE", value_name = "FILE")]
+    file: PathBuf,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
 }
 
 #[derive(Debug, Args)]
@@ -163,6 +204,10 @@ fn parse_app_id(text: &str) -> Result<AppId, String> {
     AppId::parse(text).map_err(|error| error.to_string())
 }
 
+fn parse_key_id(text: &str) -> Result<KeyId, String> {
+    KeyId::parse(text).ok_or_else(|| "a master key's id has 8 hex digits".to_owned())
+}
+
 /// How a command fails. The text is for the person at the terminal.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Failure {
@@ -173,6 +218,12 @@ pub enum Failure {
 }
 
 impl Failure {
+    /// What is told.
+    pub fn text(self) -> String {
+        let (Self::Settings(text) | Self::Runtime(text)) = self;
+        text
+    }
+
     /// A failure at run time.
     pub fn runtime(error: impl std::fmt::Display) -> Self {
         Self::Runtime(error.to_string())
@@ -218,11 +269,28 @@ fn run(command: Subject) -> Result<(), Failure> {
         Subject::Key(KeyVerb::Revoke { app, key_id, common }) => {
             operate::run(Command::RevokeKey { app, key_id }, &common)
         }
-        Subject::Keys(KeysVerb::Generate { out }) => keys::generate(&out),
+        Subject::Keys(verb) => verb.run(),
         Subject::Verify(common) => maintain::verify(&common),
         Subject::Backup { out, common } => maintain::backup(&out, &common),
         Subject::Restore { from, data, json, key } => maintain::restore(&from, &data, json, &key),
         Subject::Migrate(common) => maintain::migrate(&common),
+    }
+}
+
+impl KeysVerb {
+    fn run(self) -> Result<(), Failure> {
+        use crate::control::Command;
+        match self {
+            Self::Generate { out } => keys::generate(&out),
+            Self::Add(KeyFile { file, json }) => keys::add(&file, json),
+            Self::List(KeyFile { file, json }) => keys::list(&file, json),
+            Self::Rotate(common) => rotate::master_keys(&common),
+            Self::Drop { key_id, file, common } => rotate::drop_key(key_id, &file, &common),
+            Self::RotateJwt { overlap, common } => {
+                operate::run(Command::RotateSigningKeys { overlap }, &common)
+            }
+            Self::ListJwt(common) => operate::run(Command::ListSigningKeys, &common),
+        }
     }
 }
 

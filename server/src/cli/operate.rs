@@ -12,7 +12,7 @@ use sidekey_core::policy::Enforcement;
 use zeroize::Zeroizing;
 
 use super::master_key::GivenKey;
-use super::{Common, Failure, maintain};
+use super::{Common, Failure, maintain, rotate};
 use crate::apps::Apps;
 use crate::clock::Clock;
 use crate::control::{AppLine, Authority, Command, KeyLine, Reply, Work, socket};
@@ -129,13 +129,16 @@ async fn alone(
     take: Take<'_>,
 ) -> Result<Reply, Failure> {
     let engine: Arc<dyn Engine> = Arc::new(engine);
-    if command.needs_the_key() {
-        key.unlock(&*engine, data).await?;
-    }
     let clock = Clock::system();
     clock.not_before(engine.high_water());
+    let mut keys = None;
+    if command.seals() {
+        keys = Some(Arc::new(key.open(Arc::clone(&engine), data, clock.now()).await?));
+    } else if command.needs_the_key() {
+        key.unlock(&*engine, data).await?;
+    }
     let apps = Apps::new(Arc::clone(&engine));
-    let authority = Authority { engine: Arc::clone(&engine), keyring: None, apps, clock };
+    let authority = Authority { engine: Arc::clone(&engine), keys, signer: None, apps, clock };
     let mut work = Work::begin(authority, command);
     while let Some(part) = work.next().await {
         take(part).map_err(Failure::Runtime)?;
@@ -153,6 +156,14 @@ fn to_json(reply: Reply) -> Value {
         Reply::Apps(apps) => apps.iter().map(app_to_json).collect(),
         Reply::KeyCreated(key) => json!({ "key_id": key.key_id, "api_key": key.api_key.expose() }),
         Reply::KeyRevoked { key_id } => json!({ "key_id": key_id, "revoked": true }),
+        Reply::MasterKeysRotated { key_id, resealed, unused } => {
+            json!({ "key_id": key_id, "resealed": resealed, "unused": unused })
+        }
+        Reply::MasterKeysRead { source, keys } => json!({ "source": source, "keys": keys }),
+        Reply::MasterKeyUse { values, noted, sealing } => {
+            json!({ "values": values, "noted": noted, "sealing": sealing })
+        }
+        Reply::SigningKeys(keys) => rotate::signing_keys_to_json(&keys),
         Reply::BackedUp(summary) => json!(summary),
         Reply::Verified(report) => json!(report),
     }
@@ -193,6 +204,15 @@ fn to_text(reply: Reply) -> Zeroizing<String> {
         Reply::Apps(apps) => table(&apps),
         Reply::KeyCreated(key) => key_to_text(&key),
         Reply::KeyRevoked { key_id } => format!("Key {key_id} is worthless from now on."),
+        Reply::MasterKeysRotated { key_id, resealed, .. } => {
+            format!("Everything is sealed with key {key_id}: {resealed} records were sealed anew.")
+        }
+        Reply::MasterKeysRead { source, keys } => format!("Keys of {source}: {}", keys.join(", ")),
+        Reply::MasterKeyUse { values, .. } => {
+            let lines = values.iter().map(|(id, count)| format!("{id}  seals {count} values"));
+            lines.collect::<Vec<_>>().join("\n")
+        }
+        Reply::SigningKeys(keys) => rotate::signing_keys(&keys),
         Reply::BackedUp(summary) => maintain::backed_up(&summary),
         Reply::Verified(report) => maintain::verified(&report),
     })

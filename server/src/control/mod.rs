@@ -1,10 +1,13 @@
 //! What an operator may do from the command line, with a running server or without one.
 //!
 //! - this file: [`Command`], [`Reply`] and [`Work`], the same on both ways;
+//! - `keys`: those about master keys and signing keys;
 //! - [`socket`]: the way to a running server, which holds the lock on the store.
 
+mod keys;
 pub mod socket;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -17,11 +20,14 @@ use crate::apps::{ApiKey, AppError, Apps, NewApp};
 use crate::audit::{Actor, Origin};
 use crate::clock::Clock;
 use crate::entropy::Entropy;
-use crate::keyring::Keyring;
 use crate::maintenance::Part;
 use crate::maintenance::backup::{self, BackupError, Summary};
 use crate::maintenance::check::{self, Report};
+use crate::master_keys::MasterKeys;
 use crate::store::{Engine, StoreError};
+use crate::token::Signer;
+use crate::token::rotation::KeyStatus;
+pub use keys::KeyError;
 
 /// Parts that are made before the first of them is handed over.
 const PARTS_AHEAD: usize = 4;
@@ -46,6 +52,22 @@ pub enum Command {
         /// The key's name.
         key_id: String,
     },
+    /// Reads the master keys anew, and seals everything with the first of them.
+    RotateMasterKeys {
+        /// The key that the operator expects to be the first.
+        first: Option<String>,
+    },
+    /// Reads the master keys anew.
+    ReloadMasterKeys,
+    /// Counts what is sealed with which master key.
+    MasterKeyUse,
+    /// Makes the next key that signs access tokens.
+    RotateSigningKeys {
+        /// Seconds until it signs.
+        overlap: u64,
+    },
+    /// Lists the keys that sign access tokens.
+    ListSigningKeys,
     /// Makes a backup, which comes in parts.
     Backup,
     /// Checks everything that is stored.
@@ -56,7 +78,12 @@ impl Command {
     /// Whether a sealed store has to be opened with its master key where no server runs that has it open: to change it,
     /// and to authenticate a backup.
     pub fn needs_the_key(&self) -> bool {
-        !matches!(self, Self::ListApps | Self::Verify)
+        !matches!(self, Self::ListApps | Self::Verify | Self::MasterKeyUse | Self::ListSigningKeys)
+    }
+
+    /// Whether it seals or opens secrets, for which the keys have to be at hand.
+    pub fn seals(&self) -> bool {
+        matches!(self, Self::RotateMasterKeys { .. } | Self::RotateSigningKeys { .. })
     }
 }
 
@@ -83,6 +110,33 @@ pub enum Reply {
         /// Its name.
         key_id: String,
     },
+    /// Everything is sealed with one master key.
+    MasterKeysRotated {
+        /// Its id.
+        key_id: String,
+        /// How many records were sealed anew.
+        resealed: u64,
+        /// Keys that nothing is sealed with any more.
+        unused: Vec<String>,
+    },
+    /// The master keys that are used from now on.
+    MasterKeysRead {
+        /// Where they come from.
+        source: String,
+        /// Their ids, the sealing one first.
+        keys: Vec<String>,
+    },
+    /// What is sealed with which master key.
+    MasterKeyUse {
+        /// Values by key id.
+        values: BTreeMap<String, u64>,
+        /// The keys that something may be sealed with.
+        noted: Vec<String>,
+        /// The key that a running server seals with.
+        sealing: Option<String>,
+    },
+    /// The keys that sign access tokens, in the order in which they do.
+    SigningKeys(Vec<KeyStatus>),
     /// A whole backup.
     BackedUp(Summary),
     /// What a check has found.
@@ -130,8 +184,10 @@ mod exposed {
 pub struct Authority {
     /// The records.
     pub engine: Arc<dyn Engine>,
-    /// What is sealed in them is opened with it, by a check.
-    pub keyring: Option<Arc<Keyring>>,
+    /// What is sealed in them is opened and sealed anew with these; only some commands need them.
+    pub keys: Option<Arc<MasterKeys>>,
+    /// In a running server, what signs its access tokens.
+    pub signer: Option<Arc<Signer>>,
     /// The apps; in a running server the same value that its requests use, or a revoked key would live on.
     pub apps: Apps,
     /// The time.
@@ -144,6 +200,9 @@ pub enum CommandError {
     /// About apps and keys.
     #[error(transparent)]
     App(#[from] AppError),
+    /// About master keys and signing keys.
+    #[error(transparent)]
+    Key(#[from] KeyError),
     /// About a backup.
     #[error(transparent)]
     Backup(#[from] BackupError),
@@ -164,7 +223,7 @@ pub async fn execute(
     command: Command,
     parts: mpsc::Sender<Part>,
 ) -> Result<Reply, CommandError> {
-    let Authority { engine, keyring, apps, clock } = authority;
+    let Authority { engine, keys, apps, clock, .. } = authority;
     let origin = Origin::local(Actor::Operator, clock.now());
     match command {
         Command::CreateApp(new) => {
@@ -189,11 +248,21 @@ pub async fn execute(
             apps.revoke_key(&app, &key_id, &origin).await?;
             Ok(Reply::KeyRevoked { key_id })
         }
+        Command::RotateMasterKeys { first } => {
+            keys::rotate_master_keys(authority, first, &origin, &parts).await
+        }
+        Command::ReloadMasterKeys => keys::reload_master_keys(authority, &origin).await,
+        Command::MasterKeyUse => keys::master_key_use(authority, &parts).await,
+        Command::RotateSigningKeys { overlap } => {
+            keys::rotate_signing_keys(authority, overlap, &origin).await
+        }
+        Command::ListSigningKeys => keys::list_signing_keys(authority).await,
         Command::Backup => Ok(Reply::BackedUp(backup::write(&**engine, clock.now(), parts).await?)),
         Command::Verify => {
             // Whether anybody still watches or not, the check goes on.
+            let keyring = keys.as_ref().map(|keys| keys.current());
             let progress = move |done, total| drop(parts.blocking_send(Part::Progress { done, total }));
-            Ok(Reply::Verified(check::check_engine(&**engine, keyring.clone(), progress).await?))
+            Ok(Reply::Verified(check::check_engine(&**engine, keyring, progress).await?))
         }
     }
 }

@@ -242,7 +242,7 @@ mod tests {
     fn authority(data: &Path) -> Authority {
         let engine: Arc<dyn Engine> = Arc::new(SledEngine::open(data, &Options::new([7; 16])).unwrap());
         let clock = Clock::standing(UnixTime::from_secs(1_790_000_000));
-        Authority { apps: Apps::new(Arc::clone(&engine)), engine, keyring: None, clock }
+        Authority { apps: Apps::new(Arc::clone(&engine)), engine, keys: None, signer: None, clock }
     }
 
     async fn ask(data: &Path, command: &Command) -> Result<Option<Reply>, String> {

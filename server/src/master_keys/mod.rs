@@ -15,7 +15,6 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use rand_core::CryptoRng;
-use serde::{Deserialize, Serialize};
 use sidekey_core::time::UnixTime;
 
 use crate::audit::{Actor, Origin};
@@ -56,8 +55,10 @@ pub enum ReloadError {
 }
 
 /// How much is sealed with which key, counted over a part of the store.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Use {
+    /// Records that were looked at in this part.
+    pub records: u64,
     /// Values by key id, of this part only.
     pub values: Vec<(String, u64)>,
     /// The keys that something may be sealed with.
@@ -154,6 +155,7 @@ pub async fn uses(engine: &dyn Engine, after: Option<&[u8]>) -> Result<Use, Stor
     let noted = in_use::read(engine).await?;
     let last = page.records.last().map(|(place, _)| place.as_bytes().to_vec());
     Ok(Use {
+        records: page.records.len() as u64,
         values: tally.into_iter().map(|(id, count)| (id.to_string(), count)).collect(),
         noted: noted.map_or(Vec::new(), |(noted, _)| noted.keys.iter().map(ToString::to_string).collect()),
         next: last.filter(|_| !page.is_last),

@@ -56,7 +56,6 @@ struct Cursor {
 
 /// What a step works on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
 pub enum Phase {
     /// It counts what there is.
     Count,
@@ -67,8 +66,7 @@ pub enum Phase {
 }
 
 /// How far a rotation is.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Progress {
     /// There is more to do.
     UnderWay {
