@@ -367,9 +367,13 @@ async fn whoever_comes_to_a_closed_session_is_told_the_way_back() {
     let without = user.challenge().await;
     let code = user.fresh_code().await;
     user.answer(&verified, &code).await.ok();
-    for code in user.phone.wrong_codes(&server, 5).await {
-        user.answer(&failed, &code).await;
+    let wrong = user.phone.wrong_codes(&server, 5).await;
+    for code in &wrong[..4] {
+        let refusal = user.answer(&failed, code).await.refused(400, "INVALID_CODE");
+        assert!(!refusal.has("return_url"), "it is still open: {refusal}");
     }
+    let fifth = user.answer(&failed, &wrong[4]).await.refused(403, "MAX_ATTEMPTS_EXCEEDED");
+    assert_eq!(fifth["return_url"], BACK);
     let backup = "ABCD-EFGH-JKMN-PQRS";
     for (session, status, code) in
         [(&verified, 409, "SESSION_ALREADY_VERIFIED"), (&failed, 403, "MAX_ATTEMPTS_EXCEEDED")]
