@@ -129,16 +129,16 @@ fn host() -> Outcome<String> {
 
 fn build(workspace: &Workspace, host: &str, targets: &[String]) -> Outcome {
     println!("building with nightly (the first time this takes some minutes) …");
-    let mut command = workspace.command("rustup");
-    command.args(["run", "nightly", "cargo", "fuzz", "build", "--fuzz-dir", FOLDER]);
-    // No sanitizer: none of our code is unsafe, and without one twice as many inputs are tried. Overflows and debug
-    // assertions are checked.
-    command.args(["--features", "libfuzzer", "--sanitizer", "none", "--target", host, "--target-dir"]);
-    command.arg(folder(workspace, "build"));
-    if let [target] = targets {
-        command.arg(target);
+    // One by one: all at once would build the program `replay` too, which does not link with what libFuzzer instruments.
+    for target in targets {
+        let mut command = workspace.command("rustup");
+        command.args(["run", "nightly", "cargo", "fuzz", "build", "--fuzz-dir", FOLDER]);
+        // No sanitizer: none of our code is unsafe, and without one twice as many inputs are tried. Overflows and debug
+        // assertions are checked.
+        command.args(["--features", "libfuzzer", "--sanitizer", "none", "--target", host, "--target-dir"]);
+        process::run(command.arg(folder(workspace, "build")).arg(target))?;
     }
-    process::run(&mut command)
+    Ok(())
 }
 
 /// Runs one target. New inputs go to the corpus under the target folder; the seeds are read and never written.
