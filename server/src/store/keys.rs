@@ -22,7 +22,7 @@ pub const MAX_KEY: usize = 256;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u8)]
 pub enum Kind {
-    /// About the store itself: format, sentinel, pepper, server settings. Then: name.
+    /// About the store itself: format, head, sentinel, pepper, master keys in use and their rotation. Then: name.
     Meta = 0x01,
     /// A host application. Then: app id.
     App = 0x02,
