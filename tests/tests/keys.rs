@@ -92,7 +92,7 @@ fn keep_only(file: &str, id: &str) {
     std::fs::write(file, format!("{line}\n")).expect("written");
 }
 
-async fn users<'s>(server: &'s Server, count: usize) -> Vec<User<'s>> {
+async fn users(server: &Server, count: usize) -> Vec<User<'_>> {
     let app = server.app(Enforcement::Optional).await;
     let mut users = Vec::new();
     for number in 0..count {
@@ -126,7 +126,7 @@ async fn master_keys_rotate_while_users_sign_in_and_the_old_one_can_go() {
     assert_eq!(fixture.rotate().await["resealed"], 0, "a second run has nothing to do");
 
     fixture.keys(["drop", &old, "--file", "FILE", "--data", "DATA"]).await.ok();
-    assert_eq!(fixture.listed().await, [new.clone()]);
+    assert_eq!(fixture.listed().await, std::slice::from_ref(&new));
     for user in &mut users {
         user.sign_in().await;
         assert!(
@@ -331,7 +331,11 @@ async fn tokens_verify_in_every_phase_of_a_rotation_of_signing_keys() {
     server.get("/2fa/devices/").bearer(&before).await.refused(401, "AUTH_REQUIRED");
     let fresh = user.sign_in().await.text("access_token");
     server.advance(60).await;
-    assert_eq!(published(&server).await, [new.clone()], "the old key is gone once its last token is over");
+    assert_eq!(
+        published(&server).await,
+        std::slice::from_ref(&new),
+        "the old key is gone once its last token is over"
+    );
     jwt::verified(&server, &fresh, &app).await;
     server.get("/2fa/devices/").bearer(&fresh).await.ok();
 }
