@@ -202,7 +202,7 @@ pub(super) fn migrate(common: &Common) -> Result<(), Failure> {
         MigrateError::Open(OpenError::NoStore { .. }) | MigrateError::KeyNeeded | MigrateError::Unlock(_) => {
             Failure::settings(error)
         }
-        error => Failure::runtime(error),
+        MigrateError::Open(error) => Failure::runtime(error),
     })?;
     let from = match outcome {
         Outcome::NothingToDo => FORMAT,

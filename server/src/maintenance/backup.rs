@@ -226,7 +226,7 @@ impl BackupFile {
             reader.read(|piece| {
                 match &piece {
                     Piece::Record { key, bytes } => {
-                        finding = finding.take().or(completeness.look(key, bytes))
+                        finding = finding.take().or(completeness.look(key, bytes));
                     }
                     Piece::Correction { key, before, after } => {
                         completeness.correct(key, before.as_ref(), after.as_deref());

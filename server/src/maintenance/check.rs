@@ -74,12 +74,27 @@ pub fn check_store(
 ) -> Result<Report, OpenError> {
     let (head, findings) = inspection.head()?;
     let mut checker = Checker::new(inspection.store(), keyring);
-    findings.into_iter().for_each(|finding| checker.note(finding));
+    checker.note_all(findings);
     let mut visitor = Reporting { checker, progress, total: 0 };
-    if let Err(error) = inspection.visit(&mut visitor) {
-        visitor.checker.note(Finding { place: "the database".to_owned(), damage: error.to_string() });
+    // What could not be read through is not counted: it would look as if the rest was gone.
+    let counted = match inspection.visit(&mut visitor) {
+        Ok(()) => head.as_ref(),
+        Err(error) => {
+            let place = format!("file `{}`", inspection.file().display());
+            let damage = format!("{}; what comes after it was not looked at", what_is_wrong(&error));
+            visitor.checker.note(Finding { place, damage });
+            None
+        }
+    };
+    Ok(visitor.checker.finish(inspection.format(), counted))
+}
+
+/// What an error of the store says, without its advice.
+fn what_is_wrong(error: &StoreError) -> String {
+    match error {
+        StoreError::Damaged { damage, .. } => (*damage).to_owned(),
+        StoreError::Unavailable(reason) => reason.clone(),
     }
-    Ok(visitor.checker.finish(inspection.format(), head.as_ref()))
 }
 
 struct Reporting<'a> {
@@ -201,7 +216,7 @@ impl Checker {
         self.tally.records += 1;
         let found = self.completeness.look(key, bytes);
         let is_whole = found.is_none();
-        found.into_iter().for_each(|finding| self.note(finding));
+        self.note_all(found);
         if is_whole {
             self.fields(key, bytes);
         }
@@ -219,11 +234,7 @@ impl Checker {
         let key = Key::from_bytes(key);
         let checked = record::decode(&key, bytes).and_then(|record| self.value(&key, record));
         if let Err(error) = checked {
-            let damage = match error {
-                StoreError::Damaged { damage, .. } => damage.to_owned(),
-                StoreError::Unavailable(reason) => reason,
-            };
-            self.note(Finding::of_record(&key, damage));
+            self.note(Finding::of_record(&key, what_is_wrong(&error)));
         }
     }
 
@@ -263,6 +274,12 @@ impl Checker {
         }
     }
 
+    fn note_all(&mut self, findings: impl IntoIterator<Item = Finding>) {
+        for finding in findings {
+            self.note(finding);
+        }
+    }
+
     fn note(&mut self, finding: Finding) {
         if self.findings.len() < MAX_LISTED {
             self.findings.push(finding);
@@ -274,9 +291,9 @@ impl Checker {
     /// Compares everything with the head, and gives the findings.
     pub fn finish(mut self, format: u16, head: Option<&Head>) -> Report {
         let missing = head.map(|head| self.completeness.compare(head)).unwrap_or_default();
-        missing.into_iter().for_each(|finding| self.note(finding));
+        self.note_all(missing);
         let seal = head.and_then(|head| self.check_seal(head));
-        seal.into_iter().for_each(|finding| self.note(finding));
+        self.note_all(seal);
         Report {
             format,
             tally: self.tally,

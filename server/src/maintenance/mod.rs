@@ -15,6 +15,8 @@ pub mod backup_file;
 pub mod check;
 pub mod migrate;
 pub mod restore;
+#[cfg(test)]
+mod tests;
 
 /// Told of progress: how many records are done, and of how many, about.
 pub type OnProgress<'a> = &'a mut (dyn FnMut(u64, u64) + Send);

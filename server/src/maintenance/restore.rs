@@ -236,7 +236,8 @@ fn is_left_out(key: &Key) -> bool {
         ) => true,
         Some(Kind::Meta) => matches!(key.name(Kind::Meta), Some(SENTINEL_RECORD | PEPPER_RECORD)),
         Some(Kind::Expiry) => key.expiring().is_none_or(|(_, ending)| is_left_out(&ending)),
-        Some(Kind::App | Kind::ApiKey | Kind::AppKey | Kind::Account | Kind::Audit | Kind::Outbox) => false,
-        None => false,
+        Some(Kind::App | Kind::ApiKey | Kind::AppKey | Kind::Account | Kind::Audit | Kind::Outbox) | None => {
+            false
+        }
     }
 }

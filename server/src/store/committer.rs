@@ -30,12 +30,15 @@ const MAX_GROUP_BYTES: usize = 16 << 20;
 /// Most batches that wait; who comes then waits for a place.
 const MAX_QUEUE: usize = 16_384;
 
+/// Gives a batch to the database.
+pub(super) type WriteStep = Box<dyn FnMut(&::sled::Db, ::sled::Batch) -> io::Result<()> + Send>;
+/// Makes everything durable that the database has written to its file so far.
+pub(super) type SyncStep = Box<dyn FnMut() -> io::Result<()> + Send>;
+
 /// How a group reaches the disk, in two steps so that tests can make each of them fail.
 pub(super) struct Steps {
-    /// Gives a batch to the database.
-    pub(super) write: Box<dyn FnMut(&::sled::Db, ::sled::Batch) -> io::Result<()> + Send>,
-    /// Makes everything durable that the database has written to its file so far.
-    pub(super) sync: Box<dyn FnMut() -> io::Result<()> + Send>,
+    pub(super) write: WriteStep,
+    pub(super) sync: SyncStep,
 }
 
 /// What the thread works on.

@@ -38,6 +38,14 @@ pub type StoreId = [u8; 16];
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Version(pub(super) u64);
 
+#[cfg(test)]
+impl Version {
+    /// A version of a test's own.
+    pub(crate) fn of_test(number: u64) -> Self {
+        Self(number)
+    }
+}
+
 /// A stored value and the version that it has.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Record {

@@ -25,8 +25,15 @@ pub(super) struct Group {
 struct Known {
     before: Option<Header>,
     now: Option<Header>,
-    /// The bytes to store, or `None` to remove it, if the group changes it.
-    write: Option<Option<Vec<u8>>>,
+    write: Outcome,
+}
+
+/// What a group does to a record.
+enum Outcome {
+    Untouched,
+    Removed,
+    /// The bytes to store.
+    Written(Vec<u8>),
 }
 
 impl Group {
@@ -65,7 +72,7 @@ impl Group {
         for key in batch.expected.iter().map(|(key, _)| key).chain(written) {
             if !self.known.contains_key(key) {
                 let before = read(key)?;
-                self.known.insert(key.clone(), Known { before, now: before, write: None });
+                self.known.insert(key.clone(), Known { before, now: before, write: Outcome::Untouched });
             }
         }
         for (key, expected) in &batch.expected {
@@ -82,19 +89,20 @@ impl Group {
         self.changes |= !batch.is_empty();
         self.latest = self.latest.max(batch.decided_at);
         for write in batch.writes {
-            let (key, bytes) = match write {
+            let (key, now, write) = match write {
                 Write::Put(key, value) => {
                     let bytes = record::encode(&key, self.version, &value);
-                    (key, Some(bytes))
+                    (key, record::header(&bytes), Outcome::Written(bytes))
                 }
-                Write::Delete(key) => (key, None),
+                Write::Delete(key) => {
+                    self.deletes = true;
+                    (key, None, Outcome::Removed)
+                }
             };
             debug_assert!(head::counts(key.as_bytes()), "{key} is the engine's to write");
-            self.deletes |= bytes.is_none();
             // The check has looked at it.
             if let Some(known) = self.known.get_mut(&key) {
-                known.now = bytes.as_deref().and_then(record::header);
-                known.write = Some(bytes);
+                (known.now, known.write) = (now, write);
             }
         }
         self.appended.extend(batch.appended);
@@ -103,8 +111,12 @@ impl Group {
     /// Every record that the group changes: its key, its header before and its bytes afterwards.
     pub(super) fn changes(&self) -> impl Iterator<Item = (&Key, Option<&Header>, Option<&[u8]>)> {
         self.known.iter().filter_map(|(key, known)| {
-            let write = known.write.as_ref()?;
-            Some((key, known.before.as_ref(), write.as_deref()))
+            let after = match &known.write {
+                Outcome::Untouched => return None,
+                Outcome::Removed => None,
+                Outcome::Written(bytes) => Some(bytes.as_slice()),
+            };
+            Some((key, known.before.as_ref(), after))
         })
     }
 
@@ -113,12 +125,12 @@ impl Group {
         let mut head = Head { version: self.version.0, latest: head.latest.max(self.latest), ..head.clone() };
         let mut writes = ::sled::Batch::default();
         for (key, known) in self.known {
-            let Some(write) = known.write else { continue };
-            head.replace(key.as_bytes(), known.before.as_ref(), known.now.as_ref());
-            match write {
-                Some(bytes) => writes.insert(key.as_bytes(), bytes),
-                None => writes.remove(key.as_bytes()),
+            match known.write {
+                Outcome::Untouched => continue,
+                Outcome::Removed => writes.remove(key.as_bytes()),
+                Outcome::Written(bytes) => writes.insert(key.as_bytes(), bytes),
             }
+            head.replace(key.as_bytes(), known.before.as_ref(), known.now.as_ref());
         }
         for entry in self.appended {
             head.append(&entry);

@@ -71,7 +71,9 @@ impl HeadKey {
         let mut block = Zeroizing::new([0; 64]);
         block.split_at_mut(32).0.copy_from_slice(&self.0[..]);
         let mut mac = Hmac::<Sha256>::new((&*block).into());
-        parts.iter().for_each(|part| mac.update(part));
+        for part in parts {
+            mac.update(part);
+        }
         mac
     }
 }
@@ -324,7 +326,9 @@ mod tests {
     fn the_chain_depends_on_every_entry_and_its_place() {
         let of = |entries: &[&[u8]]| {
             let mut head = Head::default();
-            entries.iter().for_each(|entry| head.append(entry));
+            for entry in entries {
+                head.append(entry);
+            }
             head.chain
         };
         assert_ne!(of(&[b"a", b"b"]), of(&[b"b", b"a"]));

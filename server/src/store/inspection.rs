@@ -3,7 +3,7 @@
 //! Opening the database is sled's doing, which may write to its own files.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::about::{self, About};
 use super::engine::{StoreError, StoreId};
@@ -46,6 +46,11 @@ impl Inspection {
     /// The store's id.
     pub fn store(&self) -> StoreId {
         self.about.id
+    }
+
+    /// The database's file.
+    pub fn file(&self) -> PathBuf {
+        self.folder.database().join("db")
     }
 
     /// The store's format.

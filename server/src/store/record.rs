@@ -25,7 +25,7 @@ pub const HEADER: usize = 1 + 8 + 8;
 pub type Header = [u8; HEADER];
 
 /// The bytes to store under `key`.
-pub(super) fn encode(key: &Key, version: Version, value: &[u8]) -> Vec<u8> {
+pub(crate) fn encode(key: &Key, version: Version, value: &[u8]) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(HEADER + value.len());
     bytes.push(FORMAT);
     bytes.extend_from_slice(&version.0.to_be_bytes());
@@ -34,13 +34,22 @@ pub(super) fn encode(key: &Key, version: Version, value: &[u8]) -> Vec<u8> {
     bytes
 }
 
-/// The record that was stored under `key` as `bytes`; [`StoreError::Damaged`] if they are not what was written.
+/// The record that was stored under `key` as `bytes`.
+///
+/// # Errors
+/// [`StoreError::Damaged`] if they are not what was written.
 pub fn decode(key: &Key, bytes: &[u8]) -> Result<Record, StoreError> {
     let (header, value) = check(key, bytes)?;
     Ok(Record { version: version(&header), value: value.to_vec() })
 }
 
 /// As [`decode`], without a copy of the value.
+///
+/// # Errors
+/// As [`decode`].
+///
+/// # Errors
+/// As [`decode`].
 pub fn check<'a>(key: &Key, bytes: &'a [u8]) -> Result<(Header, &'a [u8]), StoreError> {
     let damaged = |damage| StoreError::Damaged { key: key.to_string(), damage };
     let (header, value) =
@@ -58,7 +67,7 @@ pub fn check<'a>(key: &Key, bytes: &'a [u8]) -> Result<(Header, &'a [u8]), Store
 }
 
 /// The version in a header.
-pub(super) fn version(header: &Header) -> Version {
+pub(crate) fn version(header: &Header) -> Version {
     let [_, version @ .., _, _, _, _, _, _, _, _] = *header;
     Version(u64::from_be_bytes(version))
 }

@@ -114,6 +114,16 @@ impl SledEngine {
     }
 }
 
+#[cfg(test)]
+impl SledEngine {
+    /// Damages a record behind everybody's back.
+    pub(crate) fn flip_a_bit(&self, key: &Key) {
+        let mut bytes = self.db.get(key.as_bytes()).unwrap().unwrap().to_vec();
+        *bytes.last_mut().unwrap() ^= 1;
+        self.db.insert(key.as_bytes(), bytes).unwrap();
+    }
+}
+
 /// What a data folder holds, found to be complete.
 struct Found {
     about: About,

@@ -302,9 +302,7 @@ async fn a_damaged_record_is_refused_by_get_scan_and_commit() {
     let engine = open(&folder);
     engine.commit(put("a", "a value")).await.unwrap();
     let read = version(&engine, "a").await;
-    let mut bytes = engine.db.get(key("a").as_bytes()).unwrap().unwrap().to_vec();
-    *bytes.last_mut().unwrap() ^= 1;
-    engine.db.insert(key("a").as_bytes(), bytes).unwrap();
+    engine.flip_a_bit(&key("a"));
 
     let damaged = StoreError::Damaged { key: key("a").to_string(), damage: "wrong checksum" };
     assert_eq!(engine.get(&key("a")).await, Err(damaged.clone()));

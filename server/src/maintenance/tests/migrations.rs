@@ -1,0 +1,81 @@
+//! Stores of older formats.
+
+use super::*;
+use crate::maintenance::migrate::{MigrateError, Outcome, migrate};
+use crate::store::OpenError;
+
+/// Takes a store back to format 1: no head in the database and none beside it.
+fn as_format_1(data: &Path) {
+    let db = database(data);
+    let key = Key::meta("store");
+    let record = crate::store::record::decode(&key, &db.get(key.as_bytes()).unwrap().unwrap()).unwrap();
+    let mut about = record.value;
+    about[..2].copy_from_slice(&1_u16.to_be_bytes());
+    db.insert(key.as_bytes(), crate::store::record::encode(&key, record.version, &about)).unwrap();
+    db.remove(Key::meta("head").as_bytes()).unwrap();
+    drop(db);
+    std::fs::remove_file(data.join("head")).unwrap();
+}
+
+#[tokio::test]
+async fn format_1_is_refused_checked_and_migrated() {
+    let fixture = filled(5).await;
+    let (data, whole) = (fixture.data(), contents(&fixture.data()));
+    as_format_1(&data);
+    let refused = SledEngine::open(&data, &Options::new([7; 16])).unwrap_err();
+    assert!(matches!(&refused, OpenError::OlderFormat { found: 1, supported: 2, .. }), "{refused}");
+    assert!(refused.to_string().contains("sidekey migrate --data"), "{refused}");
+    let report = fixture.check();
+    assert!(report.is_good() && report.format == 1, "{report:?}");
+
+    let key = || Keyring::parse(&fixture.key).ok();
+    assert!(matches!(migrate(&data, || None, &mut |_| {}), Err(MigrateError::KeyNeeded)));
+    let other = || Some(Keyring::new(MasterKey::generate(&mut Entropy)));
+    assert!(matches!(migrate(&data, other, &mut |_| {}), Err(MigrateError::Unlock(_))));
+    assert_eq!(migrate(&data, key, &mut |_| {}).unwrap(), Outcome::Migrated { from: 1 });
+    assert_eq!(migrate(&data, key, &mut |_| {}).unwrap(), Outcome::NothingToDo);
+    assert_eq!(contents(&data), whole);
+    let report = fixture.check();
+    assert!(report.is_good() && report.format == 2, "{report:#?}");
+    let engine = fixture.open().await;
+    assert_eq!(engine.high_water(), NOW, "from the audit log");
+    let store = store(&engine, &fixture);
+    enrol(&store, 5).await;
+    engine.close().await.unwrap();
+    drop((store, engine));
+    assert!(fixture.check().is_good());
+}
+
+#[tokio::test]
+async fn a_store_without_anything_sealed_is_migrated_without_a_key() {
+    let folder = TempDir::new().unwrap();
+    let engine = SledEngine::open(folder.path(), &Options::new([7; 16])).unwrap();
+    engine.close().await.unwrap();
+    drop(engine);
+    as_format_1(folder.path());
+    assert_eq!(migrate(folder.path(), || None, &mut |_| {}).unwrap(), Outcome::Migrated { from: 1 });
+    SledEngine::open(folder.path(), &Options::new([7; 16])).unwrap();
+}
+
+#[tokio::test]
+async fn a_damaged_store_is_not_migrated() {
+    let fixture = filled(3).await;
+    as_format_1(&fixture.data());
+    let db = database(&fixture.data());
+    let key = crate::store::codec::account_key(&user(1));
+    let mut bytes = db.get(key.as_bytes()).unwrap().unwrap().to_vec();
+    *bytes.last_mut().unwrap() ^= 1;
+    db.insert(key.as_bytes(), bytes).unwrap();
+    drop(db);
+    let refused = migrate(&fixture.data(), || Keyring::parse(&fixture.key).ok(), &mut |_| {}).unwrap_err();
+    assert!(refused.to_string().contains(&key.to_string()), "{refused}");
+    assert!(!fixture.data().join("head").exists());
+}
+
+#[test]
+fn where_there_is_no_store_nothing_is_made() {
+    let folder = TempDir::new().unwrap();
+    let refused = migrate(folder.path(), || None, &mut |_| {}).unwrap_err();
+    assert!(matches!(refused, MigrateError::Open(OpenError::NoStore { .. })), "{refused}");
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+}
