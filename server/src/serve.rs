@@ -104,10 +104,15 @@ async fn serve(settings: Settings) -> Result<(), Failure> {
     control.abort();
     // Waits until the socket is gone, so that nobody finds it after the process has ended.
     let _ = control.await;
-    if let Some(reason) = failure.into_inner() {
-        return Err(Failure::Runtime(format!("the store has failed: {reason}")));
+    let failure = match failure.into_inner() {
+        Some(reason) => Err(Failure::Runtime(format!("the store has failed: {reason}"))),
+        None => engine.close().await.map_err(Failure::runtime),
+    };
+    if failure.is_err() {
+        // Never dropped: sled would write once more what may be half lost, and panics where that fails again.
+        std::mem::forget(engine);
+        return failure;
     }
-    engine.close().await.map_err(Failure::runtime)?;
     tracing::info!("stopped");
     Ok(())
 }
@@ -269,5 +274,32 @@ async fn upkeep(metrics: PrometheusHandle) {
     loop {
         interval.tick().await;
         metrics.run_upkeep();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use sidekey_core::time::UnixTime;
+
+    use super::*;
+    use crate::store::Batch;
+
+    #[tokio::test]
+    async fn the_clock_goes_on_from_the_latest_decision_in_the_store() {
+        let folder = tempfile::tempdir().unwrap();
+        // A day ahead of the system's time, which so was set back.
+        let latest = Clock::system().now().plus(86_400);
+        let open = || SledEngine::open(folder.path(), &Options::new([7; 16])).unwrap();
+        let mut batch = Batch::new();
+        batch.decided_at(latest).decided_at(UnixTime::from_secs(1)).append(b"{}".to_vec());
+        open().commit(batch).await.unwrap();
+
+        let engine = open();
+        assert_eq!(engine.high_water(), latest);
+        let clock = clock_of(&engine, false);
+        assert_eq!((clock.now(), clock.now()), (latest, latest));
+        assert!(clock.behind() > 86_000, "it stands");
+        let clock = clock_of(&engine, true);
+        assert!(clock.now() >= latest && clock.behind() == 0, "it runs on");
     }
 }

@@ -144,7 +144,11 @@ async fn alone(
         take(part).map_err(Failure::Runtime)?;
     }
     let reply = work.outcome().await.map_err(Failure::runtime);
-    engine.close().await.map_err(Failure::runtime)?;
+    if let Err(error) = engine.close().await {
+        // As `serve` does it: what has failed is not written once more.
+        std::mem::forget(engine);
+        return Err(Failure::runtime(error));
+    }
     reply
 }
 

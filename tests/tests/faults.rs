@@ -1,0 +1,99 @@
+//! A disk that fails while the server works: from the first write or sync on that fails nothing is acknowledged any more, the
+//! process ends with exit code 1, and what was acknowledged before is there when the disk works again.
+//!
+//! The disk is `tests/faults/faults.c`, an `LD_PRELOAD` library in C.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+
+use sidekey_tests::{Enforcement, Options, Server, json};
+use tempfile::TempDir;
+
+const EIO: i32 = 5;
+const ENOSPC: i32 = 28;
+
+fn text(path: &Path) -> String {
+    path.to_str().expect("UTF-8").to_string()
+}
+
+/// The failing disk, compiled once a run.
+fn library() -> &'static Path {
+    static LIBRARY: OnceLock<PathBuf> = OnceLock::new();
+    LIBRARY.get_or_init(|| {
+        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("faults/faults.c");
+        let output = Path::new(env!("CARGO_TARGET_TMPDIR")).join("libfaults.so");
+        // Another run may be using the old one: the new one takes its name, not its place.
+        let fresh = output.with_extension(std::process::id().to_string());
+        let done = Command::new("cc")
+            .args(["-std=gnu11", "-O2", "-Wall", "-Wextra", "-Werror", "-shared", "-fPIC", "-o"])
+            .args([&fresh, &source])
+            .arg("-ldl")
+            .output()
+            .expect("there is a C compiler named `cc`");
+        assert!(done.status.success(), "cc failed: {}", String::from_utf8_lossy(&done.stderr));
+        std::fs::rename(&fresh, &output).expect("the output can be renamed");
+        output
+    })
+}
+
+/// Runs a server whose disk begins to fail, and gives its log.
+async fn fails(file: &str, what: &str, error: i32) -> String {
+    let folder = TempDir::new().expect("a folder can be made");
+    let (data, switch) = (folder.path().join("data"), folder.path().join("switch"));
+    let environment =
+        [("LD_PRELOAD", text(library())), ("FAULTS_FILE", file.into()), ("FAULTS_SWITCH", text(&switch))];
+    let environment = environment.map(|(name, value)| (name.to_string(), value)).to_vec();
+    let server = Server::with(Options { environment, data: Some(data.clone()), ..Options::default() });
+    let app = server.app(Enforcement::Required).await;
+    let user = app.enrol("ann").await;
+    let (key, access, device) = (app.key.clone(), user.access.clone(), user.device.clone());
+
+    std::fs::write(&switch, format!("{what} {error}")).expect("written");
+    let client = reqwest::Client::builder().no_proxy().build().expect("a client can be made");
+    let url = server.url(&format!("/2fa/devices/{device}/"));
+    let mut refused = 0;
+    for number in 0.. {
+        assert!(number < 100_000, "the server goes on: {}", server.log());
+        let body = json!({"name": format!("Phone {number}")});
+        // Without an answer the server is gone.
+        let Ok(answer) = client.patch(&url).bearer_auth(&access).json(&body).send().await else { break };
+        match answer.status().as_u16() {
+            503 => refused += 1,
+            status => assert!(status == 200 && file == "/head", "{status}, though nothing can be durable"),
+        }
+    }
+    // It has ended by itself: the signal finds nobody any more.
+    let stopped = server.stop();
+    assert_eq!(stopped.status.code(), Some(1), "{}", stopped.log);
+    println!("{file} {what} {error}: refused {refused}, then gone");
+
+    std::fs::remove_file(&switch).expect("removed");
+    let server = Server::with(Options { data: Some(data), ..Options::default() });
+    assert_eq!(server.get("/2fa/users/ann/").bearer(&key).await.ok()["has_2fa_enabled"], true);
+    stopped.log
+}
+
+#[tokio::test]
+async fn a_failing_write_ends_the_server() {
+    for error in [EIO, ENOSPC] {
+        let log = fails("/sled/db", "write", error).await;
+        assert!(log.contains("the store has failed"), "{log}");
+    }
+}
+
+#[tokio::test]
+async fn a_failing_sync_ends_the_server() {
+    for error in [EIO, ENOSPC] {
+        let log = fails("/sled/db", "sync", error).await;
+        assert!(log.contains("a sync failed"), "{log}");
+    }
+}
+
+#[tokio::test]
+async fn a_failing_head_file_ends_the_server() {
+    for (what, error) in [("write", ENOSPC), ("sync", EIO)] {
+        let log = fails("/head", what, error).await;
+        assert!(log.contains("the file `head` could not be written"), "{log}");
+    }
+}
