@@ -15,7 +15,7 @@ const REGISTRIES: &[&str] = &[
     concat!("registry.", "yarnpkg.com"),
     concat!("index.", "crates.io"),
     concat!("static.", "crates.io"),
-    concat!("pypi.org", "/simple"),
+    concat!("pypi", ".org/simple"),
     concat!("files.", "pythonhosted.org"),
     concat!("proxy.", "golang.org"),
     concat!("--index", "-url"),
