@@ -62,8 +62,6 @@ static VALID: LazyLock<Valid> = LazyLock::new(|| {
         login,
         remember_me: true,
         return_url: Some("https://shop.example/".to_owned()),
-        ip_address: Some("192.0.2.7".to_owned()),
-        user_agent: None,
     };
     let session = Session::open(&account, opening, NOW, &mut Vec::new());
     let family = Family::start(&account, Grant { login, second_factor: None, remember_me: false }, NOW);
