@@ -1,6 +1,6 @@
 //! The head: what the store should hold, in a few bytes that are written with every group of commits.
 //!
-//! sled can lose a tail or a page without a word (docs/operations.md tells what was seen). So each group writes, in the
+//! sled can lose a tail or a page without a word (docs/architecture.md tells why). So each group writes, in the
 //! same sled batch, how far the store has come; the start and `sidekey verify` compare it with what is there.
 //!
 //! ```text
