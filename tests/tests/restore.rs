@@ -115,7 +115,7 @@ async fn nothing_that_was_used_since_the_backup_counts_again() {
     let folders = Folders::new();
     let mut remains = lost_after_a_backup(&folders).await;
     let restored = folders.restore("backup", "new").await.ok();
-    for part in ["1 accounts", "Backup codes are all gone", "sign in again", "API keys that were revoked"] {
+    for part in ["1 account with 1 secret", "Backup codes are all gone", "sign in again", "API keys that were revoked"] {
         assert!(restored.stdout.contains(part), "{restored:?}");
     }
     let server = on(&folders.path("new"), &folders.key());
@@ -163,7 +163,7 @@ async fn a_backup_is_made_with_a_running_server_and_without_one_and_nothing_is_r
     assert!(folders.verify("data").await.ok().stdout.contains("Nothing is damaged"));
     server.stop();
     folders.back_up("offline").await.ok();
-    assert!(folders.verify("data").await.ok().stdout.contains("1 accounts with 1 secrets"));
+    assert!(folders.verify("data").await.ok().stdout.contains("1 account with 1 secret,"));
     for (backup, data) in [("online", "one"), ("offline", "two")] {
         folders.restore(backup, data).await.ok();
         let server = on(&folders.path(data), &folders.key());

@@ -51,12 +51,11 @@ pub(super) fn verify(common: &Common) -> Result<(), Failure> {
     if report.is_good() {
         return Ok(());
     }
-    let count = report.findings.len() as u64 + report.unlisted;
+    let count = counted(report.findings.len() as u64 + report.unlisted, "finding");
     Err(Failure::Runtime(format!(
-        "the store in `{}` is damaged ({count} {}): keep a copy of the folder, and restore a backup with \
+        "the store in `{}` is damaged ({count}): keep a copy of the folder, and restore a backup with \
          `sidekey restore --from BACKUP --data NEW_FOLDER`",
         data.display(),
-        if count == 1 { "finding" } else { "findings" },
     )))
 }
 
@@ -73,8 +72,13 @@ pub(super) fn verified(report: &Report) -> String {
     let tally = &report.tally;
     let _ = writeln!(
         text,
-        "Checked {} records of store format {}: {} apps, {} accounts with {} secrets, {} audit entries.",
-        tally.records, report.format, tally.apps, tally.accounts, tally.secrets, tally.audit_entries,
+        "Checked {} of store format {}: {}, {} with {}, {}.",
+        counted(tally.records, "record"),
+        report.format,
+        counted(tally.apps, "app"),
+        counted(tally.accounts, "account"),
+        counted(tally.secrets, "secret"),
+        counted_as(tally.audit_entries, "audit entry", "audit entries"),
     );
     text.push_str(if report.with_key {
         "Every sealed secret was opened with the master key, and the seal of the whole store was checked with it."
@@ -129,7 +133,8 @@ pub(super) fn backup(out: &Path, common: &Common) -> Result<(), Failure> {
 
 /// A summary for people.
 pub(super) fn backed_up(summary: &Summary) -> String {
-    format!("Made a backup of {} records and {} audit entries.", summary.records, summary.audit_entries)
+    let entries = counted_as(summary.audit_entries, "audit entry", "audit entries");
+    format!("Made a backup of {} and {entries}.", counted(summary.records, "record"))
 }
 
 /// Makes a new data folder from a backup.
@@ -164,25 +169,31 @@ fn told(restored: &Restored) -> Value {
 
 fn recounted(restored: &Restored, from: &Path, data: &Path) -> String {
     let Restored { begun_at, now, tally } = restored;
-    format!(
-        "Restored `{from}`, the state of {begun_at}, to `{data}`: {apps} apps, {accounts} accounts with {secrets} secrets.\n\
-         \n\
-         A new epoch begins at {now}, because nobody knows what was used since the backup:\n\
-         - Everybody has to sign in again: sessions, access and refresh tokens are dead.\n\
-         - Authenticators work from the step after the next on, about a minute from now; earlier codes are refused.\n\
-         - Backup codes are all gone, for any of them may have been used. Tell users to make new ones.\n\
-         - What was changed since the backup is undone: devices that were added are missing, devices that were removed and\n\
-           API keys that were revoked are valid again. Revoke such keys once more.\n\
-         \n\
-         Everything has been checked. Start with: sidekey serve --data {data} --master-key-file FILE",
-        from = from.display(),
-        data = data.display(),
-        begun_at = rfc3339(*begun_at),
-        now = rfc3339(*now),
-        apps = tally.apps,
-        accounts = tally.accounts,
-        secrets = tally.secrets,
-    )
+    let (from, data) = (from.display(), data.display());
+    let (apps, accounts) = (counted(tally.apps, "app"), counted(tally.accounts, "account"));
+    let secrets = counted(tally.secrets, "secret");
+    let (begun_at, now) = (rfc3339(*begun_at), rfc3339(*now));
+    [
+        format!("Restored `{from}`, the state of {begun_at}, to `{data}`: {apps}, {accounts} with {secrets}."),
+        String::new(),
+        format!("A new epoch begins at {now}, because nobody knows what was used since the backup:"),
+        "- Everybody has to sign in again: sessions, access and refresh tokens are dead.".to_owned(),
+        "- Authenticators work from the step after the next on, about a minute from now; earlier codes are refused.".to_owned(),
+        "- Backup codes are all gone, for any of them may have been used. Tell users to make new ones.".to_owned(),
+        "- What was changed since the backup is undone: devices that were added are missing, devices that were".to_owned(),
+        "  removed and API keys that were revoked are valid again. Remove and revoke them once more.".to_owned(),
+        String::new(),
+        format!("Everything has been checked. Start with: sidekey serve --data {data} --master-key-file FILE"),
+    ]
+    .join("\n")
+}
+
+fn counted(number: u64, thing: &str) -> String {
+    counted_as(number, thing, &format!("{thing}s"))
+}
+
+fn counted_as(number: u64, one: &str, several: &str) -> String {
+    format!("{number} {}", if number == 1 { one } else { several })
 }
 
 /// Brings a store up to this program's format.
@@ -246,4 +257,50 @@ pub(super) fn block_on<T>(work: impl Future<Output = Result<T, Failure>>) -> Res
 /// Nobody takes it.
 pub(super) fn print(text: &str) -> Result<(), Failure> {
     io::stdout().write_all(format!("{text}\n").as_bytes()).map_err(Failure::runtime)
+}
+
+#[cfg(test)]
+mod tests {
+    use sidekey_core::time::UnixTime;
+
+    use super::*;
+    use crate::maintenance::check::Tally;
+    use crate::store::integrity::Finding;
+    use crate::store::{Key, Kind};
+
+    const TALLY: Tally = Tally { records: 7, apps: 1, accounts: 2, secrets: 3, audit_entries: 1 };
+
+    #[test]
+    fn a_report_tells_what_is_wrong_and_what_was_not_looked_at() {
+        let good = Report { format: FORMAT, tally: TALLY, with_key: true, ..Report::default() };
+        let text = verified(&good);
+        assert!(text.starts_with(
+            "Checked 7 records of store format 2: 1 app, 2 accounts with 3 secrets, 1 audit entry."
+        ));
+        assert!(text.ends_with("Nothing is damaged and nothing is missing."), "{text}");
+
+        let findings = vec![Finding::of_record(&Key::of(Kind::App), "wrong checksum")];
+        let bad = Report { findings, unlisted: 2, with_key: false, format: 1, ..good };
+        let text = verified(&bad);
+        assert!(text.starts_with("record `\\x02`: wrong checksum\nand 2 more findings\n"), "{text}");
+        for part in ["--master-key-file FILE", "run `sidekey migrate`"] {
+            assert!(text.contains(part), "{text}");
+        }
+        assert!(!text.contains("Nothing is damaged"));
+    }
+
+    #[test]
+    fn a_restore_says_what_is_dead() {
+        let (begun_at, now) = (UnixTime::from_secs(1_790_000_000), UnixTime::from_secs(1_790_000_060));
+        let restored = Restored { begun_at, now, tally: TALLY };
+        let text = recounted(&restored, Path::new("backup"), Path::new("new"));
+        assert!(
+            text.starts_with(
+                "Restored `backup`, the state of 2026-09-21T14:13:20Z, to `new`: 1 app, 2 accounts"
+            ),
+            "{text}"
+        );
+        assert!(text.contains("\n  removed and API keys"), "{text}");
+        assert_eq!(told(&restored)["restored_at"], "2026-09-21T14:14:20Z");
+    }
 }
