@@ -225,7 +225,10 @@ pub(super) fn migrate(common: &Common) -> Result<(), Failure> {
             format!("The store in `{}` has format {FORMAT}: there is nothing to do.", data.display())
         }
         Outcome::Migrated { from } => {
-            format!("Brought the store in `{}` from format {from} to format {FORMAT}.", data.display())
+            let data = data.display();
+            format!(
+                "Brought the store in `{data}` from format {from} to format {FORMAT}. Everybody has to sign in again."
+            )
         }
     })
 }

@@ -3,10 +3,12 @@
 //! Under `meta/store`: format (2 bytes) | id (16) | runs (8), all big endian. The file `store.id` in the data folder names
 //! the id a second time, because sled opens a database that has lost everything as an empty one.
 //!
-//! | format | since | what is different |
-//! |---|---|---|
-//! | 1 | | the first one |
-//! | 2 | | [`Head`](super::head::Head) under `meta/head` and in the file `head` |
+//! | format | what is different |
+//! |---|---|
+//! | 1 | the first one |
+//! | 2 | [`Head`](super::head::Head) under `meta/head` and in the file `head`; more fields of sessions and refresh tokens |
+//!
+//! Whatever changes the bytes of any record needs the next number, and a step in `migration`.
 
 use std::fmt;
 

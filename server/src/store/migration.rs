@@ -2,7 +2,7 @@
 //!
 //! | from | what is done |
 //! |---|---|
-//! | 1 | everything is read, and its head is written, beside the database and in it |
+//! | 1 | sessions, enrolment tokens and refresh tokens are removed, because their fields have changed: everybody signs in again. Then everything is read, and its head is written, beside the database and in it |
 
 use std::io;
 
@@ -15,7 +15,7 @@ use super::head::{Head, HeadKey};
 use super::head_file;
 use super::inspection::Inspection;
 use super::integrity::{Chain, Finding, Survey};
-use super::keys::Key;
+use super::keys::{Key, Kind};
 use super::open_error::OpenError;
 use super::record;
 use super::walk;
@@ -42,8 +42,8 @@ impl Inspection {
         Ok(record.map_err(|error| damaged(&error))?.map(|record| record.value))
     }
 
-    /// Brings the store up to this program's format, in one step: whatever interrupts it, the store has the old format or the
-    /// new one. `key` seals the head of a store that has something sealed in it.
+    /// Brings the store up to this program's format. Its last write is what makes it one of the new format: whatever interrupts
+    /// it, it can be run again. `key` seals the head of a store that has something sealed in it.
     ///
     /// # Errors
     /// The store is damaged or cannot be written.
@@ -59,9 +59,14 @@ impl Inspection {
             }
         };
         let refuse = |finding: Option<Finding>| finding.map_or(Ok(()), |finding| Err(damaged(&finding)));
+        let mut removed = ::sled::Batch::default();
         for entry in walk::records(&self.db) {
             let (key, bytes) = entry.map_err(|error| damaged(&error))?;
-            refuse(survey.look(&key, &bytes))?;
+            if is_of_a_login(&Key::from_bytes(&key)) {
+                removed.remove(key);
+            } else {
+                refuse(survey.look(&key, &bytes))?;
+            }
             count();
         }
         for entry in walk::audit(&self.db, 0, u64::MAX) {
@@ -74,6 +79,8 @@ impl Inspection {
             }
             count();
         }
+        let failed = |error: ::sled::Error| OpenError::io(&self.folder.database(), io::Error::other(error));
+        self.db.apply_batch(removed).map_err(failed)?;
         let mut head = Head { version: self.about.runs << super::sled::RUN_BITS, latest, ..Head::default() };
         survey.enter(&mut head);
         chain.enter(&mut head);
@@ -88,9 +95,17 @@ impl Inspection {
         for (key, value) in [(About::key(), &about.encode()[..]), (Head::key(), &head.encode())] {
             writes.insert(key.as_bytes(), record::encode(&key, Version(head.version), value));
         }
-        let failed = |error: ::sled::Error| OpenError::io(&self.folder.database(), io::Error::other(error));
         self.db.apply_batch(writes).map_err(failed)?;
         self.db.flush().map_err(failed)?;
         self.folder.settle_database()
+    }
+}
+
+/// Whether it is the key of a session, an enrolment token or refresh tokens, or of a note of their end.
+fn is_of_a_login(key: &Key) -> bool {
+    match key.kind() {
+        Some(Kind::Session | Kind::EnrollmentToken | Kind::RefreshFamily) => true,
+        Some(Kind::Expiry) => key.expiring().is_some_and(|(_, ending)| is_of_a_login(&ending)),
+        _ => false,
     }
 }
