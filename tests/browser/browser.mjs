@@ -94,9 +94,10 @@ export class Window {
     return path;
   }
 
-  /** Waits for the page's heading. @param {string | RegExp} name */
+  /** Waits for the page's heading, and for what belongs under it: the first one stands there before its script has run. @param {string | RegExp} name */
   async heading(name) {
     await this.page.getByRole("heading", { level: 1, name }).waitFor();
+    await this.page.locator(".loading").waitFor({ state: "detached" });
   }
 
   /** @param {string | RegExp} name */
