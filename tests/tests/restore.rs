@@ -115,7 +115,12 @@ async fn nothing_that_was_used_since_the_backup_counts_again() {
     let folders = Folders::new();
     let mut remains = lost_after_a_backup(&folders).await;
     let restored = folders.restore("backup", "new").await.ok();
-    for part in ["1 account with 1 secret", "Backup codes are all gone", "sign in again", "API keys that were revoked"] {
+    for part in [
+        "1 account with 1 secret",
+        "Backup codes are all gone",
+        "sign in again",
+        "API keys that were revoked",
+    ] {
         assert!(restored.stdout.contains(part), "{restored:?}");
     }
     let server = on(&folders.path("new"), &folders.key());
