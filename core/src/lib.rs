@@ -13,7 +13,7 @@
 //! | one-time passwords | [`totp`] (RFC 6238), [`preview`], [`key_uri`], [`qr`], [`text`] |
 //! | states and their transitions | [`device`], [`account`], [`session`], [`refresh`], [`throttle`] |
 //! | what a login proved | [`login`] |
-//! | what an app demands | [`policy`] |
+//! | what an app demands | [`policy`], [`protect`] |
 //! | what happened | [`event`] |
 //!
 //! # Enrolment, verification, and a replay that is refused
@@ -57,6 +57,7 @@ pub mod key_uri;
 pub mod login;
 pub mod policy;
 pub mod preview;
+pub mod protect;
 pub mod qr;
 pub mod refresh;
 pub mod secret;

@@ -44,6 +44,11 @@ impl SecondFactor {
         if factor.is_some() { ACR_TWO_FACTORS } else { ACR_ONE_FACTOR }
     }
 
+    /// Whether it is at most that many seconds old; without a number, any age will do.
+    pub fn is_within(self, max_age: Option<u64>, now: UnixTime) -> bool {
+        max_age.is_none_or(|max_age| now.since(self.at) <= max_age)
+    }
+
     /// The second factor that the claims of an access token tell of, if they do.
     pub fn from_claims(amr: &[String], auth_time: Option<UnixTime>) -> Option<Self> {
         let says = |name: &str| amr.iter().any(|entry| entry == name);

@@ -162,8 +162,7 @@ impl<S> Account<S> {
             return Ok(());
         }
         let counts = factor.is_some_and(|factor| {
-            self.protected_since.is_none_or(|since| factor.at >= since)
-                && max_age.is_none_or(|max_age| now.since(factor.at) <= max_age)
+            self.protected_since.is_none_or(|since| factor.at >= since) && factor.is_within(max_age, now)
         });
         if counts { Ok(()) } else { Err(SecondFactorNeeded { max_age }) }
     }

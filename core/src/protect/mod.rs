@@ -1,0 +1,128 @@
+//! Path rules: which requests to an application need a second factor, and how old it may be.
+//!
+//! A proxy asks about each request before it passes it on (forward-auth). The rules say what the request must prove; what
+//! no rule speaks of is refused. [`path`] keeps the request from being read in two ways.
+
+pub mod path;
+#[cfg(test)]
+mod tests;
+
+use crate::{id::AppId, login::SecondFactor, time::UnixTime};
+use path::CanonicalPath;
+
+/// What a rule speaks of, and what it asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rule {
+    /// Whose users may pass.
+    pub app: AppId,
+    /// The host that the rule is for, in lower case and without a port; any, if there is none.
+    pub host: Option<String>,
+    /// This path and everything below it.
+    pub path: CanonicalPath,
+    /// The methods that the rule is for, in upper case; all, if there is none.
+    pub methods: Vec<String>,
+    /// What a request must prove.
+    pub demand: Demand,
+}
+
+/// What a request must prove.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Demand {
+    /// Nothing.
+    Nothing,
+    /// A login with a second factor, at most this many seconds old where there is a number.
+    SecondFactor {
+        /// Seconds since the second factor was given.
+        max_age: Option<u64>,
+    },
+}
+
+/// A request, as the proxy that holds it back describes it.
+#[derive(Clone, Copy, Debug)]
+pub struct Request<'a> {
+    /// The host, in lower case and without a port.
+    pub host: &'a str,
+    /// The method, in upper case.
+    pub method: &'a str,
+    /// The path.
+    pub path: &'a CanonicalPath,
+}
+
+/// The rules of all applications.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Rules(Vec<Rule>);
+
+/// Two rules that speak of the same requests.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ambiguous {
+    /// The path that both have.
+    pub path: CanonicalPath,
+}
+
+impl Rules {
+    /// Puts rules in the order in which they are asked: of those that fit a request, the one with a host comes before one without,
+    /// then the longer path, then the one that names methods.
+    ///
+    /// # Errors
+    /// Two rules with the same host and path of which neither would come first.
+    pub fn new(mut rules: Vec<Rule>) -> Result<Self, Ambiguous> {
+        rules.sort_by_key(|rule| {
+            let depth = rule.path.as_str().trim_end_matches('/').len();
+            (rule.host.is_none(), core::cmp::Reverse(depth), rule.methods.is_empty())
+        });
+        for (index, rule) in rules.iter().enumerate() {
+            let clashes = |other: &&Rule| rule.clashes_with(other);
+            if let Some(other) = rules.iter().skip(index + 1).find(clashes) {
+                return Err(Ambiguous { path: other.path.clone() });
+            }
+        }
+        Ok(Self(rules))
+    }
+
+    /// The rule that speaks of a request, if there is one; without one the request is refused.
+    pub fn find(&self, request: Request<'_>) -> Option<&Rule> {
+        self.0.iter().find(|rule| rule.fits(request))
+    }
+
+    /// How many rules there are.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl Rule {
+    fn fits(&self, request: Request<'_>) -> bool {
+        self.host.as_deref().is_none_or(|host| host == request.host)
+            && (self.methods.is_empty() || self.methods.iter().any(|method| method == request.method))
+            && request.path.is_under(&self.path)
+    }
+
+    /// Whether some request is spoken of by both, and neither is the more precise one.
+    fn clashes_with(&self, other: &Self) -> bool {
+        let same_place =
+            self.host == other.host && self.path.is_under(&other.path) && other.path.is_under(&self.path);
+        let same_methods = match (self.methods.is_empty(), other.methods.is_empty()) {
+            (true, true) => true,
+            (false, false) => self.methods.iter().any(|method| other.methods.contains(method)),
+            _ => false,
+        };
+        same_place && same_methods
+    }
+}
+
+impl Demand {
+    /// Whether a login meets the demand; `second_factor` is what it proved.
+    pub fn is_met(self, second_factor: Option<SecondFactor>, now: UnixTime) -> bool {
+        match self {
+            Self::Nothing => true,
+            Self::SecondFactor { max_age } => {
+                second_factor.is_some_and(|factor| factor.is_within(max_age, now))
+            }
+        }
+    }
+}
