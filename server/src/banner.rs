@@ -22,7 +22,7 @@ fn text(context: &Context, demo: Option<&ApiKey>, has_apps: bool) -> String {
         } else {
             format!("\n  There is no application yet: sidekey app create --data {folder} --name NAME\n")
         };
-        return format!("\n  Sidekey is ready on {}\n  Data folder: {folder}\n{next}\n", context.issuer());
+        return format!("\n  Sidekey is ready on {}\n  Data folder: {folder}\n{next}\n", context.issuer);
     };
     format!(
         "

@@ -9,7 +9,7 @@ use sidekey_core::time::UnixTime;
 
 use crate::apps::Apps;
 use crate::backup_code_hash::BackupCodeHasher;
-use crate::caller::User;
+use crate::caller::{Demand, User};
 use crate::clock::Clock;
 use crate::config::{PublicUrl, Settings};
 use crate::http::Problem;
@@ -25,6 +25,8 @@ pub struct Context {
     pub settings: Settings,
     /// Where browsers reach the server, without the base path; its origin is what our own pages send as `Origin`.
     pub public_url: PublicUrl,
+    /// The `iss` of access tokens: the public URL with the base path, under which `/.well-known/jwks.json` lies.
+    pub issuer: String,
     /// The records.
     pub engine: Arc<dyn Engine>,
     /// Seal what is secret in them.
@@ -50,7 +52,7 @@ pub struct Context {
 impl Context {
     /// The absolute URL of a path of this server, such as `/2fa/account/`, base path included.
     pub fn url(&self, path: &str) -> String {
-        format!("{}{}{path}", self.public_url, self.settings.base_path)
+        format!("{}{path}", self.issuer)
     }
 
     /// The claims of an access token that counts now.
@@ -58,7 +60,7 @@ impl Context {
     /// # Errors
     /// It is none of ours, or has expired.
     pub fn verify_access_token(&self, token: &str) -> Result<AccessClaims, TokenError> {
-        self.signer.verify(token, self.clock.now().as_secs(), &self.issuer())
+        self.signer.verify(token, self.clock.now().as_secs(), &self.issuer)
     }
 
     /// The account of a user who may look at it now; `None` if there is nothing of it yet.
@@ -68,13 +70,8 @@ impl Context {
     pub async fn user_account(&self, user: &User, now: UnixTime) -> Result<Option<Account>, Problem> {
         let family = self.store.family(&user.account.app, user.login).await?;
         let account = self.store.account(&user.account).await?;
-        user.admit(account.as_ref(), family.as_ref(), None, now)?;
+        Demand::SecondFactor.require(user.second_factor, account.as_ref(), family.as_ref(), now)?;
         Ok(account)
-    }
-
-    /// The `iss` of access tokens: the public URL with the base path, under which `/.well-known/jwks.json` lies.
-    pub fn issuer(&self) -> String {
-        self.url("")
     }
 }
 
@@ -120,8 +117,10 @@ pub(crate) mod testing {
         let pepper = Arc::new(pepper);
         let signer =
             Signer::load_or_create(&*engine, &master_keys.current(), now, &mut Entropy).await.unwrap();
+        let public_url = settings.public_url_on(settings.listen);
         let context = Context {
-            public_url: settings.public_url_on(settings.listen),
+            issuer: format!("{public_url}{}", settings.base_path),
+            public_url,
             settings,
             apps: Apps::new(Arc::clone(&engine)),
             store: Store::new(Arc::clone(&engine), master_keys.shared()),
@@ -143,7 +142,7 @@ pub(crate) mod testing {
         let flags = ["--public-url", "https://login.example/", "--base-path", "api"];
         let (_folder, context) = context(now, &flags).await;
         assert_eq!(context.url("/2fa/account/"), "https://login.example/api/2fa/account/");
-        assert_eq!(context.issuer(), "https://login.example/api");
+        assert_eq!(context.issuer, "https://login.example/api");
         assert_eq!(context.public_url.origin(), "https://login.example");
     }
 }

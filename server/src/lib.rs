@@ -9,7 +9,7 @@
 //! | [`config`] | the settings of `serve` |
 //! | [`context`] | what every operation may use |
 //! | [`control`] | what an operator may do, and the socket for it |
-//! | [`development`] | the demo application's key |
+//! | [`development`] | development mode: the demo application, the clock that tests move |
 //! | [`hardening`] | what the process gives up at start |
 //! | [`keyring`] | the master key: what seals secrets at rest |
 //! | [`limit`] | a token bucket per client address |
@@ -18,16 +18,16 @@
 //! | [`maintenance`] | checks, backups, restores, migrations |
 //! | [`master_keys`] | which master keys are in use, and their rotation |
 //! | [`serve`] | `sidekey serve`, from opening to closing |
-//! | [`routes`] | the whole table of routes |
+//! | [`routes`] | the whole table of routes, and the way of a request through it |
 //! | [`http`] | requests, problems and replies as operations see them |
 //! | [`caller`], [`forwarded`] | who makes a request, and from where |
 //! | [`operations`] | one file each: what the API does |
-//! | [`tokens`], [`backup_code_hash`] | the pair of tokens a login gets; the slow hash of backup codes |
+//! | [`backup_code_hash`] | the slow hash of backup codes |
 //! | [`audit`] | what happened, stored with the change it tells of |
-//! | [`pages`], [`service`], [`demo`] | what people, machines and developers are served besides |
+//! | [`pages`], [`service`] | what people and machines are served besides |
 //! | [`store`] | records on disk and the durable commit |
 //! | [`swap`] | a value that is replaced while others read it |
-//! | [`token`] | access tokens and the keys that sign them |
+//! | [`token`] | the pair of tokens a login gets, and the keys that sign access tokens |
 
 pub mod apps;
 pub mod audit;
@@ -39,7 +39,6 @@ pub mod clock;
 pub mod config;
 pub mod context;
 pub mod control;
-pub mod demo;
 pub mod development;
 pub mod entropy;
 pub mod forwarded;
@@ -59,6 +58,5 @@ pub mod service;
 pub mod store;
 pub mod swap;
 pub mod token;
-pub mod tokens;
 
 pub use serve::run;

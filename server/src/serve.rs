@@ -17,7 +17,8 @@ use crate::config::Settings;
 use crate::context::Context;
 use crate::control::Authority;
 use crate::control::socket::ControlSocket;
-use crate::development::{self, ModeError};
+use crate::development::demo;
+use crate::development::mode::{self, ModeError};
 use crate::entropy::{self, Entropy};
 use crate::keyring::{Keyring, Origin, SourceError, Sources, UnlockError, sources};
 use crate::limit::AddressLimit;
@@ -59,8 +60,8 @@ async fn serve(settings: Settings) -> Result<(), Failure> {
 
     let engine = open_store(&settings.data).await?;
     let context = open_rest(settings, bound, given, Arc::clone(&engine)).await?;
-    let mode = development::bind_mode(&*engine, context.settings.development).await;
-    mode.map_err(|error| match error {
+    let fits = mode::bind(&*engine, context.settings.development).await;
+    fits.map_err(|error| match error {
         ModeError::Store(error) => Failure::runtime(error),
         error => Failure::settings(error),
     })?;
@@ -194,8 +195,10 @@ async fn open_rest(
         .await
         .map_err(Failure::runtime)?;
     let metrics = PrometheusBuilder::new().install_recorder().map_err(Failure::runtime)?;
+    let public_url = settings.public_url_on(bound);
     Ok(Arc::new(Context {
-        public_url: settings.public_url_on(bound),
+        issuer: format!("{public_url}{}", settings.base_path),
+        public_url,
         address_limit: settings.rate.map(|rate| AddressLimit::new(rate, settings.development)),
         settings,
         apps: Apps::new(Arc::clone(&engine)),
@@ -247,7 +250,7 @@ async fn demo_key(context: &Context) -> Result<Option<ApiKey>, Failure> {
     }
     tracing::warn!("development mode: anybody can sign in to the demo application");
     let Context { apps, settings, clock, .. } = context;
-    let key = development::demo_key(apps, &settings.data, clock.now(), &mut Entropy).await;
+    let key = demo::key(apps, &settings.data, clock.now(), &mut Entropy).await;
     key.map(Some).map_err(Failure::runtime)
 }
 

@@ -2,6 +2,7 @@
 //! that takes what it needs (`now` and randomness included), changes the state, reports events and gives the outcome.
 //!
 //! - `mod`: the state and what can be read off it
+//! - `open`: how a login goes on that the host application has let through
 //! - `setup`: start and confirm a device
 //! - `judge`: answer with a code or a backup code
 //! - `manage`: rename, remove, turn off, renew, unlock
@@ -12,6 +13,7 @@
 
 mod judge;
 mod manage;
+mod open;
 mod restore;
 mod setup;
 #[cfg(test)]
@@ -32,6 +34,7 @@ use crate::{
 
 pub use judge::{BackupRefusal, Refusal};
 pub use manage::{RemoveRefusal, Removed};
+pub use open::{Login, Opened};
 pub use setup::{ConfirmRefusal, Confirmed, TooManyDevices};
 
 /// Active devices that an account may have.

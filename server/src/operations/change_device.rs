@@ -4,7 +4,7 @@ use sidekey_core::id::{DeviceId, DeviceName};
 
 use super::shown::Device;
 use crate::{
-    caller::user,
+    caller::{Acting, Demand, user},
     context::Context,
     http::{Call, Code, Problem, Reply},
 };
@@ -26,23 +26,21 @@ pub async fn run(context: &Context, mut call: Call) -> Result<Reply, Problem> {
     }
     let id = call.name.as_deref().and_then(DeviceId::parse);
     let now = context.clock.now();
-    let changed = context
-        .store
-        .transact(user.subject(), &user.origin, now, |state| {
-            user.admit(state.account.as_ref(), state.family.as_ref(), None, now)?;
+    let changed = user
+        .transact(context, user.subject(), Demand::SecondFactor, now, |Acting { account, events, .. }| {
             let not_found = || Problem::new(Code::DeviceNotFound);
-            let (account, id) = state.account.as_mut().zip(id).ok_or_else(not_found)?;
+            let id = id.ok_or_else(not_found)?;
             if Device::one(account, id, now).is_none() {
                 return Err(not_found());
             }
-            if is_primary.is_some() && !account.make_primary(id, &mut state.events) {
+            if is_primary.is_some() && !account.make_primary(id, events) {
                 return Err(Problem::field("is_primary", "only an active device can be the primary one"));
             }
             if let Some(name) = name.clone() {
-                account.rename_device(id, name, &mut state.events);
+                account.rename_device(id, name, events);
             }
             Device::one(account, id, now).ok_or_else(not_found)
         })
-        .await??;
+        .await?;
     Ok(Reply::ok(&changed))
 }

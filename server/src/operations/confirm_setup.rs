@@ -14,12 +14,11 @@ use sidekey_core::{
 use super::shown;
 use crate::{
     backup_code_hash::FreshSet,
-    caller::{Enroller, enroller},
+    caller::{Enrolling, enroller},
     context::Context,
     entropy::Entropy,
     http::{Call, Code, Problem, Reply},
-    store::{State, Subject},
-    tokens::{self, Tokens},
+    token::pair::{Tokens, issue},
 };
 
 #[derive(Serialize)]
@@ -52,24 +51,14 @@ pub async fn run(context: &Context, mut call: Call) -> Result<Reply, Problem> {
     let fields = call.fields().await?;
     let device = DeviceId::parse(fields.text("device_id")?);
     let answer = fields.answer()?;
-    let (subject, account_id, origin) = match &enroller {
-        Enroller::User(user) => (user.subject(), &user.account, &user.origin),
-        Enroller::Newcomer(newcomer) => (
-            Subject::account(newcomer.account.clone()).with_session(newcomer.session),
-            &newcomer.account,
-            &newcomer.origin,
-        ),
-    };
+    let account_id = enroller.account();
     let mut set: Option<FreshSet> = None;
     loop {
         let now = context.clock.now();
         let kept = set.as_ref().map(|set| &set.kept);
-        let tried = context
-            .store
-            .transact(subject.clone(), origin, now, |state| {
-                attempt(&enroller, state, device, &answer, kept, now)
-            })
-            .await??;
+        let tried = enroller
+            .transact(context, now, |enrolling| attempt(enrolling, device, &answer, kept, now))
+            .await?;
         match tried {
             Tried::NeedsBackupCodes => {
                 let permit = context.hasher.set().await?;
@@ -84,7 +73,7 @@ pub async fn run(context: &Context, mut call: Call) -> Result<Reply, Problem> {
                 let shown_codes = set.filter(|_| first).map(|set| shown::backup_codes(&set.codes));
                 return Ok(Reply::ok(&Reply200 {
                     message: "The device is active.",
-                    tokens: tokens::issue(context, &family, now)?,
+                    tokens: issue(context, &family, now)?,
                     backup_codes_warning: shown_codes.as_ref().map(|_| shown::KEEP_BACKUP_CODES),
                     backup_codes: shown_codes,
                     return_url,
@@ -95,38 +84,30 @@ pub async fn run(context: &Context, mut call: Call) -> Result<Reply, Problem> {
 }
 
 fn attempt(
-    enroller: &Enroller,
-    state: &mut State,
+    enrolling: Enrolling<'_>,
     device: Option<DeviceId>,
     answer: &Answer,
     codes: Option<&BackupCodes>,
     now: UnixTime,
 ) -> Result<Tried, Problem> {
-    let account = state.account.as_mut().ok_or_else(|| Problem::new(Code::DeviceNotFound))?;
-    match enroller {
-        Enroller::User(user) => user.admit_to_setup(account, state.family.as_ref(), now)?,
-        Enroller::Newcomer(_) => {
-            let session = state.session.as_ref().ok_or_else(Problem::credentials_invalid)?;
-            session.require_open(Some(account), now).map_err(|_| Problem::credentials_invalid())?;
-        }
-    }
+    let Enrolling { account, family, session, started, events } = enrolling;
     let device = device.ok_or_else(|| Problem::new(Code::DeviceNotFound))?;
     if codes.is_none() && would_be_first(account, device, answer, now) {
         return Ok(Tried::NeedsBackupCodes);
     }
     let codes = codes.cloned();
     // The tokens are those of a new login: what was given out before had no second factor, and never gets one.
-    let (confirmed, grant, return_url) = if let Some(session) = &mut state.session {
-        let (confirmed, grant) = session.confirm(account, device, answer, codes, now, &mut state.events)?;
+    let (confirmed, grant, return_url) = if let Some(session) = session {
+        let (confirmed, grant) = session.confirm(account, device, answer, codes, now, events)?;
         (confirmed, grant, session.return_url.clone())
     } else {
-        let confirmed = account.confirm(device, answer, codes, now, &mut state.events)?;
-        let remember_me = state.family.as_ref().is_some_and(|family| family.remember_me);
+        let confirmed = account.confirm(device, answer, codes, now, events)?;
+        let remember_me = family.is_some_and(|family| family.remember_me);
         let second_factor = Some(confirmed.second_factor);
         (confirmed, Grant { login: LoginId::generate(&mut Entropy), second_factor, remember_me }, None)
     };
     let family = Family::start(account, grant, now);
-    state.started = Some(family.clone());
+    *started = Some(family.clone());
     Ok(Tried::Confirmed { family, first: confirmed.first, return_url })
 }
 

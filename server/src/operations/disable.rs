@@ -2,13 +2,13 @@
 
 use super::answering::hashed;
 use crate::{
-    caller::{User, user},
+    caller::{Acting, Demand, User, user},
     context::Context,
     entropy::Entropy,
     http::{Call, Code, Fields, Problem, Reply},
-    store::State,
 };
 use serde_json::json;
+use sidekey_core::{account::Account, event::Event};
 
 /// Turns 2FA off: every device, backup code and refresh token of the user is dead afterwards.
 ///
@@ -26,9 +26,8 @@ pub async fn run(context: &Context, mut call: Call) -> Result<Reply, Problem> {
         Some(code) if fields.optional_text("code")?.is_none() => {
             let attempt = hashed(context, &user.account, code).await?;
             let now = context.clock.now();
-            turn_off(context, &user, |state| {
-                let account = state.account.as_mut().ok_or_else(|| Problem::new(Code::NotEnabled))?;
-                account.answer_with_backup_code(attempt, now, &mut state.events)?;
+            turn_off(context, &user, |account, events| {
+                account.answer_with_backup_code(attempt, now, events)?;
                 Ok(())
             })
             .await
@@ -40,9 +39,8 @@ pub async fn run(context: &Context, mut call: Call) -> Result<Reply, Problem> {
 async fn disable_with_code(context: &Context, user: &User, fields: &Fields) -> Result<Reply, Problem> {
     let answer = fields.answer_or_code_required()?;
     let now = context.clock.now();
-    turn_off(context, user, |state| {
-        let account = state.account.as_mut().ok_or_else(|| Problem::new(Code::NotEnabled))?;
-        account.answer(&answer, now, &mut state.events)?;
+    turn_off(context, user, |account, events| {
+        account.answer(&answer, now, events)?;
         Ok(())
     })
     .await
@@ -51,22 +49,16 @@ async fn disable_with_code(context: &Context, user: &User, fields: &Fields) -> R
 async fn turn_off(
     context: &Context,
     user: &User,
-    mut prove: impl FnMut(&mut State) -> Result<(), Problem> + Send,
+    mut prove: impl FnMut(&mut Account, &mut Vec<Event>) -> Result<(), Problem> + Send,
 ) -> Result<Reply, Problem> {
     let now = context.clock.now();
-    context
-        .store
-        .transact(user.subject(), &user.origin, now, |state| {
-            user.admit(state.account.as_ref(), state.family.as_ref(), None, now)?;
-            prove(state)?;
-            if let Some(account) = &mut state.account {
-                account.turn_off(&mut Entropy, &mut state.events);
-                if let Some(family) = &mut state.family {
-                    family.turned_off(account);
-                }
-            }
-            Ok::<_, Problem>(())
-        })
-        .await??;
+    user.transact(context, user.subject(), Demand::SecondFactor, now, |acting| {
+        let Acting { account, family, events, .. } = acting;
+        prove(account, events)?;
+        account.turn_off(&mut Entropy, events);
+        family.turned_off(account);
+        Ok(())
+    })
+    .await?;
     Ok(Reply::ok(&json!({ "message": "Two-factor authentication is off." })))
 }

@@ -9,7 +9,7 @@ use crate::{
     caller::hash,
     context::Context,
     http::{Call, Code, Problem, Reply},
-    tokens::enrollment_token,
+    token::pair::enrollment_token,
 };
 
 /// Gives the enrolment token of an open enrolment session.

@@ -8,7 +8,7 @@ use crate::{
     context::Context,
     http::{Call, Problem, Reply},
     token::AccessClaims,
-    tokens::read_refresh_token,
+    token::pair::read_refresh_token,
 };
 
 /// Tells about an access token of the caller's own app, with `token_type_hint=refresh_token` about a refresh token of it; about

@@ -6,12 +6,8 @@ use data_encoding::BASE64URL_NOPAD;
 use http::{StatusCode, Uri};
 use serde_json::{Value, json};
 use sidekey_core::{
-    account::Account,
-    event::{Asks, Event},
+    account::{self, Account, Opened},
     id::{AccountId, AccountName, LoginId, UserId},
-    login::Grant,
-    policy::Admission,
-    refresh::Family,
     session::{LIFETIME, Opening, Purpose, Session},
     time::UnixTime,
 };
@@ -19,12 +15,12 @@ use sidekey_core::{
 use crate::{
     apps::App,
     audit::{Origin, USER_AGENT_MAX},
-    caller::{Host, Opener, User, hash, opener},
+    caller::{Acting, Demand, Host, Opener, User, hash, opener},
     context::Context,
     entropy::{Entropy, random},
     http::{Call, Code, Fields, Problem, Reply, rfc3339},
-    store::{State, Subject},
-    tokens::{self, Tokens},
+    store::Subject,
+    token::pair::{self, Tokens, issue},
 };
 
 /// The longest `return_url`, in bytes.
@@ -47,14 +43,6 @@ pub struct Login {
     pub is_admin: bool,
     /// Where the browser goes afterwards.
     pub return_url: Option<String>,
-}
-
-/// How an opening ends.
-#[expect(clippy::large_enum_variant, reason = "it is made and taken apart at once")]
-enum Opened {
-    Challenge,
-    Enrollment,
-    LetIn { family: Family, invited: bool, enroll_by: Option<UnixTime> },
 }
 
 /// Opens a session.
@@ -117,54 +105,41 @@ pub async fn for_host(context: &Context, app: &App, login: Login, origin: &Origi
     // The trail tells where the user is, which the host knows, and not where the host is.
     let origin = &Origin {
         ip_address: login.ip_address.or(origin.ip_address),
-        user_agent: login.user_agent.clone().or_else(|| origin.user_agent.clone()),
+        user_agent: login.user_agent.or_else(|| origin.user_agent.clone()),
         ..origin.clone()
     };
-    let account_id = AccountId { app: app.id.clone(), user: login.user.clone() };
-    let login_id = LoginId::generate(&mut Entropy);
+    let account_id = AccountId { app: app.id.clone(), user: login.user };
+    let rule = account::Login {
+        id: LoginId::generate(&mut Entropy),
+        account_name: login.account_name,
+        is_admin: login.is_admin,
+        remember_me: login.remember_me,
+        return_url: login.return_url,
+    };
     let subject = Subject::account(account_id.clone()).with_session(hash(&id));
-    let enrollment_token = tokens::enrollment_token(&context.pepper, &id);
-    let outcome = context
+    let enrollment_token = pair::enrollment_token(&context.pepper, &id);
+    let opened = context
         .store
         .transact(subject, origin, now, |state| {
             let account =
                 state.account.get_or_insert_with(|| Account::new(account_id.clone(), now, &mut Entropy));
-            account.is_admin = login.is_admin;
-            if login.account_name.is_some() {
-                account.name.clone_from(&login.account_name);
-            }
-            let opening = |purpose| Opening {
-                purpose,
-                login: login_id,
-                remember_me: login.remember_me,
-                return_url: login.return_url.clone(),
-            };
-            if account.has_active_device() {
-                state.session = Some(Session::open(account, opening(Purpose::Login), now, &mut state.events));
-                return Opened::Challenge;
-            }
-            let (invited, enroll_by) = match account.admit(app.enforcement, now) {
-                Admission::MustEnroll => {
-                    let opening = opening(Purpose::Enrollment);
-                    state.session = Some(Session::open(account, opening, now, &mut state.events));
+            let opened = account.open(rule.clone(), app.enforcement, now, &mut state.events);
+            match &opened {
+                Opened::Challenge(session) => state.session = Some(session.clone()),
+                Opened::Enrollment(session) => {
+                    state.session = Some(session.clone());
                     state.enrollment_token = Some(hash(&enrollment_token));
-                    return Opened::Enrollment;
                 }
-                Admission::Invited { enroll_by } => (true, enroll_by),
-                Admission::Free => (false, None),
-            };
-            let grant = Grant { login: login_id, second_factor: None, remember_me: login.remember_me };
-            let family = Family::start(account, grant, now);
-            state.started = Some(family.clone());
-            state.events.push(Event::SessionOpened { asks: Asks::Nothing });
-            Opened::LetIn { family, invited, enroll_by }
+                Opened::LetIn { family, .. } => state.started = Some(family.clone()),
+            }
+            opened
         })
         .await?;
-    Ok(match outcome {
+    Ok(match opened {
         Opened::LetIn { family, invited, enroll_by } => {
-            let_in(&tokens::issue(context, &family, now)?, invited, enroll_by)
+            let_in(&issue(context, &family, now)?, invited, enroll_by)
         }
-        Opened::Enrollment => json!({
+        Opened::Enrollment(_) => json!({
             "requires_2fa": true,
             "requires_enrollment": true,
             "session_id": id,
@@ -172,7 +147,7 @@ pub async fn for_host(context: &Context, app: &App, login: Login, origin: &Origi
             "enroll_url": format!("{}#{id}", context.url("/2fa/enroll/")),
             "enrollment_token": enrollment_token,
         }),
-        Opened::Challenge => challenge(context, &id),
+        Opened::Challenge(_) => challenge(context, &id),
     })
 }
 
@@ -209,26 +184,21 @@ async fn step_up(context: &Context, user: &User, fields: &Fields) -> Result<Repl
     let now = context.clock.now();
     let login = LoginId::generate(&mut Entropy);
     let subject = user.subject().with_session(hash(&id));
-    context
-        .store
-        .transact(subject, &user.origin, now, |state| {
-            let State { account, session, family, events, .. } = state;
-            let known =
-                account.as_ref().zip(family.as_ref()).filter(|(account, family)| family.speaks_for(account));
-            let (account, family) = known.ok_or_else(Problem::credentials_invalid)?;
-            if !account.has_active_device() {
-                return Err(Problem::new(Code::NotEnabled));
-            }
-            let opening = Opening {
-                purpose: Purpose::StepUp,
-                login,
-                remember_me: family.remember_me,
-                return_url: return_url.clone(),
-            };
-            *session = Some(Session::open(account, opening, now, events));
-            Ok(())
-        })
-        .await??;
+    user.transact(context, subject, Demand::Login, now, |acting| {
+        let Acting { account, family, session, events } = acting;
+        if !account.has_active_device() {
+            return Err(Problem::new(Code::NotEnabled));
+        }
+        let opening = Opening {
+            purpose: Purpose::StepUp,
+            login,
+            remember_me: family.remember_me,
+            return_url: return_url.clone(),
+        };
+        *session = Some(Session::open(account, opening, now, events));
+        Ok(())
+    })
+    .await?;
     Ok(Reply::json(StatusCode::CREATED, &challenge(context, &id)))
 }
 

@@ -7,7 +7,7 @@ use crate::{
     context::Context,
     http::{Call, Problem, Reply},
     store::Subject,
-    tokens::{self, read_refresh_token},
+    token::pair::{issue, read_refresh_token},
 };
 
 /// Spends a refresh token. The use of a spent one ends the login, unless it is the same request again: see `Idempotency-Key` in
@@ -43,5 +43,5 @@ pub async fn run(context: &Context, mut call: Call) -> Result<Reply, Problem> {
             Ok::<_, Problem>(family.clone())
         })
         .await??;
-    Ok(Reply::ok(&tokens::issue(context, &family, now)?))
+    Ok(Reply::ok(&issue(context, &family, now)?))
 }

@@ -4,7 +4,7 @@ use serde_json::json;
 use sidekey_core::{account::Removed, id::DeviceId, login::FRESH};
 
 use crate::{
-    caller::user,
+    caller::{Acting, Demand, user},
     context::Context,
     entropy::Entropy,
     http::{Call, Code, Problem, Reply},
@@ -19,22 +19,20 @@ pub async fn run(context: &Context, mut call: Call) -> Result<Reply, Problem> {
     let answer = call.optional_fields().await?.optional_answer()?;
     let id = call.name.as_deref().and_then(DeviceId::parse);
     let now = context.clock.now();
-    let removed = context
-        .store
-        .transact(user.subject(), &user.origin, now, |state| {
-            user.admit(state.account.as_ref(), state.family.as_ref(), None, now)?;
-            let not_found = || Problem::new(Code::DeviceNotFound);
-            let (account, id) = state.account.as_mut().zip(id).ok_or_else(not_found)?;
+    let removed = user
+        .transact(context, user.subject(), Demand::SecondFactor, now, |acting| {
+            let Acting { account, family, events, .. } = acting;
+            let id = id.ok_or_else(|| Problem::new(Code::DeviceNotFound))?;
             if account.active_device(id).is_some() {
-                user.admit(Some(account), state.family.as_ref(), Some(FRESH), now)?;
+                account.require_second_factor(user.second_factor, Some(FRESH), now)?;
             }
-            let removed = account.remove_device(id, answer.as_ref(), now, &mut Entropy, &mut state.events)?;
-            if let (Removed::LastDevice, Some(family)) = (removed, &mut state.family) {
+            let removed = account.remove_device(id, answer.as_ref(), now, &mut Entropy, events)?;
+            if removed == Removed::LastDevice {
                 family.turned_off(account);
             }
-            Ok::<_, Problem>(removed)
+            Ok(removed)
         })
-        .await??;
+        .await?;
     let message = match removed {
         Removed::Device => "The device was removed.",
         Removed::LastDevice => "The last device was removed and two-factor authentication turned off.",

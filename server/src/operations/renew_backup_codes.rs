@@ -8,7 +8,7 @@ use sidekey_core::{
 use super::shown;
 use crate::{
     backup_code_hash::FreshSet,
-    caller::user,
+    caller::{Acting, Demand, user},
     context::Context,
     http::{Call, Code, Problem, Reply},
 };
@@ -30,14 +30,15 @@ pub async fn run(context: &Context, mut call: Call) -> Result<Reply, Problem> {
     loop {
         let now = context.clock.now();
         let kept = set.as_ref().map(|set| &set.kept);
-        let renewed = context
-            .store
-            .transact(user.subject(), &user.origin, now, |state| {
-                user.admit(state.account.as_ref(), state.family.as_ref(), None, now)?;
-                let account = state.account.as_mut().ok_or_else(|| Problem::new(Code::NotEnabled))?;
-                renew(account, &answer, kept, now, &mut state.events)
-            })
-            .await??;
+        let renewed = user
+            .transact(
+                context,
+                user.subject(),
+                Demand::SecondFactor,
+                now,
+                |Acting { account, events, .. }| renew(account, &answer, kept, now, events),
+            )
+            .await?;
         if renewed {
             break;
         }

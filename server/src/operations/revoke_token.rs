@@ -7,7 +7,7 @@ use crate::{
     context::Context,
     http::{Call, Problem, Reply},
     store::Subject,
-    tokens::read_refresh_token,
+    token::pair::read_refresh_token,
 };
 
 /// Ends the login that a refresh token belongs to. A token that is nobody's is as good as revoked (RFC 7009 §2.2).

@@ -11,7 +11,7 @@ use sidekey_core::{
     time::UnixTime,
 };
 
-use crate::{http::rfc3339, tokens::Tokens};
+use crate::{http::rfc3339, token::pair::Tokens};
 
 /// A device, as its owner sees it.
 #[derive(Serialize)]

@@ -6,16 +6,14 @@ use sidekey_core::{
     device::PendingDevice,
     id::{AccountId, AccountName, DeviceName, UserId},
     key_uri::KeyUri,
-    login::FRESH,
     qr::QrMatrix,
 };
 
 use crate::{
-    caller::{Enroller, enroller},
+    caller::{Enrolling, enroller},
     context::Context,
     entropy::Entropy,
     http::{Call, Code, Problem, Reply},
-    store::Subject,
 };
 
 #[derive(Serialize)]
@@ -38,25 +36,13 @@ pub async fn run(context: &Context, mut call: Call) -> Result<Reply, Problem> {
     let name = fields.optional("device_name", DeviceName::parse)?;
     let restart = fields.optional_flag("restart")?.unwrap_or(false);
     let now = context.clock.now();
-    let (subject, login, account_id, origin) = match &enroller {
-        Enroller::User(user) => (user.subject(), user.login, &user.account, &user.origin),
-        Enroller::Newcomer(newcomer) => {
-            (Subject::account(newcomer.account.clone()), newcomer.login, &newcomer.account, &newcomer.origin)
-        }
-    };
-    let (device, account_name) = context
-        .store
-        .transact(subject, origin, now, |state| {
-            let account = state.account.as_mut().ok_or_else(Problem::credentials_invalid)?;
-            match &enroller {
-                Enroller::User(user) => user.admit_to_setup(account, state.family.as_ref(), now)?,
-                Enroller::Newcomer(_) => account.require_second_factor(None, Some(FRESH), now)?,
-            }
-            let device =
-                account.start_setup(login, name.clone(), restart, now, &mut Entropy, &mut state.events)?;
-            Ok::<_, Problem>((device, account.name.clone()))
+    let (account_id, login) = (enroller.account(), enroller.login());
+    let (device, account_name) = enroller
+        .transact(context, now, |Enrolling { account, events, .. }| {
+            let device = account.start_setup(login, name.clone(), restart, now, &mut Entropy, events)?;
+            Ok((device, account.name.clone()))
         })
-        .await??;
+        .await?;
     let label = label(account_name.as_ref(), &account_id.user);
     let remaining = device.expires_at().since(now);
     Ok(Reply::ok(&show(context, account_id, device, label, remaining)?))

@@ -15,7 +15,7 @@ use crate::{
     context::Context,
     http::{Call, Problem, Reply},
     store::Subject,
-    tokens,
+    token::pair::issue,
 };
 
 #[derive(Serialize)]
@@ -56,7 +56,7 @@ pub async fn run(context: &Context, mut call: Call) -> Result<Reply, Problem> {
         .await?;
     let (session, family, remaining) = answered.map_err(|problem| leading_back(problem, &session))?;
     Ok(Reply::ok(&Answer {
-        verified: Verified::new(&session, tokens::issue(context, &family, now)?),
+        verified: Verified::new(&session, issue(context, &family, now)?),
         remaining_backup_codes: remaining,
         warning: few_left(remaining),
     }))

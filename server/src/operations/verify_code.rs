@@ -9,7 +9,7 @@ use crate::{
     context::Context,
     http::{Call, Problem, Reply},
     store::Subject,
-    tokens,
+    token::pair::issue,
 };
 
 /// Judges a code; a right one spends the session and gives tokens.
@@ -35,5 +35,5 @@ pub async fn run(context: &Context, mut call: Call) -> Result<Reply, Problem> {
         })
         .await?;
     let (session, family) = answered.map_err(|problem| leading_back(problem, &session))?;
-    Ok(Reply::ok(&Verified::new(&session, tokens::issue(context, &family, now)?)))
+    Ok(Reply::ok(&Verified::new(&session, issue(context, &family, now)?)))
 }

@@ -2,7 +2,10 @@
 
 use http::{Method, StatusCode};
 
-use super::{TABLE, find, matches};
+use super::{
+    matching::{find, matches},
+    table::TABLE,
+};
 
 /// What a path leads to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,7 +28,7 @@ pub fn look_up(base_path: &str, development: bool, method: &Method, path: &str) 
 
 /// Every row of the table: its method and its pattern.
 pub fn rows() -> impl Iterator<Item = (&'static Method, &'static str)> {
-    TABLE.iter().map(|(method, pattern, _)| (method, *pattern))
+    TABLE.iter().map(|(method, pattern, ..)| (method, *pattern))
 }
 
 /// What stands for the `{}` or `**` of `pattern`, still encoded, if `path` (without its final slash) has its form.

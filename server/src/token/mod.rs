@@ -1,11 +1,13 @@
 //! Access tokens: JWTs (RFC 7519) of the type `at+jwt` (RFC 9068), signed with ES256 (RFC 7518 section 3.4).
 //!
+//! - [`pair`]: what a login gets, an access token and a refresh token;
 //! - this file: the claims, and the [`Signer`] that signs, verifies and publishes;
 //! - `key`: one signing key in memory;
 //! - `stored`: signing keys in the store;
 //! - [`rotation`]: the next key, and what becomes of the one before it.
 
 mod key;
+pub mod pair;
 pub mod rotation;
 mod stored;
 #[cfg(test)]

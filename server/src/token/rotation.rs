@@ -206,7 +206,7 @@ mod tests {
         let now = context.clock.now().as_secs();
         let text = |text: &str| text.to_owned();
         let claims = AccessClaims {
-            iss: context.issuer(),
+            iss: context.issuer.clone(),
             sub: text("42"),
             aud: text("shop"),
             iat: now,

@@ -1,14 +1,15 @@
 //! Who makes a request, and what proves it. Each kind of caller is a type: an operation that changes a user's devices takes
-//! the caller that may, so that no check can be forgotten.
+//! the caller that may, so that no check can be forgotten. What a caller changes goes through a transaction of theirs, which asks on the
+//! state that the decision rests on whether they may: [`transact`](self::User::transact).
+
+mod acting;
 
 use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 use sidekey_core::{
-    account::Account,
     id::{AccountId, AppId, LoginId, UserId},
-    login::{FRESH, SecondFactor},
-    refresh::Family,
+    login::SecondFactor,
     time::UnixTime,
 };
 
@@ -17,9 +18,10 @@ use crate::{
     audit::{Actor, Origin},
     context::Context,
     http::{Call, Code, Problem},
-    store::Subject,
     token::AccessClaims,
 };
+
+pub use acting::{Acting, Demand, Enrolling};
 
 /// How enrolment tokens begin.
 pub const ENROLLMENT_TOKEN_PREFIX: &str = "enroll_";
@@ -203,55 +205,6 @@ async fn newcomer_of(context: &Context, call: &Call, token: &str) -> Result<Newc
         login: session.login,
         origin: call.origin_as(Actor::Enrollment),
     })
-}
-
-impl User {
-    /// What this caller's transactions load: the account, and the login so that a revoked one opens nothing.
-    pub fn subject(&self) -> Subject {
-        Subject::account(self.account.clone()).with_login(self.login)
-    }
-
-    /// Whether the login may act on the account, with a second factor at most `max_age` seconds old where that is given.
-    /// Asked inside the transaction, on the state that the decision rests on.
-    ///
-    /// # Errors
-    /// The login was ended, the user was erased, or a second factor is needed.
-    pub fn admit(
-        &self,
-        account: Option<&Account>,
-        family: Option<&Family>,
-        max_age: Option<u64>,
-        now: UnixTime,
-    ) -> Result<(), Problem> {
-        let known = account.zip(family).filter(|(account, family)| family.speaks_for(account));
-        let (account, _) = known.ok_or_else(Problem::credentials_invalid)?;
-        account.require_second_factor(self.second_factor, max_age, now).map_err(Problem::from)
-    }
-
-    /// Whether the login may set up a device.
-    ///
-    /// # Errors
-    /// As [`User::admit`] with a fresh second factor, or the login is from before 2FA was turned off by another one.
-    pub fn admit_to_setup(
-        &self,
-        account: &Account,
-        family: Option<&Family>,
-        now: UnixTime,
-    ) -> Result<(), Problem> {
-        self.admit(Some(account), family, Some(FRESH), now)?;
-        let may = family.is_some_and(|family| family.may_set_up(account));
-        if may { Ok(()) } else { Err(Problem::credentials_invalid()) }
-    }
-}
-
-impl Enroller {
-    /// The login that the setup belongs to.
-    pub fn login(&self) -> LoginId {
-        match self {
-            Self::User(user) => user.login,
-            Self::Newcomer(newcomer) => newcomer.login,
-        }
-    }
 }
 
 /// SHA-256 of an identifier that has at least 128 random bits, which is all that is stored of it.

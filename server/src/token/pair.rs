@@ -67,7 +67,7 @@ fn access_token(
     now: UnixTime,
 ) -> Result<String, Problem> {
     let claims = AccessClaims {
-        iss: context.issuer(),
+        iss: context.issuer.clone(),
         sub: account.user.to_string(),
         aud: account.app.to_string(),
         iat: now.as_secs(),

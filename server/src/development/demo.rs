@@ -1,4 +1,4 @@
-//! What development mode makes at start: the demo application and its API key, kept in a file.
+//! The demo application, which plays a host: its API key, kept in a file, and its own login.
 
 use std::fs::{self, OpenOptions};
 use std::io::{self, ErrorKind, Write as _};
@@ -6,59 +6,21 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
 use rand_core::CryptoRng;
-use sidekey_core::id::AppId;
+use sidekey_core::id::{AccountName, AppId, UserId};
 use sidekey_core::policy::Enforcement;
 use sidekey_core::time::UnixTime;
 
 use crate::apps::{ApiKey, AppError, Apps, NewApp};
 use crate::audit::{Actor, Origin};
-use crate::store::{Batch, CommitError, Engine, Key};
+use crate::context::Context;
+use crate::http::{Call, Code, Problem, Reply};
+use crate::operations::open_session::{self, Login};
 
 /// The id of the demo application.
 pub const DEMO_APP: &str = "demo";
 
 /// The file in the data folder that keeps its API key between starts.
 pub const KEY_FILE: &str = "development-api-key";
-
-/// Why a store is not served in the mode that was asked for. The texts are for the operator.
-#[derive(Debug, thiserror::Error)]
-pub enum ModeError {
-    /// Real accounts lie in it.
-    #[error(
-        "this data folder has been served without `--development`, and development mode would let anybody into it: \
-         give another folder with `--data`"
-    )]
-    Production,
-    /// Anybody has been let into it.
-    #[error(
-        "this data folder was made in development mode, where anybody can sign in and move the clock: \
-         start with a new folder, `--data`"
-    )]
-    Development,
-    /// The store cannot be read or written.
-    #[error(transparent)]
-    Store(#[from] CommitError),
-}
-
-/// Binds the store to the mode that it is first served in: a folder of development is none for real accounts, nor the
-/// other way round.
-///
-/// # Errors
-/// It belongs to the other mode, or the store fails.
-pub async fn bind_mode(engine: &dyn Engine, development: bool) -> Result<(), ModeError> {
-    let key = Key::meta("mode");
-    let mode = [u8::from(development)];
-    match engine.get(&key).await.map_err(CommitError::from)? {
-        Some(record) if record.value == mode => Ok(()),
-        Some(_) if development => Err(ModeError::Production),
-        Some(_) => Err(ModeError::Development),
-        None => {
-            let mut batch = Batch::new();
-            batch.expect(key.clone(), None).put(key, mode.to_vec());
-            Ok(engine.commit(batch).await?)
-        }
-    }
-}
 
 /// Why the demo application is not there.
 #[derive(Debug, thiserror::Error)]
@@ -75,7 +37,7 @@ pub enum DemoError {
 ///
 /// # Errors
 /// When the store or the file fails.
-pub async fn demo_key(
+pub async fn key(
     apps: &Apps,
     data: &Path,
     now: UnixTime,
@@ -115,6 +77,29 @@ fn write_private(path: &Path, text: &str) -> io::Result<()> {
     fs::rename(&part, path)
 }
 
+/// `POST /demo/sign-in/`: the demo application's own login, which lets everybody in, and then the session that it opens.
+///
+/// # Errors
+/// A malformed body, or the store is not available.
+pub async fn sign_in(context: &Context, mut call: Call) -> Result<Reply, Problem> {
+    let fields = call.fields().await?;
+    let user = fields.required("user_id", UserId::parse)?;
+    let account_name = fields.optional("account_name", AccountName::parse)?;
+    let id = AppId::parse(DEMO_APP).map_err(|_| Problem::new(Code::Internal))?;
+    let app = context.apps.find(&id).await?.ok_or_else(|| Problem::new(Code::NotFound))?;
+    let login = Login {
+        account_name: account_name.or_else(|| AccountName::parse(user.as_str()).ok()),
+        user,
+        ip_address: call.origin().ip_address,
+        user_agent: call.origin().user_agent.clone(),
+        remember_me: fields.optional_flag("remember_me")?.unwrap_or(false),
+        is_admin: false,
+        return_url: Some(context.url("/demo/")),
+    };
+    let answer = open_session::for_host(context, &app, login, &call.origin_as(Actor::App)).await?;
+    Ok(Reply::ok(&answer))
+}
+
 #[cfg(test)]
 mod tests {
     use std::os::unix::fs::PermissionsExt as _;
@@ -124,27 +109,18 @@ mod tests {
     use crate::entropy::Entropy;
 
     #[tokio::test]
-    async fn a_store_stays_in_its_mode() {
-        let now = UnixTime::from_secs(1_790_000_000);
-        let (_folder, context) = context(now, &[]).await;
-        bind_mode(&*context.engine, true).await.unwrap();
-        bind_mode(&*context.engine, true).await.unwrap();
-        assert!(matches!(bind_mode(&*context.engine, false).await, Err(ModeError::Development)));
-    }
-
-    #[tokio::test]
     async fn the_key_stays_the_same_until_its_file_is_lost() {
         let now = UnixTime::from_secs(1_790_000_000);
         let (folder, context) = context(now, &[]).await;
         let (apps, data) = (&context.apps, folder.path());
-        let first = demo_key(apps, data, now, &mut Entropy).await.unwrap();
+        let first = key(apps, data, now, &mut Entropy).await.unwrap();
         let mode = fs::metadata(data.join(KEY_FILE)).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
-        let again = demo_key(apps, data, now, &mut Entropy).await.unwrap();
+        let again = key(apps, data, now, &mut Entropy).await.unwrap();
         assert_eq!(first.expose(), again.expose());
 
         fs::write(data.join(KEY_FILE), "sidekey_nonsense").unwrap();
-        let other = demo_key(apps, data, now, &mut Entropy).await.unwrap();
+        let other = key(apps, data, now, &mut Entropy).await.unwrap();
         assert_ne!(first.expose(), other.expose());
         let app = apps.authenticate(other.expose()).await.unwrap().unwrap();
         assert_eq!(app.enforcement, Enforcement::Required { grace_seconds: 0 });

@@ -1,0 +1,9 @@
+//! Development mode.
+//!
+//! - [`mode`]: a store belongs to development or to real accounts, never to both;
+//! - [`demo`]: the demo application, which plays a host: its key and its own login;
+//! - [`clock`]: the clock that tests move.
+
+pub mod clock;
+pub mod demo;
+pub mod mode;

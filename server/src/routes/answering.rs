@@ -1,0 +1,95 @@
+//! What every request goes through: a name, the address's bucket, the operation, a log line.
+
+use std::{net::IpAddr, panic::AssertUnwindSafe};
+
+use futures_util::FutureExt as _;
+use http::{HeaderMap, HeaderName, Method, Response, header};
+use tracing::Instrument as _;
+
+use super::{
+    dispatch::dispatch,
+    matching::{Found, NO_ROUTE, find},
+    table::{Access, Endpoint},
+};
+use crate::{
+    audit::{Actor, Origin, USER_AGENT_MAX, new_request_id},
+    clock::Clock,
+    context::Context,
+    forwarded,
+    http::{BodyStream, Call, Code, Problem, Reply},
+    pages,
+};
+
+/// The name of a request, on every answer and log line of it.
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// Answers one request: names it, finds its operation, logs how it went.
+pub(super) async fn answer(
+    context: &Context,
+    method: Method,
+    path: &str,
+    headers: HeaderMap,
+    peer: Option<IpAddr>,
+    body: BodyStream,
+) -> Response<bytes::Bytes> {
+    let started = Clock::instant();
+    let request_id = new_request_id();
+    let settings = &context.settings;
+    let found = find(settings.base_path.as_str(), settings.development, &method, path);
+    let route = found.as_ref().map_or_else(|missed| missed.pattern, |found| found.pattern);
+    let span = tracing::info_span!("request", request_id = %request_id);
+    let user_agent = headers.get(header::USER_AGENT).and_then(|value| value.to_str().ok());
+    let origin = Origin {
+        at: context.clock.now(),
+        request_id: request_id.clone(),
+        actor: Actor::Anonymous,
+        ip_address: peer.map(|peer| forwarded::client(peer, &headers, &settings.trusted_proxies)),
+        user_agent: user_agent.map(|text| text.chars().take(USER_AGENT_MAX).collect()),
+    };
+    let outcome = match found {
+        Ok(Found { access, endpoint, name, .. }) => {
+            let call = Call::new(headers, name, origin, body);
+            let work = admitted(context, access, endpoint, call).instrument(span.clone());
+            // A panic is a defect of ours: it ends this request and nobody else's. States are loaded anew for each, so none is left half changed.
+            AssertUnwindSafe(work).catch_unwind().await.unwrap_or_else(|_| {
+                span.in_scope(|| tracing::error!(route, "a request panicked"));
+                Err(Problem::new(Code::Internal))
+            })
+        }
+        Err(missed) if missed.pattern == NO_ROUTE && wants_a_page(&method, &headers) => {
+            pages::not_found(context)
+        }
+        Err(missed) => Err(missed.problem),
+    };
+    let code = outcome.as_ref().err().map(|problem| problem.code().name());
+    let reply = outcome.unwrap_or_else(Problem::into_reply);
+    let status = reply.status().as_u16();
+    let milliseconds = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+    // The pattern and never the path: paths name sessions and users.
+    span.in_scope(|| tracing::info!(%method, route, status, code, milliseconds, "answered"));
+    metrics::counter!("sidekey_requests_total", "route" => route, "status" => status.to_string())
+        .increment(1);
+    metrics::histogram!("sidekey_request_seconds", "route" => route).record(started.elapsed().as_secs_f64());
+    reply.with_header(REQUEST_ID, &request_id).into_response()
+}
+
+/// Whether somebody reads the answer in a browser.
+fn wants_a_page(method: &Method, headers: &HeaderMap) -> bool {
+    let accept = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    *method == Method::GET && accept.contains("text/html")
+}
+
+/// The address's bucket comes before a byte of the body is read, and long before anything is looked up, judged or counted.
+async fn admitted(
+    context: &Context,
+    access: Access,
+    endpoint: Endpoint,
+    call: Call,
+) -> Result<Reply, Problem> {
+    if let (Access::Anonymous, Some(limit), Some(address)) =
+        (access, &context.address_limit, call.origin().ip_address)
+    {
+        limit.take(address).map_err(|seconds| Problem::new(Code::RateLimited).retry_after(seconds))?;
+    }
+    dispatch(context, endpoint, call).await
+}

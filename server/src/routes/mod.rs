@@ -1,0 +1,60 @@
+//! From a request to its operation and back.
+//!
+//! - this file: the server as a warp filter;
+//! - `table`: every route, and who may ask for it;
+//! - `matching`: how a request finds its row;
+//! - `answering`: what every request goes through;
+//! - `dispatch`: which operation stands behind which endpoint.
+
+mod answering;
+mod dispatch;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
+mod matching;
+mod table;
+
+use std::{convert::Infallible, sync::Arc};
+
+use futures_util::StreamExt as _;
+use warp::{Buf, Filter, path::FullPath};
+
+use crate::{
+    context::Context,
+    http::{BodyStream, Code, Problem},
+    listener::PeerAddr,
+};
+use answering::answer;
+
+/// The server as a warp filter.
+pub fn filter(
+    context: Arc<Context>,
+) -> impl Filter<Extract = (warp::reply::Response,), Error = Infallible> + Clone + Send + Sync + 'static {
+    warp::any()
+        .and(warp::method())
+        .and(warp::path::full())
+        .and(warp::header::headers_cloned())
+        .and(warp::ext::optional::<PeerAddr>())
+        .and(warp::body::stream())
+        .then(move |method, path: FullPath, headers, peer: Option<PeerAddr>, body| {
+            let context = Arc::clone(&context);
+            let body: BodyStream = Box::pin(whole_chunks(body));
+            let peer = peer.map(|peer| peer.0.ip());
+            async move { answer(&context, method, path.as_str(), headers, peer, body).await.map(Into::into) }
+        })
+        .or_else(|_| async {
+            let problem = Problem::new(Code::Internal).into_reply();
+            Ok::<_, Infallible>((problem.into_response().map(Into::into),))
+        })
+}
+
+/// warp's body as chunks of bytes; what went wrong is of no use to anybody.
+fn whole_chunks<B: Buf>(
+    body: impl futures_util::Stream<Item = Result<B, warp::Error>> + Send + 'static,
+) -> impl futures_util::Stream<Item = Result<bytes::Bytes, ()>> + Send {
+    body.map(|chunk| {
+        chunk.map_err(drop).map(|mut chunk| {
+            let length = chunk.remaining();
+            chunk.copy_to_bytes(length)
+        })
+    })
+}

@@ -1,0 +1,120 @@
+//! The whole table: what can be asked for, under which method and path, and who may ask.
+
+use http::Method;
+
+use crate::pages;
+
+/// What can be asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Endpoint {
+    VerifyCode,
+    OpenSession,
+    RefreshToken,
+    VerifyBackupCode,
+    SessionStatus,
+    Enroll,
+    StartSetup,
+    ConfirmSetup,
+    ListDevices,
+    ChangeDevice,
+    RemoveDevice,
+    Disable,
+    BackupCodeStatus,
+    RenewBackupCodes,
+    RevokeToken,
+    IntrospectToken,
+    UserStatus,
+    UnlockUser,
+    EraseUser,
+    Jwks,
+    OpenApi,
+    Health,
+    Ready,
+    Metrics,
+    Page(pages::Page),
+    Asset,
+    DemoSignIn,
+    ReadClock,
+    AdvanceClock,
+}
+
+/// Who is listened to. The operation itself demands the caller that it needs; what this decides is where an address's bucket
+/// counts and what exists in development mode only.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Access {
+    /// Whoever asks, as often as they like: it costs nothing and tells nothing.
+    Everybody,
+    /// Whoever asks, and what counts stands in the body: each address has a bucket.
+    Anonymous,
+    /// A host application with its API key.
+    App,
+    /// A user with an access token.
+    User,
+    /// A host application, or a user.
+    AppOrUser,
+    /// A user, or a newcomer with an enrolment token.
+    Enroller,
+    /// Whoever asks, in development mode; elsewhere there is nothing here.
+    Development,
+}
+
+/// One line of the table: method, path below the base path without its final slash, who may ask, and what is asked for.
+pub(super) type Row = (Method, &'static str, Access, Endpoint);
+
+/// In a path, `{}` is one segment, `**` is the rest. The busiest come first.
+pub(super) const TABLE: &[Row] = &[
+    (Method::POST, "/2fa/verify", Access::Anonymous, Endpoint::VerifyCode),
+    (Method::POST, "/2fa/sessions", Access::AppOrUser, Endpoint::OpenSession),
+    (Method::POST, "/2fa/token/refresh", Access::Anonymous, Endpoint::RefreshToken),
+    (Method::POST, "/2fa/verify/backup", Access::Anonymous, Endpoint::VerifyBackupCode),
+    (Method::GET, "/2fa/sessions/{}", Access::App, Endpoint::SessionStatus),
+    (Method::POST, "/2fa/enrollment", Access::Anonymous, Endpoint::Enroll),
+    (Method::POST, "/2fa/setup", Access::Enroller, Endpoint::StartSetup),
+    (Method::POST, "/2fa/setup/confirm", Access::Enroller, Endpoint::ConfirmSetup),
+    (Method::GET, "/2fa/devices", Access::User, Endpoint::ListDevices),
+    (Method::PATCH, "/2fa/devices/{}", Access::User, Endpoint::ChangeDevice),
+    (Method::DELETE, "/2fa/devices/{}", Access::User, Endpoint::RemoveDevice),
+    (Method::POST, "/2fa/disable", Access::User, Endpoint::Disable),
+    (Method::GET, "/2fa/backup-codes", Access::User, Endpoint::BackupCodeStatus),
+    (Method::POST, "/2fa/backup-codes/regenerate", Access::User, Endpoint::RenewBackupCodes),
+    (Method::POST, "/2fa/token/revoke", Access::Anonymous, Endpoint::RevokeToken),
+    (Method::POST, "/2fa/token/introspect", Access::App, Endpoint::IntrospectToken),
+    (Method::GET, "/2fa/users/{}", Access::App, Endpoint::UserStatus),
+    (Method::POST, "/2fa/users/{}/unlock", Access::App, Endpoint::UnlockUser),
+    (Method::DELETE, "/2fa/users/{}", Access::App, Endpoint::EraseUser),
+    (Method::GET, "/.well-known/jwks.json", Access::Everybody, Endpoint::Jwks),
+    (Method::GET, "/openapi.json", Access::Everybody, Endpoint::OpenApi),
+    (Method::GET, "/healthz", Access::Everybody, Endpoint::Health),
+    (Method::GET, "/readyz", Access::Everybody, Endpoint::Ready),
+    (Method::GET, "/metrics", Access::Everybody, Endpoint::Metrics),
+    (Method::GET, "/2fa/enroll", Access::Everybody, Endpoint::Page(pages::Page::Enroll)),
+    (Method::GET, "/2fa/challenge", Access::Everybody, Endpoint::Page(pages::Page::Challenge)),
+    (Method::GET, "/2fa/account", Access::Everybody, Endpoint::Page(pages::Page::Account)),
+    (Method::GET, "/admin", Access::Everybody, Endpoint::Page(pages::Page::Admin)),
+    (Method::GET, "/2fa/assets/**", Access::Everybody, Endpoint::Asset),
+    (Method::GET, "/demo", Access::Development, Endpoint::Page(pages::Page::Demo)),
+    (Method::POST, "/demo/sign-in", Access::Development, Endpoint::DemoSignIn),
+    (Method::GET, "/development/clock", Access::Development, Endpoint::ReadClock),
+    (Method::POST, "/development/clock", Access::Development, Endpoint::AdvanceClock),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_route_stands_twice() {
+        for (index, (method, pattern, ..)) in TABLE.iter().enumerate() {
+            let twin = TABLE.iter().skip(index + 1).find(|(m, p, ..)| m == method && p == pattern);
+            assert!(twin.is_none(), "{method} {pattern}");
+        }
+    }
+
+    #[test]
+    fn whatever_changes_something_is_for_somebody_or_counted_by_address() {
+        for (method, pattern, access, _) in TABLE {
+            let reads = *method == Method::GET;
+            assert!(reads || *access != Access::Everybody, "{method} {pattern}");
+        }
+    }
+}
