@@ -77,6 +77,8 @@ pub enum Event {
     BackupCodesRenewed,
     /// A spent refresh token was presented again: its family is dead.
     RefreshTokenReused,
+    /// A spent one-time code of a return was presented again: its login is dead.
+    ReturnCodeReused,
     /// A login was ended by its owner.
     LoginRevoked,
     /// The user was erased.

@@ -11,7 +11,7 @@
 //! | what is secret | [`secret`], [`code`], [`backup_code`] |
 //! | names | [`id`] |
 //! | one-time passwords | [`totp`] (RFC 6238), [`preview`], [`key_uri`], [`qr`], [`text`] |
-//! | states and their transitions | [`device`], [`account`], [`session`], [`refresh`], [`throttle`] |
+//! | states and their transitions | [`device`], [`account`], [`session`], [`refresh`], [`ticket`], [`throttle`] |
 //! | what a login proved | [`login`] |
 //! | what an app demands | [`policy`], [`protect`] |
 //! | what happened | [`event`] |
@@ -64,5 +64,6 @@ pub mod secret;
 pub mod session;
 pub mod text;
 pub mod throttle;
+pub mod ticket;
 pub mod time;
 pub mod totp;

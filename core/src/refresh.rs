@@ -8,6 +8,7 @@ use crate::{
     event::Event,
     id::{AccountId, Incarnation, LoginId},
     login::{Grant, SecondFactor},
+    ticket::{Ticket, TicketRefusal},
     time::UnixTime,
 };
 
@@ -46,6 +47,13 @@ pub struct Family {
     /// How the living token was asked for, so that the same asking can be answered again.
     retry: Option<Retry>,
     revoked: bool,
+    /// The one-time code that the browser carries to the application.
+    return_code: Ticket,
+    /// The link that leads the browser from the application to the account page.
+    account_link: Ticket,
+    /// The second factor that the pages of this login were given last, if they asked again. No token tells of it: whoever holds
+    /// the refresh token gains nothing by it.
+    on_pages: Option<SecondFactor>,
 }
 
 /// The request that the last rotation answered: a hash of its idempotency key, and when.
@@ -83,6 +91,9 @@ impl Family {
             number: 0,
             retry: None,
             revoked: false,
+            return_code: Ticket::default(),
+            account_link: Ticket::default(),
+            on_pages: None,
         }
     }
 
@@ -164,6 +175,63 @@ impl Family {
     /// Ends the login.
     pub fn revoke(&mut self) {
         self.revoked = true;
+    }
+
+    /// Whether the hosted pages still know this login: as long as its tokens live, and after 2FA was turned off only if it did
+    /// that itself.
+    pub fn opens_pages(&self, account: &Account, now: UnixTime) -> bool {
+        self.may_set_up(account) && now < self.expires_at
+    }
+
+    /// The second factor that the hosted pages go by: that of the login, or the one they were given since.
+    pub fn factor_on_pages(&self) -> Option<SecondFactor> {
+        self.on_pages.or(self.second_factor)
+    }
+
+    /// Notes that the pages of this login were given a second factor again.
+    pub fn stepped_up(&mut self, factor: SecondFactor) {
+        self.on_pages = Some(factor);
+    }
+
+    /// Gives out a code by which the application gets the tokens of this login; its number. `None` once one was used: a login
+    /// yields its tokens once.
+    pub fn give_return_code(&mut self, now: UnixTime) -> Option<u64> {
+        if self.return_code.is_used() { None } else { Some(self.return_code.give(now)) }
+    }
+
+    /// Uses such a code. The second use of one ends the login, because one of the two who had it must not have it (RFC 6749 §4.1.2).
+    ///
+    /// # Errors
+    /// The login is not good for anything any more, or see [`TicketRefusal`]; [`TicketRefusal::Used`] has changed the login.
+    pub fn redeem_return_code(
+        &mut self,
+        account: Option<&Account>,
+        number: u64,
+        now: UnixTime,
+        events: &mut Vec<Event>,
+    ) -> Result<(), TicketRefusal> {
+        if !self.is_alive(account, now) {
+            return Err(TicketRefusal::Expired);
+        }
+        let redeemed = self.return_code.redeem(number, now);
+        if redeemed == Err(TicketRefusal::Used) {
+            self.revoke();
+            events.push(Event::ReturnCodeReused);
+        }
+        redeemed
+    }
+
+    /// Gives out a link to the account page; its number.
+    pub fn give_account_link(&mut self, now: UnixTime) -> u64 {
+        self.account_link.give(now)
+    }
+
+    /// Uses such a link.
+    ///
+    /// # Errors
+    /// See [`TicketRefusal`].
+    pub fn redeem_account_link(&mut self, number: u64, now: UnixTime) -> Result<(), TicketRefusal> {
+        self.account_link.redeem(number, now)
     }
 }
 

@@ -36,6 +36,8 @@ pub struct Session {
     /// Where the browser goes afterwards, as the host said.
     pub return_url: Option<String>,
     state: State,
+    /// Whether a browser holds it that came by its link.
+    handed_over: bool,
 }
 
 /// What a session is for.
@@ -145,12 +147,27 @@ impl Session {
             account_name: account.name.clone(),
             return_url,
             state: State::Open { wrong: 0 },
+            handed_over: false,
         }
+    }
+
+    /// Hands it over to the browser that came by its link; whether it still may be. A link that somebody else reads later, in a
+    /// history or a log, leads nowhere.
+    pub fn hand_over(&mut self) -> bool {
+        !core::mem::replace(&mut self.handed_over, true)
     }
 
     /// When it ends, answered or not.
     pub fn expires_at(&self) -> UnixTime {
         self.opened_at.plus(LIFETIME)
+    }
+
+    /// How many wrong answers it still takes.
+    pub fn attempts_remaining(&self) -> u8 {
+        match self.state {
+            State::Open { wrong } => WRONG_ANSWERS.saturating_sub(wrong),
+            State::Verified { .. } | State::Failed => 0,
+        }
     }
 
     /// Where it stands.

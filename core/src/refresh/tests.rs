@@ -241,6 +241,55 @@ fn a_spent_token_is_a_theft_whether_or_not_a_second_factor_is_missing() {
     assert_eq!(world.events, [Event::RefreshTokenReused]);
 }
 
+#[test]
+fn a_return_code_counts_once_and_its_second_use_ends_the_login() {
+    let mut world = world(false);
+    let number = world.family.give_return_code(NOW).unwrap();
+    let redeem = |world: &mut World, at| {
+        world.family.redeem_return_code(Some(&world.account), number, at, &mut world.events)
+    };
+    assert_eq!(redeem(&mut world, NOW.plus(60)), Err(TicketRefusal::Expired), "its minute is over");
+    assert_eq!(redeem(&mut world, NOW.plus(59)), Ok(()));
+    assert_eq!(world.family.give_return_code(NOW), None, "a login yields its tokens once");
+    assert_eq!(redeem(&mut world, NOW.plus(59)), Err(TicketRefusal::Used));
+    assert!(world.family.is_revoked());
+    assert_eq!(world.events, [Event::ReturnCodeReused]);
+    assert_eq!(redeem(&mut world, NOW.plus(59)), Err(TicketRefusal::Expired), "a dead login tells nothing");
+}
+
+#[test]
+fn an_account_link_counts_once() {
+    let mut world = world(false);
+    let number = world.family.give_account_link(NOW);
+    assert_eq!(world.family.redeem_account_link(number, NOW), Ok(()));
+    assert_eq!(world.family.redeem_account_link(number, NOW), Err(TicketRefusal::Used));
+    assert!(!world.family.is_revoked(), "a link that is opened twice is no theft");
+    let next = world.family.give_account_link(NOW);
+    assert_eq!(world.family.redeem_account_link(next, NOW), Ok(()));
+}
+
+#[test]
+fn pages_know_a_login_until_it_ends_or_somebody_else_turns_2fa_off() {
+    let mut world = world(false);
+    assert!(world.family.opens_pages(&world.account, NOW));
+    assert!(!world.family.opens_pages(&world.account, world.family.expires_at));
+    world.account.turn_off(&mut world.rng, &mut Vec::new());
+    assert!(!world.family.opens_pages(&world.account, NOW));
+    world.family.turned_off(&world.account);
+    assert!(world.family.opens_pages(&world.account, NOW), "it turned it off itself");
+    world.family.revoke();
+    assert!(!world.family.opens_pages(&world.account, NOW));
+}
+
+#[test]
+fn what_the_pages_were_given_is_no_second_factor_of_the_tokens() {
+    let mut world = world(false);
+    let later = SecondFactor { method: Method::Otp, at: NOW.plus(700) };
+    world.family.stepped_up(later);
+    assert_eq!(world.family.factor_on_pages(), Some(later));
+    assert_eq!(world.family.second_factor, grant(false).second_factor);
+}
+
 proptest! {
     /// However tokens are used and whoever uses them: a number gives one successor, twice at most and then for the same request,
     /// and the first use of a spent one that is no such retry is the end.

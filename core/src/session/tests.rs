@@ -399,6 +399,16 @@ fn tries() -> impl Strategy<Value = Vec<(u64, Try)>> {
     proptest::collection::vec((0_u64..60, one), 1..24)
 }
 
+#[test]
+fn a_session_is_handed_over_once() {
+    let mut world = world(Purpose::Login);
+    assert!(world.session.hand_over());
+    assert!(!world.session.hand_over());
+    assert_eq!(world.session.attempts_remaining(), WRONG_ANSWERS);
+    world.answer(&wrong(), NOW).unwrap_err();
+    assert_eq!(world.session.attempts_remaining(), WRONG_ANSWERS - 1);
+}
+
 proptest! {
     #[test]
     fn it_is_closed_exactly_after_a_grant_five_wrong_answers_its_time_or_the_accounts_life(tries in tries()) {

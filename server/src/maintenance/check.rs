@@ -14,9 +14,10 @@ use crate::keyring::unlock::{PEPPER_RECORD, SENTINEL_RECORD, head_key, open_reco
 use crate::keyring::{Keyring, UnlockError};
 use crate::store::head::Head;
 use crate::store::integrity::{Completeness, Finding};
+use crate::store::migration::upgraded;
 use crate::store::record::{self, Header};
 use crate::store::walk::Visitor;
-use crate::store::{Engine, Inspection, Key, Kind, OpenError, Record, StoreError, StoreId, codec};
+use crate::store::{Engine, FORMAT, Inspection, Key, Kind, OpenError, Record, StoreError, StoreId, codec};
 use crate::token;
 
 use super::OnProgress;
@@ -73,7 +74,7 @@ pub fn check_store(
     progress: OnProgress<'_>,
 ) -> Result<Report, OpenError> {
     let (head, findings) = inspection.head()?;
-    let mut checker = Checker::new(inspection.store(), keyring);
+    let mut checker = Checker { format: inspection.format(), ..Checker::new(inspection.store(), keyring) };
     checker.note_all(findings);
     let mut visitor = Reporting { checker, progress, total: 0 };
     // What could not be read through is not counted: it would look as if the rest was gone.
@@ -181,6 +182,7 @@ impl Visitor for SharedVisitor {
 
 /// Checks records one by one, and in the end whether they are all.
 pub struct Checker {
+    format: u16,
     store: StoreId,
     keyring: Option<Arc<Keyring>>,
     completeness: Completeness,
@@ -195,6 +197,7 @@ impl Checker {
     /// For the records of one store.
     pub fn new(store: StoreId, keyring: Option<Arc<Keyring>>) -> Self {
         Self {
+            format: FORMAT,
             store,
             keyring,
             completeness: Completeness::new(),
@@ -232,7 +235,13 @@ impl Checker {
 
     fn fields(&mut self, key: &[u8], bytes: &[u8]) {
         let key = Key::from_bytes(key);
-        let checked = record::decode(&key, bytes).and_then(|record| self.value(&key, record));
+        let checked = record::decode(&key, bytes).and_then(|mut record| {
+            // Fields that its format did not have are those of its migration.
+            if let Some(value) = upgraded(self.format, &key, &record.value) {
+                record.value = value;
+            }
+            self.value(&key, record)
+        });
         if let Err(error) = checked {
             self.note(Finding::of_record(&key, what_is_wrong(&error)));
         }

@@ -7,6 +7,7 @@
 //! |---|---|
 //! | 1 | the first one |
 //! | 2 | [`Head`](super::head::Head) under `meta/head` and in the file `head`; more fields of sessions and refresh tokens |
+//! | 3 | more fields at the end of sessions and refresh tokens, for the hosted pages |
 //!
 //! Whatever changes the bytes of any record needs the next number, and a step in `migration`.
 
@@ -19,7 +20,9 @@ use super::open_error::OpenError;
 use super::record;
 
 /// The version of the store's layout that this program reads and writes.
-pub const FORMAT: u16 = 2;
+pub const FORMAT: u16 = 3;
+/// The first format with a head.
+pub(super) const FORMAT_OF_HEAD: u16 = 2;
 
 /// What a store says about itself.
 pub(super) struct About {

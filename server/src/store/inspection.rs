@@ -63,7 +63,7 @@ impl Inspection {
     /// # Errors
     /// The file cannot be read.
     pub fn head(&self) -> Result<(Option<Head>, Vec<Finding>), OpenError> {
-        if self.about.format < about::FORMAT {
+        if self.about.format < about::FORMAT_OF_HEAD {
             return Ok((None, Vec::new()));
         }
         let path = self.folder.path();

@@ -3,6 +3,7 @@
 //! | from | what is done |
 //! |---|---|
 //! | 1 | sessions, enrolment tokens and refresh tokens are removed, because their fields have changed: everybody signs in again. Then everything is read, and its head is written, beside the database and in it |
+//! | 2 | what sessions and refresh tokens have got since is appended to them, see [`upgraded`] |
 
 use std::io;
 
@@ -13,8 +14,8 @@ use super::about::{self, About};
 use super::engine::Version;
 use super::head::{Head, HeadKey};
 use super::head_file;
-use super::inspection::Inspection;
-use super::integrity::{Chain, Finding, Survey};
+use super::inspection::{Inspection, read_head};
+use super::integrity::{Chain, Completeness, Finding, Survey};
 use super::keys::{Key, Kind};
 use super::open_error::OpenError;
 use super::record;
@@ -59,19 +60,30 @@ impl Inspection {
             }
         };
         let refuse = |finding: Option<Finding>| finding.map_or(Ok(()), |finding| Err(damaged(&finding)));
-        let mut removed = ::sled::Batch::default();
+        let from = self.about.format;
+        let mut before = Completeness::new();
+        let mut writes = ::sled::Batch::default();
         for entry in walk::records(&self.db) {
             let (key, bytes) = entry.map_err(|error| damaged(&error))?;
-            if is_of_a_login(&Key::from_bytes(&key)) {
-                removed.remove(key);
+            let name = Key::from_bytes(&key);
+            refuse(before.look(&key, &bytes))?;
+            if from < about::FORMAT_OF_HEAD && is_of_a_login(&name) {
+                writes.remove(key);
             } else {
-                refuse(survey.look(&key, &bytes))?;
+                let stored = record::decode(&name, &bytes).map_err(|error| damaged(&error))?;
+                let changed = upgraded(from, &name, &stored.value);
+                let changed = changed.map(|value| record::encode(&name, stored.version, &value));
+                refuse(survey.look(&key, changed.as_deref().unwrap_or(&bytes)))?;
+                if let Some(changed) = changed {
+                    writes.insert(key, changed);
+                }
             }
             count();
         }
         for entry in walk::audit(&self.db, 0, u64::MAX) {
             let (key, bytes) = entry.map_err(|error| damaged(&error))?;
             refuse(chain.follow(&key, &bytes))?;
+            refuse(before.look(&key, &bytes))?;
             let (_, value) =
                 record::check(&Key::from_bytes(&key), &bytes).map_err(|error| damaged(&error))?;
             if let Ok(Dated { at }) = serde_json::from_slice(value) {
@@ -80,8 +92,13 @@ impl Inspection {
             count();
         }
         let failed = |error: ::sled::Error| OpenError::io(&self.folder.database(), io::Error::other(error));
-        self.db.apply_batch(removed).map_err(failed)?;
         let mut head = Head { version: self.about.runs << super::sled::RUN_BITS, latest, ..Head::default() };
+        if from >= about::FORMAT_OF_HEAD {
+            // What is gone already must not become what should be there.
+            let old = read_head(&self.db).map_err(|finding| damaged(&finding))?;
+            refuse(before.compare(&old).into_iter().next())?;
+            (head.version, head.latest) = (head.version.max(old.version), latest.max(old.latest));
+        }
         survey.enter(&mut head);
         chain.enter(&mut head);
         if let Some(key) = key {
@@ -91,7 +108,6 @@ impl Inspection {
         // The file comes first: the format says that it is there.
         head_file::create(path, &about.id, &head.encode())
             .map_err(|error| OpenError::io(&head_file::path(path), error))?;
-        let mut writes = ::sled::Batch::default();
         for (key, value) in [(About::key(), &about.encode()[..]), (Head::key(), &head.encode())] {
             writes.insert(key.as_bytes(), record::encode(&key, Version(head.version), value));
         }
@@ -101,11 +117,103 @@ impl Inspection {
     }
 }
 
+/// What sessions have got in format 3: not handed over.
+const SESSION_3: &[u8] = &[0];
+/// What refresh tokens have got in format 3: no return code, no link to the account page, no second factor on pages.
+const FAMILY_3: &[u8] = &[0, 0, 0, 0, 0];
+
+/// The value of a record of format `from` as this program has it; `None` if it is the same. New fields stand at the end of a record
+/// and begin with the value that nothing has happened to them.
+pub(crate) fn upgraded(from: u16, key: &Key, value: &[u8]) -> Option<Vec<u8>> {
+    let appended = match key.kind() {
+        Some(Kind::Session) if from < 3 => SESSION_3,
+        Some(Kind::RefreshFamily) if from < 3 => FAMILY_3,
+        _ => return None,
+    };
+    Some([value, appended].concat())
+}
+
 /// Whether it is the key of a session, an enrolment token or refresh tokens, or of a note of their end.
 fn is_of_a_login(key: &Key) -> bool {
     match key.kind() {
         Some(Kind::Session | Kind::EnrollmentToken | Kind::RefreshFamily) => true,
         Some(Kind::Expiry) => key.expiring().is_some_and(|(_, ending)| is_of_a_login(&ending)),
         _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use postcard::{from_bytes, to_stdvec};
+    use sidekey_core::{
+        account::Account,
+        id::{AccountId, AppId, LoginId, UserId},
+        login::Grant,
+        refresh::Family,
+        session::{Opening, Purpose, Session},
+    };
+    use tempfile::TempDir;
+
+    use super::*;
+    use crate::{
+        entropy::Entropy,
+        store::{Batch, Engine as _, SledEngine, codec, sled::Options},
+    };
+
+    const NOW: UnixTime = UnixTime::from_secs(1_790_000_000);
+
+    /// A session and a login, as this program makes them.
+    fn of_a_login() -> (Session, Family) {
+        let id = AccountId { app: AppId::parse("shop").unwrap(), user: UserId::parse("42").unwrap() };
+        let account = Account::new(id, NOW, &mut Entropy);
+        let login = LoginId::generate(&mut Entropy);
+        let opening = Opening { purpose: Purpose::Login, login, remember_me: true, return_url: None };
+        let session = Session::open(&account, opening, NOW, &mut Vec::new());
+        let grant = Grant { login, second_factor: None, remember_me: true };
+        (session, Family::start(&account, grant, NOW))
+    }
+
+    /// A store with both of them, and an inspection of it in which they are of format 2.
+    async fn of_format_2(folder: &TempDir, session: &Session, family: &Family) -> Inspection {
+        let engine = SledEngine::open(folder.path(), &Options::new([7; 16])).unwrap();
+        let keys = [codec::session_key(&[9; 32]), codec::family_key("shop", family.login)];
+        let values = [to_stdvec(session).unwrap(), to_stdvec(family).unwrap()];
+        let mut batch = Batch::new();
+        batch.decided_at(NOW);
+        for (key, (value, new)) in keys.iter().zip(values.iter().zip([SESSION_3, FAMILY_3])) {
+            batch.put(key.clone(), value.strip_suffix(new).unwrap().to_vec());
+        }
+        engine.commit(batch).await.unwrap();
+        engine.close().await.unwrap();
+        drop(engine);
+        let inspection = Inspection::open(folder.path()).unwrap();
+        let about = About { format: 2, id: [7; 16], runs: inspection.about.runs };
+        let bytes = record::encode(&About::key(), Version(1), &about.encode());
+        inspection.db.insert(About::key().as_bytes(), bytes).unwrap();
+        drop(inspection);
+        Inspection::open(folder.path()).unwrap()
+    }
+
+    #[tokio::test]
+    async fn logins_of_format_2_go_on_as_they_were() {
+        let folder = TempDir::new().unwrap();
+        let (session, family) = of_a_login();
+        of_format_2(&folder, &session, &family).await.migrate(None, &mut |_| {}).unwrap();
+        let engine = SledEngine::open(folder.path(), &Options::new([7; 16])).unwrap();
+        let stored = engine.get(&codec::session_key(&[9; 32])).await.unwrap().unwrap();
+        assert_eq!(from_bytes::<Session>(&stored.value), Ok(session));
+        let stored = engine.get(&codec::family_key("shop", family.login)).await.unwrap().unwrap();
+        assert_eq!(from_bytes::<Family>(&stored.value), Ok(family));
+        assert!(engine.high_water() >= NOW, "time does not go back");
+    }
+
+    #[tokio::test]
+    async fn what_is_missing_in_format_2_is_told_and_not_forgotten() {
+        let folder = TempDir::new().unwrap();
+        let (session, family) = of_a_login();
+        let inspection = of_format_2(&folder, &session, &family).await;
+        inspection.db.remove(codec::session_key(&[9; 32]).as_bytes()).unwrap();
+        let refused = inspection.migrate(None, &mut |_| {}).unwrap_err();
+        assert!(refused.to_string().contains("1 of them"), "{refused}");
     }
 }

@@ -35,7 +35,7 @@ mod head_file;
 mod inspection;
 pub mod integrity;
 pub mod keys;
-mod migration;
+pub(crate) mod migration;
 mod open_error;
 mod opening;
 pub mod record;

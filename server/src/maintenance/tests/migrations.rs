@@ -23,7 +23,7 @@ async fn format_1_is_refused_checked_and_migrated() {
     let (data, mut whole) = (fixture.data(), contents(&fixture.data()));
     as_format_1(&data);
     let refused = SledEngine::open(&data, &Options::new([7; 16])).unwrap_err();
-    assert!(matches!(&refused, OpenError::OlderFormat { found: 1, supported: 2, .. }), "{refused}");
+    assert!(matches!(&refused, OpenError::OlderFormat { found: 1, supported: 3, .. }), "{refused}");
     assert!(refused.to_string().contains("sidekey migrate --data"), "{refused}");
     let report = fixture.check();
     assert!(report.is_good() && report.format == 1, "{report:?}");
@@ -40,7 +40,7 @@ async fn format_1_is_refused_checked_and_migrated() {
     whole.retain(|key, _| !of_a_login(key));
     assert_eq!(contents(&data), whole, "everything but the logins");
     let report = fixture.check();
-    assert!(report.is_good() && report.format == 2, "{report:#?}");
+    assert!(report.is_good() && report.format == 3, "{report:#?}");
     let engine = fixture.open().await;
     assert_eq!(engine.high_water(), NOW, "from the audit log");
     let store = store(&engine, &fixture);
