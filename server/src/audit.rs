@@ -6,7 +6,7 @@
 use std::net::IpAddr;
 
 use data_encoding::HEXLOWER;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use sidekey_core::{
     event::Event,
     id::{AccountId, AppId},
@@ -120,6 +120,15 @@ pub enum ServerEvent {
         /// When the backup was begun, Unix time.
         begun_at: u64,
     },
+    /// Old audit entries are removed: by their age, or because there are too many.
+    AuditTrimmed {
+        /// The number of the oldest one that there was.
+        first: u64,
+        /// The number of the last one that goes.
+        last: u64,
+        /// When that one was made, Unix time.
+        last_at: UnixTime,
+    },
     /// The last token that a key signed has expired, and the key was removed.
     SigningKeyRemoved {
         /// Its id.
@@ -140,6 +149,36 @@ pub struct Entry<'a> {
     user_agent: Option<&'a str>,
     request_id: &'a str,
     event: What<'a>,
+}
+
+/// An entry about an account, read back: what may be shown of it to its owner or an operator.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct Shown {
+    /// When.
+    pub at: UnixTime,
+    app: Option<String>,
+    user: Option<String>,
+    /// The address that it came from.
+    pub ip_address: Option<IpAddr>,
+    /// The user agent that it came from.
+    pub user_agent: Option<String>,
+    /// The request, as its answer named it.
+    pub request_id: String,
+    /// What happened.
+    pub event: Event,
+}
+
+impl Shown {
+    /// Reads an entry's JSON; `None` if it is not about an account.
+    pub fn read(bytes: &[u8]) -> Option<Self> {
+        serde_json::from_slice(bytes).ok()
+    }
+
+    /// Whether it is about this account.
+    pub fn is_about(&self, account: &AccountId) -> bool {
+        self.app.as_deref() == Some(account.app.as_str())
+            && self.user.as_deref() == Some(account.user.as_str())
+    }
 }
 
 /// Told apart by their types, whose names no two events share.

@@ -27,7 +27,7 @@ use crate::logging;
 use crate::master_keys::MasterKeys;
 use crate::routes;
 use crate::store::sled::Options;
-use crate::store::{Engine, OpenError, SledEngine, Store, sweep};
+use crate::store::{Engine, OpenError, SledEngine, Store, retention, sweep};
 use crate::token::Signer;
 
 /// The master key that development mode makes, in the data folder.
@@ -259,10 +259,16 @@ async fn sweeping(context: Arc<Context>) {
     let mut interval = tokio::time::interval(SWEEP);
     interval.tick().await;
     loop {
-        match sweep::sweep(&context.store, context.clock.now()).await {
+        let now = context.clock.now();
+        match sweep::sweep(&context.store, now).await {
             Ok(0) => {}
             Ok(removed) => tracing::debug!(removed, "swept what is over"),
             Err(error) => tracing::warn!(%error, "cannot sweep"),
+        }
+        match retention::trim(&context.store, context.settings.audit_retention, now).await {
+            Ok(0) => {}
+            Ok(removed) => tracing::info!(removed, "old audit entries were removed"),
+            Err(error) => tracing::error!(%error, "old audit entries cannot be removed"),
         }
         if let Err(error) = context.signer.reload(&*context.engine, &context.master_keys.current()).await {
             tracing::warn!(%error, "cannot read the signing keys again");

@@ -18,6 +18,7 @@ use sidekey_core::key_uri::MAX_ISSUER_BYTES;
 pub use address::{BasePath, PublicUrl};
 
 use crate::limit::Rate;
+use crate::store::retention::Retention;
 
 /// The flags of `sidekey serve`, still text: [`ServeSettings::check`] names every mistake in one go.
 #[derive(Args, Clone, Debug)]
@@ -52,6 +53,12 @@ pub struct ServeSettings {
     /// Anonymous requests that one client address may make at once
     #[arg(long, env = "SIDEKEY_RATE_BURST", default_value_t = 1_000, value_name = "NUMBER")]
     pub rate_burst: u32,
+    /// Days that audit entries are kept; 0: as long as there is room
+    #[arg(long, env = "SIDEKEY_AUDIT_RETENTION_DAYS", default_value_t = 400, value_name = "DAYS")]
+    pub audit_retention_days: u32,
+    /// Most audit entries that are kept, some 400 bytes each; 0: any number
+    #[arg(long, env = "SIDEKEY_AUDIT_MAX_ENTRIES", default_value_t = 10_000_000, value_name = "NUMBER")]
+    pub audit_max_entries: u64,
     /// Form of the log on standard error: `text` or `json`; default: text on a terminal, JSON elsewhere
     #[arg(long, env = "SIDEKEY_LOG_FORMAT", value_name = "FORM")]
     pub log: Option<String>,
@@ -87,6 +94,8 @@ pub struct Settings {
     pub trusted_proxies: Vec<IpNet>,
     /// What one client address may do without credentials; `None`: whatever it likes.
     pub rate: Option<Rate>,
+    /// How much of the audit log is kept.
+    pub audit_retention: Retention,
     /// The form of log lines; `None`: by the kind of standard error.
     pub log: Option<LogFormat>,
 }
@@ -121,6 +130,8 @@ impl ServeSettings {
             }
         }
         let rate = check_rate(self.rate_limit, self.rate_burst).map_err(&mut note);
+        let audit_retention =
+            check_retention(self.audit_retention_days, self.audit_max_entries).map_err(&mut note);
         let log = match self.log.as_deref() {
             None => None,
             Some("text") => Some(LogFormat::Text),
@@ -142,19 +153,24 @@ impl ServeSettings {
                 "development mode listens on this machine only: `--listen {listen}` would let everybody in"
             ));
         }
-        match (listen, public_url, base_path, rate) {
-            (Ok(listen), Ok(public_url), Ok(base_path), Ok(rate)) if mistakes.is_empty() => Ok(Settings {
-                listen,
-                data: self.data,
-                development: self.development,
-                public_url,
-                base_path,
-                issuer: self.issuer,
-                master_key_file: self.master_key_file,
-                trusted_proxies,
-                rate,
-                log,
-            }),
+        match (listen, public_url, base_path, rate, audit_retention) {
+            (Ok(listen), Ok(public_url), Ok(base_path), Ok(rate), Ok(audit_retention))
+                if mistakes.is_empty() =>
+            {
+                Ok(Settings {
+                    listen,
+                    data: self.data,
+                    development: self.development,
+                    public_url,
+                    base_path,
+                    issuer: self.issuer,
+                    master_key_file: self.master_key_file,
+                    trusted_proxies,
+                    rate,
+                    audit_retention,
+                    log,
+                })
+            }
             _ => Err(mistakes),
         }
     }
@@ -213,6 +229,18 @@ fn check_rate(per_second: u32, burst: u32) -> Result<Option<Rate>, String> {
         Some(burst) if per_second.get().max(burst.get()) <= RATE_MAX => Ok(Some(Rate { per_second, burst })),
         _ => Err(format!("`--rate-limit` must be 0 to {RATE_MAX} and `--rate-burst` 1 to {RATE_MAX}")),
     }
+}
+
+/// With fewer entries, what an operator looks for could be gone before they look.
+const AUDIT_ENTRIES_MIN: u64 = 1_000;
+
+fn check_retention(days: u32, entries: u64) -> Result<Retention, String> {
+    const DAY: u64 = 24 * 60 * 60;
+    if (1..AUDIT_ENTRIES_MIN).contains(&entries) {
+        return Err(format!("`--audit-max-entries` must be 0 or at least {AUDIT_ENTRIES_MIN}"));
+    }
+    let seconds = (days > 0).then(|| u64::from(days) * DAY);
+    Ok(Retention { seconds, entries: (entries > 0).then_some(entries) })
 }
 
 fn parse_network(text: &str) -> Option<IpNet> {

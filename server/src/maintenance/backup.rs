@@ -15,6 +15,7 @@ use tokio::sync::mpsc;
 
 use super::Part;
 use super::backup_file::{Piece, ReadError, Reader, Title, Writer};
+use crate::store::head::Base;
 use crate::store::integrity::{Completeness, Finding};
 use crate::store::record::Header;
 use crate::store::walk::Visitor;
@@ -77,7 +78,7 @@ pub async fn write(
     let mac = engine.authenticate(sum).await?;
     last.extend_from_slice(&mac.unwrap_or_default());
     parts.send(Part::Data(last)).await.map_err(|_| BackupError::BrokenOff)?;
-    Ok(Summary { records: head.records(), audit_entries: head.sequence() })
+    Ok(Summary { records: head.records(), audit_entries: head.audit_entries() })
 }
 
 struct State {
@@ -133,6 +134,14 @@ impl Visitor for Packing {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.completeness.correct(key, before, after);
         let chunk = state.writer.as_mut().and_then(|writer| writer.correction(key, before, after));
+        drop(state);
+        chunk.map_or(Ok(()), |chunk| self.send(Part::Data(chunk)))
+    }
+
+    fn log(&mut self, base: Base) -> Result<(), String> {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.completeness.log(base);
+        let chunk = state.writer.as_mut().and_then(|writer| writer.log(base));
         drop(state);
         chunk.map_or(Ok(()), |chunk| self.send(Part::Data(chunk)))
     }
@@ -231,6 +240,7 @@ impl BackupFile {
                     Piece::Correction { key, before, after } => {
                         completeness.correct(key, before.as_ref(), after.as_deref());
                     }
+                    Piece::Log(base) => completeness.log(*base),
                 }
                 Ok::<_, ReadError>(())
             })

@@ -3,14 +3,14 @@
 //! ```text
 //! offset  bytes  field                                                     (numbers big endian)
 //! 0       16     "SIDEKEY BACKUP" 0 0
-//! 16      2      format of the file, 1
+//! 16      2      format of the file, 2
 //! 18      2      format of the store
 //! 20      16     id of the store
 //! 36      8      when it was begun, Unix seconds
 //! 44      32     sum: SHA-256 of all before
 //!
 //! then chunks:
-//!         1      kind: 1 records, 2 corrections, 3 the end
+//!         1      kind: 1 records, 2 corrections, 4 the beginning of the audit log, 3 the end
 //!         4      length of the content, at most 1 MiB
 //!         …      content
 //!         32     sum: SHA-256 of the sum before | kind | length | content
@@ -18,7 +18,8 @@
 //! record:      key length (2) | key | length (4) | the record as it is stored
 //! correction:  key length (2) | key | 1 and the header (17) of the record that it replaces, or 0
 //!              | 1, length (4) and the record as it is stored, or 0 where it is gone
-//! end:         the head (113) | number of records and corrections (8)
+//! beginning:   the base of the head (40): before the audit entries, which are records as well
+//! end:         the head (153) | number of all before (8)
 //!
 //! and after the end chunk:
 //!         32     MAC of the last sum under the key of the head's seal, or zeros if the store has no seal yet
@@ -32,12 +33,12 @@ use std::io::{self, Read};
 use sha2::{Digest, Sha256};
 
 use crate::store::StoreId;
-use crate::store::head::Head;
+use crate::store::head::{Base, Head};
 use crate::store::record::{HEADER, Header};
 
 const MAGIC: &[u8; 16] = b"SIDEKEY BACKUP\0\0";
 /// The format of backup files that this program reads and writes.
-pub const FORMAT: u16 = 1;
+pub const FORMAT: u16 = 2;
 /// A chunk is written when it has this many bytes.
 const CHUNK: usize = 256 << 10;
 /// Most bytes of a chunk that is read.
@@ -45,6 +46,7 @@ const MAX_CHUNK: usize = 1 << 20;
 const RECORDS: u8 = 1;
 const CORRECTIONS: u8 = 2;
 const END: u8 = 3;
+const LOG: u8 = 4;
 type Sum = [u8; 32];
 
 /// What stands at the beginning of the file.
@@ -106,6 +108,13 @@ impl Writer {
             put_bytes(&mut self.content, after);
         }
         joined(chunk, self.full())
+    }
+
+    /// Says where the audit log begins whose entries come next; gives a chunk when it is full.
+    pub fn log(&mut self, base: Base) -> Option<Vec<u8>> {
+        let before = self.turn_to(LOG);
+        self.content.extend_from_slice(&base.to_bytes());
+        joined(before, self.full())
     }
 
     /// The last chunks, and the sum that the MAC after them is made of.
@@ -176,6 +185,8 @@ pub enum Piece {
         /// As it is stored.
         bytes: Vec<u8>,
     },
+    /// Where the audit log begins, whose entries come next.
+    Log(Base),
     /// What became of a record.
     Correction {
         /// Its key.
@@ -359,6 +370,9 @@ impl Fields<'_> {
     }
 
     fn piece(&mut self, kind: u8) -> Option<Piece> {
+        if kind == LOG {
+            return Some(Piece::Log(Base::from_bytes(&self.take::<{ Base::BYTES }>()?)?));
+        }
         let length = u16::from_be_bytes(self.take()?);
         let key = self.bytes(length.into())?;
         match kind {
@@ -394,11 +408,12 @@ mod tests {
         }
         bytes.extend(writer.correction(b"a", Some(&[9; HEADER]), None).unwrap_or_default());
         bytes.extend(writer.correction(b"b", None, Some(b"now")).unwrap_or_default());
+        bytes.extend(writer.log(Base::default()).unwrap_or_default());
         bytes.extend(writer.record(b"audit", b"entry").unwrap_or_default());
         let (end, _) = writer.end(&Head::default());
         bytes.extend(end);
         bytes.extend_from_slice(&mac.unwrap_or_default());
-        (bytes, usize::from(records) + 3)
+        (bytes, usize::from(records) + 4)
     }
 
     fn read(bytes: &[u8]) -> Result<(Vec<Piece>, End), ReadError> {
@@ -419,7 +434,7 @@ mod tests {
         assert_eq!(read[7], Piece::Record { key: vec![1, 7], bytes: vec![7; 6_000] });
         let gone = Piece::Correction { key: b"a".to_vec(), before: Some([9; HEADER]), after: None };
         let new = Piece::Correction { key: b"b".to_vec(), before: None, after: Some(b"now".to_vec()) };
-        assert_eq!(read[100..102], [gone, new]);
+        assert_eq!(read[100..103], [gone, new, Piece::Log(Base::default())]);
         assert_eq!((end.head, end.mac), (Head::default(), Some([5; 32])));
         assert_eq!(super::tests::read(&file(None).0).unwrap().1.mac, None);
     }

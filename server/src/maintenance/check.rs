@@ -1,8 +1,8 @@
 //! Whether every record can be read and nothing is missing.
 //!
 //! Looked at are: the checksum of every record, its fields, its place, every sealed secret (with the master key), the chain
-//! of the audit log from its first entry on, number and digest of all records, the head's seal (with the master key), and,
-//! where no server runs, the file `head`.
+//! of the audit log from its oldest entry on, the log by account, number and digest of all records, the head's seal (with the
+//! master key), and, where no server runs, the file `head`.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -12,7 +12,8 @@ use serde::{Deserialize, Serialize};
 use crate::apps;
 use crate::keyring::unlock::{PEPPER_RECORD, SENTINEL_RECORD, head_key, open_records};
 use crate::keyring::{Keyring, UnlockError};
-use crate::store::head::Head;
+use crate::store::activity::Comparison;
+use crate::store::head::{Base, Head};
 use crate::store::integrity::{Completeness, Finding};
 use crate::store::migration::upgraded;
 use crate::store::record::{self, Header};
@@ -74,7 +75,11 @@ pub fn check_store(
     progress: OnProgress<'_>,
 ) -> Result<Report, OpenError> {
     let (head, findings) = inspection.head()?;
-    let mut checker = Checker { format: inspection.format(), ..Checker::new(inspection.store(), keyring) };
+    let mut checker = Checker {
+        format: inspection.format(),
+        has_notes: inspection.format() == FORMAT,
+        ..Checker::new(inspection.store(), keyring)
+    };
     checker.note_all(findings);
     let mut visitor = Reporting { checker, progress, total: 0 };
     // What could not be read through is not counted: it would look as if the rest was gone.
@@ -126,6 +131,19 @@ impl Visitor for Reporting<'_> {
         self.checker.correct(key, before, after);
         Ok(())
     }
+
+    fn log(&mut self, base: Base) -> Result<(), String> {
+        self.checker.log(base);
+        Ok(())
+    }
+
+    fn compares_notes(&self) -> bool {
+        true
+    }
+
+    fn note(&mut self, key: &[u8]) {
+        self.checker.activity(key);
+    }
 }
 
 /// Checks the store of a running server. `progress` may block.
@@ -137,7 +155,8 @@ pub async fn check_engine(
     keyring: Option<Arc<Keyring>>,
     progress: impl FnMut(u64, u64) + Send + 'static,
 ) -> Result<Report, StoreError> {
-    let checker = Checker::new(engine.id(), keyring);
+    let mut checker = Checker::new(engine.id(), keyring);
+    checker.has_notes = true;
     let shared = Arc::new(Mutex::new(Shared { checker, progress: Box::new(progress), total: 0 }));
     let head = engine.walk(Box::new(SharedVisitor(Arc::clone(&shared)))).await?;
     let mut shared = shared.lock().unwrap_or_else(PoisonError::into_inner);
@@ -178,6 +197,19 @@ impl Visitor for SharedVisitor {
         shared.checker.correct(key, before, after);
         Ok(())
     }
+
+    fn log(&mut self, base: Base) -> Result<(), String> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).checker.log(base);
+        Ok(())
+    }
+
+    fn compares_notes(&self) -> bool {
+        true
+    }
+
+    fn note(&mut self, key: &[u8]) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).checker.activity(key);
+    }
 }
 
 /// Checks records one by one, and in the end whether they are all.
@@ -186,6 +218,9 @@ pub struct Checker {
     store: StoreId,
     keyring: Option<Arc<Keyring>>,
     completeness: Completeness,
+    /// The log by account, where there is one: not in backups and in old formats.
+    comparison: Comparison,
+    has_notes: bool,
     sentinel: Option<Vec<u8>>,
     pepper: Option<Vec<u8>>,
     tally: Tally,
@@ -201,6 +236,8 @@ impl Checker {
             store,
             keyring,
             completeness: Completeness::new(),
+            comparison: Comparison::default(),
+            has_notes: false,
             sentinel: None,
             pepper: None,
             tally: Tally::default(),
@@ -231,6 +268,16 @@ impl Checker {
         if let Some(bytes) = after {
             self.fields(key, bytes);
         }
+    }
+
+    /// Says where the audit log begins that is checked next.
+    pub fn log(&mut self, base: Base) {
+        self.completeness.log(base);
+    }
+
+    /// Checks a note of the log by account.
+    fn activity(&mut self, key: &[u8]) {
+        self.comparison.note(key);
     }
 
     fn fields(&mut self, key: &[u8], bytes: &[u8]) {
@@ -276,6 +323,9 @@ impl Checker {
             Some(Kind::Expiry) => key.expiring().map(drop).ok_or_else(|| damaged("not a note of expiry")),
             Some(Kind::Audit) => {
                 self.tally.audit_entries += 1;
+                if let Some(sequence) = key.audit_sequence() {
+                    self.comparison.entry(sequence, &record.value);
+                }
                 let read = serde_json::from_slice::<IgnoredAny>(&record.value);
                 read.map(drop).map_err(|_| damaged("not an audit entry"))
             }
@@ -301,6 +351,8 @@ impl Checker {
     pub fn finish(mut self, format: u16, head: Option<&Head>) -> Report {
         let missing = head.map(|head| self.completeness.compare(head)).unwrap_or_default();
         self.note_all(missing);
+        let by_account = self.comparison.finish().filter(|_| self.has_notes && head.is_some());
+        self.note_all(by_account);
         let seal = head.and_then(|head| self.check_seal(head));
         self.note_all(seal);
         Report {

@@ -11,7 +11,7 @@
 //! | session, enrolment token, refresh tokens, and the notes of their ends | left out |
 //! | signing key | left out: the first start makes a new one, and every access token from before is dead |
 //! | sentinel, pepper | made anew for the new store |
-//! | audit entry | stays, and one more says that this is a restore |
+//! | audit entry | stays, and one more says that this is a restore; the log by account is made anew |
 
 use std::fs::File;
 use std::io::{self, BufReader};
@@ -164,6 +164,7 @@ fn check(
                 checker.correct(&key, before.as_ref(), after.as_deref());
                 keep_meta(&key, after.as_deref(), &mut sentinel, &mut pepper);
             }
+            Piece::Log(base) => checker.log(base),
         }
         let done = checker.tally().records;
         if done.is_multiple_of(STRIDE) {
@@ -211,6 +212,8 @@ fn take(
     let (key, bytes) = match piece {
         Piece::Record { key, bytes } => (key, Some(bytes)),
         Piece::Correction { key, after, .. } => (key, after),
+        // The head, which the store began with, tells it.
+        Piece::Log(_) => return Ok(()),
     };
     let Some(bytes) = bytes else { return Ok(building.remove(&key)?) };
     let name = Key::from_bytes(&key);
@@ -236,8 +239,15 @@ fn is_left_out(key: &Key) -> bool {
         ) => true,
         Some(Kind::Meta) => matches!(key.name(Kind::Meta), Some(SENTINEL_RECORD | PEPPER_RECORD)),
         Some(Kind::Expiry) => key.expiring().is_none_or(|(_, ending)| is_left_out(&ending)),
-        Some(Kind::App | Kind::ApiKey | Kind::AppKey | Kind::Account | Kind::Audit | Kind::Outbox) | None => {
-            false
-        }
+        Some(
+            Kind::App
+            | Kind::ApiKey
+            | Kind::AppKey
+            | Kind::Account
+            | Kind::Audit
+            | Kind::Activity
+            | Kind::Outbox,
+        )
+        | None => false,
     }
 }

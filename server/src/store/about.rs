@@ -7,7 +7,7 @@
 //! |---|---|
 //! | 1 | the first one |
 //! | 2 | [`Head`](super::head::Head) under `meta/head` and in the file `head`; more fields of sessions and refresh tokens |
-//! | 3 | more fields at the end of sessions and refresh tokens, for the hosted pages |
+//! | 3 | more fields at the end of sessions and refresh tokens, for the hosted pages; the head tells where the kept audit log begins; [the audit log by account](super::activity) |
 //!
 //! Whatever changes the bytes of any record needs the next number, and a step in `migration`.
 

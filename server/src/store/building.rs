@@ -9,6 +9,7 @@ use std::path::Path;
 use sidekey_core::time::UnixTime;
 
 use super::about::About;
+use super::activity;
 use super::engine::{StoreId, Version};
 use super::folder::Folder;
 use super::head::{Head, HeadKey};
@@ -17,7 +18,7 @@ use super::integrity::Survey;
 use super::keys::Key;
 use super::open_error::OpenError;
 use super::opening::open_or_recover;
-use super::record;
+use super::record::{self, HEADER};
 use super::sled::RUN_BITS;
 
 /// Memory for pages.
@@ -58,18 +59,24 @@ impl Building {
             version: about.runs << RUN_BITS,
             sequence: head.sequence,
             chain: head.chain,
+            base: head.base,
             latest: head.latest,
             ..Head::default()
         };
         Ok(Self { db, folder, about, head, writes: ::sled::Batch::default(), waiting: 0 })
     }
 
-    /// Puts a record as it was stored.
+    /// Puts a record as it was stored; an audit entry also into the log by account.
     ///
     /// # Errors
     /// It cannot be written.
     pub fn put_stored(&mut self, key: &[u8], bytes: &[u8]) -> Result<(), OpenError> {
         self.writes.insert(key, bytes);
+        let name = Key::from_bytes(key);
+        let note = name.audit_sequence().zip(bytes.get(HEADER..));
+        if let Some(note) = note.and_then(|(sequence, entry)| activity::note(sequence, entry)) {
+            self.writes.insert(note.as_bytes(), record::encode(&note, Version(self.head.version), &[]));
+        }
         self.count()
     }
 

@@ -9,8 +9,9 @@
 //! engine as failed and ends; the state on disk is known again when a new process has read it.
 
 use std::io;
+use std::ops::RangeInclusive;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::thread::JoinHandle;
 
 use tokio::sync::{mpsc, oneshot, watch};
@@ -21,6 +22,7 @@ use super::head::{Head, HeadKey};
 use super::head_file::HeadFile;
 use super::keys::Key;
 use super::record::{self, Header};
+use super::retention;
 use super::walk::{self, Drift, Visitor};
 
 /// Most batches that one sync answers for.
@@ -101,6 +103,8 @@ struct State {
     durable: u64,
     failure: Option<String>,
     closed: bool,
+    /// The numbers of the audit entries that are kept.
+    audit: RangeInclusive<u64>,
 }
 
 impl State {
@@ -120,11 +124,20 @@ impl Progress {
 impl Committer {
     /// Starts the thread. Errors: the system has no thread to give.
     pub(super) fn start(disk: Disk, head_file: HeadFile) -> io::Result<Self> {
-        let state = State { durable: disk.version, failure: None, closed: false };
+        let audit = disk.head.audit_log();
+        let state = State { durable: disk.version, failure: None, closed: false, audit };
         let progress =
             Arc::new(Progress { state: watch::Sender::new(state), deleted: AtomicU64::new(disk.version) });
         let (sender, receiver) = mpsc::channel(MAX_QUEUE);
-        let worker = Worker { disk, head_file, follower: None, receiver, progress: Arc::clone(&progress) };
+        let progress_of_worker = Arc::clone(&progress);
+        let worker = Worker {
+            disk,
+            head_file,
+            follower: None,
+            walk: Weak::new(),
+            receiver,
+            progress: progress_of_worker,
+        };
         let thread = std::thread::Builder::new().name("committer".to_owned()).spawn(move || worker.run())?;
         Ok(Self { sender, progress, thread: Arc::new(Mutex::new(Some(thread))) })
     }
@@ -202,6 +215,11 @@ impl Committer {
         if state.durable >= version { Ok(()) } else { Err(self.unavailable()) }
     }
 
+    /// The numbers of the audit entries that are kept, as far as they are on disk.
+    pub(super) fn audit_log(&self) -> RangeInclusive<u64> {
+        self.progress.state.borrow().audit.clone()
+    }
+
     /// Errors once the engine has failed or is closed: what sled shows then may not be on disk.
     pub(super) fn check(&self) -> Result<(), StoreError> {
         self.progress.state.borrow().unavailable().map_or(Ok(()), Err)
@@ -259,6 +277,8 @@ struct Worker {
     head_file: HeadFile,
     /// The walk that is told of changes; it is over when nobody else holds it.
     follower: Option<Arc<Drift>>,
+    /// The latest walk: it is going on as long as it holds this.
+    walk: Weak<Drift>,
     receiver: mpsc::Receiver<Message>,
     progress: Arc<Progress>,
 }
@@ -314,8 +334,13 @@ impl Worker {
             let reason = "another backup or check is under way: try again when it is done";
             return Err(StoreError::Unavailable(reason.to_owned()));
         }
+        self.walk = Arc::downgrade(&drift);
         self.follower = Some(drift);
         Ok(self.disk.head.clone())
+    }
+
+    fn is_walked(&self) -> bool {
+        self.walk.strong_count() > usize::from(self.follower.is_some())
     }
 
     /// Everything that waits, up to the limits or to a message of another kind.
@@ -340,7 +365,11 @@ impl Worker {
         let mut group = Group::new(Version(self.disk.version + 1));
         let mut answers = Vec::with_capacity(requests.len());
         for Request { batch, reply } in requests {
-            let taken = self.disk.take(&mut group, batch);
+            let taken = if batch.trimmed.is_some() && self.is_walked() {
+                Err(CommitError::Conflict("audit log".to_owned()))
+            } else {
+                self.disk.take(&mut group, batch)
+            };
             answers.push((reply, taken));
         }
         if group.changes_something()
@@ -377,8 +406,11 @@ impl Worker {
         self.disk.make_durable()?;
         // Only now, so that the file never tells of what a power cut could take back.
         self.head_file.tell(bytes)?;
+        self.progress.state.send_modify(|state| {
+            state.durable = version.0;
+            state.audit = head.audit_log();
+        });
         (self.disk.version, self.disk.head) = (version.0, head);
-        self.progress.state.send_modify(|state| state.durable = version.0);
         Ok(())
     }
 
@@ -414,6 +446,12 @@ impl Disk {
             return Err(CommitError::Sealed);
         }
         group.check(&batch, |key| self.header(key))?;
+        if let Some(entries) = &batch.trimmed {
+            if group.trims() || entries.start() != self.head.audit_log().start() {
+                return Err(CommitError::Conflict("audit log".to_owned()));
+            }
+            group.trim(retention::cut(&self.db, self.head.base, entries)?);
+        }
         group.add(batch);
         Ok(())
     }

@@ -6,6 +6,7 @@
 
 use std::fmt;
 use std::future::Future;
+use std::ops::RangeInclusive;
 use std::pin::Pin;
 
 use sidekey_core::time::UnixTime;
@@ -23,6 +24,8 @@ use super::walk::Visitor;
 pub const MAX_VALUE: usize = 6_000;
 /// Most writes, audit entries and expectations of one batch together.
 pub const MAX_WRITES: usize = 2_048;
+/// Most audit entries that one batch removes.
+pub const MAX_TRIM: u64 = 500;
 /// Most records that one scan returns.
 pub const MAX_SCAN: usize = 1_000;
 
@@ -94,6 +97,9 @@ pub trait Engine: Send + Sync {
         limit: usize,
     ) -> Pending<'a, Result<Vec<(Key, Record)>, StoreError>>;
 
+    /// The numbers of the audit entries that are kept; empty if there are none.
+    fn audit_log(&self) -> RangeInclusive<u64>;
+
     /// Shows the visitor everything that is stored as it is at one moment, while commits go on, and gives the head of that
     /// moment, which the visitor's findings are to be compared with. One walk at a time.
     fn walk(&self, visitor: Box<dyn Visitor>) -> Pending<'_, Result<Head, StoreError>>;
@@ -153,6 +159,7 @@ pub struct Batch {
     pub(super) writes: Vec<Write>,
     pub(super) expected: Vec<(Key, Option<Version>)>,
     pub(super) appended: Vec<Vec<u8>>,
+    pub(super) trimmed: Option<RangeInclusive<u64>>,
     pub(super) decided_at: UnixTime,
 }
 
@@ -188,6 +195,13 @@ impl Batch {
         self
     }
 
+    /// Removes the audit entries with these numbers, the oldest that there are; otherwise the commit is a conflict, and also
+    /// while a [walk](Engine::walk) reads the log. At most [`MAX_TRIM`] of them.
+    pub fn trim(&mut self, entries: RangeInclusive<u64>) -> &mut Self {
+        self.trimmed = Some(entries);
+        self
+    }
+
     /// Says at which time the change was decided. The store remembers the latest of all, [`Engine::high_water`].
     pub fn decided_at(&mut self, now: UnixTime) -> &mut Self {
         self.decided_at = self.decided_at.max(now);
@@ -196,7 +210,7 @@ impl Batch {
 
     /// Whether committing would change nothing.
     pub fn is_empty(&self) -> bool {
-        self.writes.is_empty() && self.appended.is_empty()
+        self.writes.is_empty() && self.appended.is_empty() && self.trimmed.is_none()
     }
 
     /// Bytes of all values, about.
@@ -217,6 +231,8 @@ impl Batch {
             Err(CommitError::TooLarge { what: what.to_string(), size, limit })
         };
         at_most(MAX_WRITES, self.writes.len() + self.appended.len() + self.expected.len(), &"batch")?;
+        let trimmed = self.trimmed.as_ref().map_or(0, |entries| entries.clone().count());
+        at_most(usize::try_from(MAX_TRIM).unwrap_or(usize::MAX), trimmed, &"audit entries")?;
         for write in &self.writes {
             let (Write::Put(key, _) | Write::Delete(key)) = write;
             at_most(MAX_KEY, key.as_bytes().len(), key)?;

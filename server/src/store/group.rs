@@ -4,8 +4,9 @@ use std::collections::HashMap;
 
 use sidekey_core::time::UnixTime;
 
+use super::activity;
 use super::engine::{Batch, CommitError, StoreError, Version, Write};
-use super::head::{self, Head};
+use super::head::{self, Base, Head};
 use super::keys::Key;
 use super::record::{self, Header};
 
@@ -16,9 +17,18 @@ pub(super) struct Group {
     known: HashMap<Key, Known>,
     /// Audit entries, in order.
     appended: Vec<Vec<u8>>,
+    trimmed: Option<Trimmed>,
     latest: UnixTime,
     changes: bool,
     deletes: bool,
+}
+
+/// Audit entries that go.
+pub(super) struct Trimmed {
+    /// Their keys, and those of their notes in the log by account.
+    pub(super) keys: Vec<Key>,
+    /// Where the kept log begins without them.
+    pub(super) base: Base,
 }
 
 /// A record before and within the group.
@@ -43,6 +53,7 @@ impl Group {
             version,
             known: HashMap::new(),
             appended: Vec::new(),
+            trimmed: None,
             latest: UnixTime::default(),
             changes: false,
             deletes: false,
@@ -108,6 +119,17 @@ impl Group {
         self.appended.extend(batch.appended);
     }
 
+    /// Whether audit entries go already.
+    pub(super) fn trims(&self) -> bool {
+        self.trimmed.is_some()
+    }
+
+    /// Lets audit entries go.
+    pub(super) fn trim(&mut self, trimmed: Trimmed) {
+        self.deletes = true;
+        self.trimmed = Some(trimmed);
+    }
+
     /// Every record that the group changes: its key, its header before and its bytes afterwards.
     pub(super) fn changes(&self) -> impl Iterator<Item = (&Key, Option<&Header>, Option<&[u8]>)> {
         self.known.iter().filter_map(|(key, known)| {
@@ -136,6 +158,13 @@ impl Group {
             head.append(&entry);
             let key = Key::audit(head.sequence());
             writes.insert(key.as_bytes(), record::encode(&key, self.version, &entry));
+            if let Some(note) = activity::note(head.sequence(), &entry) {
+                writes.insert(note.as_bytes(), record::encode(&note, self.version, &[]));
+            }
+        }
+        if let Some(Trimmed { keys, base }) = self.trimmed {
+            keys.iter().for_each(|key| writes.remove(key.as_bytes()));
+            head.base = base;
         }
         (writes, head)
     }

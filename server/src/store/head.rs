@@ -5,17 +5,24 @@
 //!
 //! ```text
 //! offset  bytes  field                                                     (numbers big endian)
-//! 0       1      format, 1
+//! 0       1      format, 2
 //! 1       8      version of the group
 //! 9       8      sequence number of the last audit entry, 0 without one
 //! 17      32     chain: h(n) = SHA-256(h(n-1) | n (8 bytes) | entry), from h(0) = 32 zero bytes
 //! 49      8      latest time of a decision, Unix seconds: the clock never shows an earlier one
 //! 57      8      how many records there are
 //! 65      16     digest of these: XOR of the first 16 bytes of SHA-256(key length (4) | key | record header)
-//! 81      32     seal: HMAC-SHA-256 of "head", the store's id and bytes 0 to 80, or zeros as long as there is no key
+//! 81      8      base: sequence number of the last audit entry that retention has removed, 0 before the first one
+//! 89      32     base: the chain up to that entry
+//! 121     32     seal: HMAC-SHA-256 of "head", the store's id and bytes 0 to 120, or zeros as long as there is no key
 //! ```
 //!
-//! *Records* are all but the audit entries, which the chain covers, and the engine's own two, `meta/store` and `meta/head`.
+//! The head of store format 2 (format 1 of the head) had no base: its seal follows byte 80.
+//!
+//! *Records* are all but the audit entries, which the chain covers, their index, which is derived from them
+//! ([`activity`](super::activity)), and the engine's own two, `meta/store` and `meta/head`. The chain of the entries that are
+//! kept goes from the base to the end: an entry that is gone, changed or moved breaks it wherever it was, and nobody without the
+//! key can make up a base that would hide that older ones were taken away.
 //! A record's header holds its version and its checksum. So the digest tells a record that is gone, one that came back after
 //! it was deleted, and an old state of one, whatever order they changed in. It is made against loss, not against somebody who
 //! writes to the disk on purpose: XOR of unkeyed hashes can be forged with patience. The seal tells a head of another store
@@ -26,6 +33,7 @@
 //! one that was sealed takes no change without the key.
 
 use std::fmt;
+use std::ops::RangeInclusive;
 
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::{Digest as _, Sha256};
@@ -36,11 +44,14 @@ use super::engine::StoreId;
 use super::keys::{Key, Kind};
 use super::record::Header;
 
-const FORMAT: u8 = 1;
+const FORMAT: u8 = 2;
 /// Bytes of a head.
 pub(super) const BYTES: usize = SEALED + 32;
+/// Bytes of a head of format 1, which store format 2 has.
+pub(super) const BYTES_OF_FORMAT_1: usize = SEALED_OF_FORMAT_1 + 32;
 /// Bytes that the seal covers.
-const SEALED: usize = 81;
+const SEALED: usize = SEALED_OF_FORMAT_1 + Base::BYTES;
+const SEALED_OF_FORMAT_1: usize = 81;
 
 /// The key of the seal, wiped on drop. It is deliberately not `Clone`.
 pub struct HeadKey(Zeroizing<[u8; 32]>);
@@ -97,8 +108,43 @@ pub struct Head {
     /// How many records there are.
     pub(super) records: u64,
     pub(super) digest: Digest,
+    /// Where the kept audit log begins.
+    pub(super) base: Base,
     /// The seal as it was read or made; it is that of a changed head only after [`Head::seal`].
     pub(super) seal: Option<[u8; 32]>,
+    /// Whether it was read in format 1, and its seal is of that.
+    pub(super) of_format_1: bool,
+}
+
+/// A place in the audit log, between two entries: where the kept log begins, for one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Base {
+    /// The number of the entry before it, 0 at the very beginning.
+    pub(super) sequence: u64,
+    /// The chain up to that entry.
+    pub(super) chain: [u8; 32],
+}
+
+impl Base {
+    /// Bytes of an encoded one.
+    pub const BYTES: usize = 8 + 32;
+
+    /// Its bytes.
+    pub fn to_bytes(self) -> Vec<u8> {
+        [&self.sequence.to_be_bytes()[..], &self.chain].concat()
+    }
+
+    /// Reads its bytes; `None` if they are none.
+    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let (sequence, chain) = bytes.split_first_chunk()?;
+        Some(Self { sequence: u64::from_be_bytes(*sequence), chain: chain.try_into().ok()? })
+    }
+
+    /// One entry further.
+    pub(super) fn after(self, entry: &[u8]) -> Self {
+        let sequence = self.sequence.saturating_add(1);
+        Self { sequence, chain: chain(&self.chain, sequence, entry) }
+    }
 }
 
 /// The digest of a set of records.
@@ -119,7 +165,7 @@ impl Digest {
 }
 
 /// The chain one entry further.
-pub(super) fn chain(previous: &[u8; 32], sequence: u64, entry: &[u8]) -> [u8; 32] {
+pub(crate) fn chain(previous: &[u8; 32], sequence: u64, entry: &[u8]) -> [u8; 32] {
     Sha256::new()
         .chain_update(previous)
         .chain_update(sequence.to_be_bytes())
@@ -137,6 +183,26 @@ impl Head {
     /// The audit entry appended last.
     pub fn sequence(&self) -> u64 {
         self.sequence
+    }
+
+    /// Where the kept audit log begins: after the entries that retention has removed.
+    pub fn base(&self) -> Base {
+        self.base
+    }
+
+    /// How many audit entries are kept.
+    pub fn audit_entries(&self) -> u64 {
+        self.sequence.saturating_sub(self.base.sequence)
+    }
+
+    /// The numbers of the audit entries that are kept; empty if there are none.
+    pub(super) fn audit_log(&self) -> RangeInclusive<u64> {
+        self.base.sequence.saturating_add(1)..=self.sequence
+    }
+
+    /// The end of the audit log.
+    pub(super) fn end(&self) -> Base {
+        Base { sequence: self.sequence, chain: self.chain }
     }
 
     /// How many records there are, audit entries and the engine's own not counted.
@@ -160,12 +226,12 @@ impl Head {
 
     /// Notes an audit entry, which gets the next number.
     pub(super) fn append(&mut self, entry: &[u8]) {
-        self.sequence += 1;
-        self.chain = chain(&self.chain, self.sequence, entry);
+        Base { sequence: self.sequence, chain: self.chain } = self.end().after(entry);
     }
 
     /// Seals what it says now.
     pub(super) fn seal(&mut self, store: &StoreId, key: &HeadKey) {
+        self.of_format_1 = false;
         self.seal = Some(self.mac(store, key).finalize().into_bytes().into());
     }
 
@@ -186,7 +252,7 @@ impl Head {
 
     fn bytes(&self, seal: &[u8; 32]) -> [u8; BYTES] {
         let mut bytes = [0; BYTES];
-        let fields: [&[u8]; 8] = [
+        let fields: [&[u8]; 10] = [
             &[FORMAT],
             &self.version.to_be_bytes(),
             &self.sequence.to_be_bytes(),
@@ -194,31 +260,39 @@ impl Head {
             &self.latest.as_secs().to_be_bytes(),
             &self.records.to_be_bytes(),
             &self.digest.0,
+            &self.base.sequence.to_be_bytes(),
+            &self.base.chain,
             seal,
         ];
         bytes.iter_mut().zip(fields.into_iter().flatten()).for_each(|(place, byte)| *place = *byte);
         bytes
     }
 
-    /// Reads the bytes; `None` if they are no head of this format.
+    /// Reads the bytes, also those of format 1; `None` if they are no head.
     pub(super) fn decode(bytes: &[u8]) -> Option<Self> {
-        let bytes: &[u8; BYTES] = bytes.try_into().ok()?;
+        let (bytes, seal) = bytes.split_last_chunk()?;
         let (format, rest) = bytes.split_first()?;
         let (version, rest) = rest.split_first_chunk()?;
         let (sequence, rest) = rest.split_first_chunk()?;
         let (chain, rest) = rest.split_first_chunk()?;
         let (latest, rest) = rest.split_first_chunk()?;
         let (records, rest) = rest.split_first_chunk()?;
-        let (digest, seal) = rest.split_first_chunk()?;
-        let seal: [u8; 32] = seal.try_into().ok()?;
-        (*format == FORMAT).then(|| Self {
+        let (digest, rest) = rest.split_first_chunk()?;
+        let base = match *format {
+            FORMAT => Base::from_bytes(rest)?,
+            1 if rest.is_empty() => Base::default(),
+            _ => return None,
+        };
+        Some(Self {
             version: u64::from_be_bytes(*version),
             sequence: u64::from_be_bytes(*sequence),
             chain: *chain,
             latest: UnixTime::from_secs(u64::from_be_bytes(*latest)),
             records: u64::from_be_bytes(*records),
             digest: Digest(*digest),
-            seal: (seal != [0; 32]).then_some(seal),
+            base,
+            seal: (*seal != [0; 32]).then_some(*seal),
+            of_format_1: *format == 1,
         })
     }
 
@@ -233,7 +307,14 @@ impl Head {
     }
 
     fn mac(&self, store: &StoreId, key: &HeadKey) -> Hmac<Sha256> {
-        key.mac(&[b"head", store, self.encode().split_at(SEALED).0])
+        let mut bytes = self.encode();
+        let sealed = if self.of_format_1 {
+            bytes[0] = 1;
+            SEALED_OF_FORMAT_1
+        } else {
+            SEALED
+        };
+        key.mac(&[b"head", store, bytes.split_at(sealed).0])
     }
 
     /// Whether both say the same, seals aside.
@@ -249,7 +330,22 @@ pub(super) fn is_own(key: &[u8]) -> bool {
 
 /// Whether a head counts the record under this key as one of its records.
 pub(super) fn counts(key: &[u8]) -> bool {
-    key.first() != Some(&(Kind::Audit as u8)) && !is_own(key)
+    let kind = key.first();
+    kind != Some(&(Kind::Audit as u8)) && kind != Some(&(Kind::Activity as u8)) && !is_own(key)
+}
+
+#[cfg(test)]
+pub(crate) mod testing {
+    use super::*;
+
+    /// A head as store format 2 has it, sealed.
+    pub(crate) fn in_format_1(head: &Head, store: &StoreId, key: &HeadKey) -> Vec<u8> {
+        let mut bytes = head.encode()[..SEALED_OF_FORMAT_1].to_vec();
+        bytes[0] = 1;
+        let seal = key.mac(&[b"head", store, &bytes]).finalize().into_bytes();
+        bytes.extend_from_slice(&seal);
+        bytes
+    }
 }
 
 #[cfg(test)]
@@ -261,6 +357,8 @@ mod tests {
     fn head() -> Head {
         let mut head = Head { version: 3, latest: UnixTime::from_secs(1_790_000_000), ..Head::default() };
         head.append(b"entry");
+        head.base = head.end();
+        head.append(b"another");
         head.replace(b"key", None, Some(&[1; 17]));
         head
     }
@@ -282,13 +380,29 @@ mod tests {
     #[test]
     fn the_layout_is_the_documented_one() {
         let bytes = head().encode();
-        assert_eq!(bytes[0], 1);
+        let first = chain(&[0; 32], 1, b"entry");
+        assert_eq!(bytes[0], 2);
         assert_eq!(bytes[1..9], 3_u64.to_be_bytes());
-        assert_eq!(bytes[9..17], 1_u64.to_be_bytes());
-        assert_eq!(bytes[17..49], chain(&[0; 32], 1, b"entry"));
+        assert_eq!(bytes[9..17], 2_u64.to_be_bytes());
+        assert_eq!(bytes[17..49], chain(&first, 2, b"another"));
         assert_eq!(bytes[49..57], 1_790_000_000_u64.to_be_bytes());
         assert_eq!(bytes[57..65], 1_u64.to_be_bytes());
-        assert_eq!(bytes[81..], [0; 32]);
+        assert_eq!(bytes[81..89], 1_u64.to_be_bytes());
+        assert_eq!(bytes[89..121], first);
+        assert_eq!(bytes[121..], [0; 32]);
+    }
+
+    #[test]
+    fn a_head_of_format_1_is_read_with_its_seal() {
+        let key = HeadKey::new([9; 32]);
+        let bytes = testing::in_format_1(&head(), &STORE, &key);
+        assert_eq!(bytes.len(), BYTES_OF_FORMAT_1);
+        let read = Head::decode(&bytes).unwrap();
+        assert_eq!(read, Head { base: Base::default(), seal: read.seal, of_format_1: true, ..head() });
+        assert!(read.is_sealed_by(&STORE, &key) && !read.is_sealed_by(&STORE, &HeadKey::new([8; 32])));
+        let mut sealed = read;
+        sealed.seal(&STORE, &key);
+        assert!(Head::decode(&sealed.encode()).unwrap().is_sealed_by(&STORE, &key), "of this format now");
     }
 
     #[test]
@@ -340,6 +454,6 @@ mod tests {
     fn what_is_counted() {
         assert!(counts(Key::meta("pepper").as_bytes()) && counts(Key::account("shop", "42").as_bytes()));
         assert!(!counts(Head::key().as_bytes()) && !counts(Key::meta("store").as_bytes()));
-        assert!(!counts(Key::audit(7).as_bytes()));
+        assert!(!counts(Key::audit(7).as_bytes()) && !counts(Key::of(Kind::Activity).as_bytes()));
     }
 }

@@ -4,10 +4,10 @@
 //! two slots, at 0 and 4096, written in turn, so that one is whole whatever happens to the other:
 //! offset  bytes  field
 //! 0       8      "SIDEKEY" 0
-//! 8       2      format, 1 (big endian)
+//! 8       2      format, 2 (big endian); 1 beside a store of format 2
 //! 10      16     id of the store
-//! 26      113    the head
-//! 139     16     checksum: the first 16 bytes of SHA-256 over all before
+//! 26      153    the head; 113 bytes in format 1
+//! 179     16     checksum: the first 16 bytes of SHA-256 over all before
 //! ```
 //!
 //! It is written at most once a second, by a thread of its own, and at close: never before what it tells of is durable, and
@@ -28,12 +28,10 @@ use super::folder::sync_folder;
 use super::head::{self, Head};
 
 const MAGIC: &[u8; 8] = b"SIDEKEY\0";
-const FORMAT: [u8; 2] = [0, 1];
+const FORMAT: [u8; 2] = [0, 2];
 /// Between the starts of the slots: no two of them share a page or a sector.
 const STRIDE: u64 = 4_096;
 const PREFIX: usize = 8 + 2 + 16;
-const CHECKED: usize = PREFIX + head::BYTES;
-const SLOT: usize = CHECKED + 16;
 /// Between two writes.
 const PAUSE: Duration = Duration::from_secs(1);
 
@@ -76,11 +74,16 @@ fn encode(store: &StoreId, head: &[u8; head::BYTES]) -> Vec<u8> {
 }
 
 fn decode(bytes: &[u8]) -> Option<Remembered> {
-    let (slot, _) = bytes.split_first_chunk::<SLOT>()?;
-    let (checked, sum) = slot.split_first_chunk::<CHECKED>()?;
+    let (format, _) = bytes.strip_prefix(MAGIC)?.split_first_chunk::<2>()?;
+    let head_bytes = match *format {
+        FORMAT => head::BYTES,
+        [0, 1] => head::BYTES_OF_FORMAT_1,
+        _ => return None,
+    };
+    let (checked, sum) = bytes.split_at_checked(PREFIX + head_bytes)?;
     let (prefix, head) = checked.split_first_chunk::<PREFIX>()?;
-    let store = prefix.strip_prefix(MAGIC)?.strip_prefix(&FORMAT)?;
-    (*sum == checksum(checked)).then_some(())?;
+    let (_, store) = prefix.split_at_checked(MAGIC.len() + FORMAT.len())?;
+    sum.starts_with(&checksum(checked)).then_some(())?;
     Some(Remembered { store: store.try_into().ok()?, head: Head::decode(head)?, next: 0 })
 }
 
@@ -103,6 +106,21 @@ pub(super) fn create(folder: &Path, store: &StoreId, head: &[u8; head::BYTES]) -
     fs::rename(&part, &whole)?;
     sync_folder(folder)?;
     decode(&slot).ok_or_else(|| ErrorKind::InvalidData.into())
+}
+
+#[cfg(test)]
+pub(crate) mod testing {
+    use super::*;
+
+    /// Writes the file as beside a store of format 2.
+    pub(crate) fn write_format_1(folder: &Path, store: &StoreId, head: &[u8]) {
+        let mut slot = [&MAGIC[..], &[0, 1], store, head].concat();
+        slot.extend_from_slice(&checksum(&slot));
+        let mut bytes = slot.clone();
+        bytes.resize(usize::try_from(STRIDE).unwrap(), 0);
+        bytes.extend(slot);
+        fs::write(path(folder), bytes).unwrap();
+    }
 }
 
 /// The thread that keeps the file up to date.

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use super::about::{self, About};
 use super::engine::{StoreError, StoreId};
 use super::folder::Folder;
-use super::head::Head;
+use super::head::{Base, Head};
 use super::head_file;
 use super::integrity::{Finding, compare_with_file};
 use super::open_error::OpenError;
@@ -83,17 +83,36 @@ impl Inspection {
     /// The database cannot be read to its end, or the visitor refused.
     pub fn visit(&self, visitor: &mut dyn Visitor) -> Result<(), StoreError> {
         let visit = || -> Result<(), StoreError> {
-            visitor.total(read_head(&self.db).map_or(0, |head| head.records() + head.sequence()));
-            for entry in walk::records(&self.db).chain(walk::audit(&self.db, 0, u64::MAX)) {
+            let head = read_head(&self.db).ok();
+            let total = head.as_ref().map_or(0, |head| head.records() + head.audit_entries());
+            visitor.total(total);
+            for entry in walk::records(&self.db) {
                 let (key, bytes) = entry.map_err(super::sled::unreadable)?;
                 visitor.record(&key, &bytes).map_err(StoreError::Unavailable)?;
             }
-            Ok(())
+            visitor.log(self.base(head.as_ref())?).map_err(StoreError::Unavailable)?;
+            for entry in walk::audit(&self.db, 0, u64::MAX) {
+                let (key, bytes) = entry.map_err(super::sled::unreadable)?;
+                visitor.record(&key, &bytes).map_err(StoreError::Unavailable)?;
+            }
+            if self.about.format < about::FORMAT {
+                return Ok(());
+            }
+            walk::show_notes(&self.db, visitor, u64::MAX)
         };
         // sled panics on some kinds of damage.
         let outcome = catch_unwind(AssertUnwindSafe(visit));
         let unreadable = || StoreError::Unavailable("sled could not read it to its end".to_owned());
         outcome.unwrap_or_else(|_| Err(unreadable()))
+    }
+
+    /// Where the audit log begins: as the head says, and without a head where it happens to.
+    fn base(&self, head: Option<&Head>) -> Result<Base, StoreError> {
+        if let Some(head) = head {
+            return Ok(head.base());
+        }
+        let oldest = walk::oldest(&self.db).map_err(super::sled::unreadable)?;
+        Ok(Base { sequence: oldest.unwrap_or(1).saturating_sub(1), ..Base::default() })
     }
 }
 

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::engine::StoreId;
 use super::folder::hex;
-use super::head::{self, Digest, Head};
+use super::head::{self, Base, Digest, Head};
 use super::head_file::{self, NeitherSlotIsWhole, Remembered};
 use super::keys::Key;
 use super::record::{self, HEADER};
@@ -121,39 +121,36 @@ fn damage(error: &super::StoreError) -> String {
     }
 }
 
-/// Follows the chain of audit entries, one by one from the entry after `sequence` on.
+/// Follows the chain of audit entries, one by one.
+#[derive(Default)]
 pub(super) struct Chain {
-    sequence: u64,
-    hash: [u8; 32],
+    start: Base,
+    end: Base,
 }
 
 impl Chain {
-    /// From the beginning.
-    pub(super) fn new() -> Self {
-        Self { sequence: 0, hash: [0; 32] }
+    /// From the entry after `start` on.
+    pub(super) fn after(start: Base) -> Self {
+        Self { start, end: start }
     }
 
-    /// From where a head ends.
-    pub(super) fn after(head: &Head) -> Self {
-        Self { sequence: head.sequence, hash: head.chain }
-    }
-
-    /// Writes into a head where it ends.
+    /// Writes into a head where it starts and ends.
     pub(super) fn enter(&self, head: &mut Head) {
-        (head.sequence, head.chain) = (self.sequence, self.hash);
+        head.base = self.start;
+        (head.sequence, head.chain) = (self.end.sequence, self.end.chain);
     }
 
     /// Takes the next entry as it is stored.
     pub(super) fn follow(&mut self, key: &[u8], bytes: &[u8]) -> Option<Finding> {
         let name = Key::from_bytes(key);
-        let expected = self.sequence + 1;
+        let expected = self.end.sequence.saturating_add(1);
         let found = name.audit_sequence();
         let (value, damaged) = match record::check(&name, bytes) {
             Ok((_, value)) => (value, None),
             Err(error) => (&[][..], Some(damage(&error))),
         };
-        self.sequence = found.unwrap_or(expected);
-        self.hash = head::chain(&self.hash, self.sequence, value);
+        self.end.sequence = found.unwrap_or(expected).saturating_sub(1);
+        self.end = self.end.after(value);
         if found == Some(expected) {
             return damaged.map(|damage| Finding::of_record(&name, damage));
         }
@@ -169,11 +166,14 @@ impl Chain {
 
     /// Compares the end with what should be.
     pub(super) fn compare(&self, head: &Head) -> Option<Finding> {
-        let damage = if self.sequence < head.sequence {
-            format!("the audit log should end with entry {}, and ends with {}", head.sequence, self.sequence)
-        } else if self.sequence > head.sequence {
+        let damage = if self.end.sequence < head.sequence {
+            format!(
+                "the audit log should end with entry {}, and ends with {}",
+                head.sequence, self.end.sequence
+            )
+        } else if self.end.sequence > head.sequence {
             format!("audit entries from {} on should not be there", head.sequence + 1)
-        } else if self.hash != head.chain {
+        } else if self.end != head.end() {
             "the audit entries are not those that were written: the chain of their hashes differs".to_owned()
         } else {
             return None;
@@ -191,7 +191,12 @@ pub struct Completeness {
 impl Completeness {
     /// Nothing has been looked at yet.
     pub fn new() -> Self {
-        Self { survey: Survey::default(), chain: Chain::new() }
+        Self { survey: Survey::default(), chain: Chain::default() }
+    }
+
+    /// Says where the audit log begins that is looked at next; without that, at entry 1.
+    pub fn log(&mut self, base: Base) {
+        self.chain = Chain::after(base);
     }
 
     /// Looks at a record or an audit entry as it is stored; what is wrong with it by itself.
@@ -206,7 +211,13 @@ impl Completeness {
 
     /// What is missing or too much by the head.
     pub fn compare(&self, head: &Head) -> Vec<Finding> {
-        self.survey.compare(head).into_iter().chain(self.chain.compare(head)).collect()
+        let chain = if self.chain.start == head.base {
+            self.chain.compare(head)
+        } else {
+            let damage = "the audit log was not read from where it begins";
+            Some(Finding::of_record(&Head::key(), damage))
+        };
+        self.survey.compare(head).into_iter().chain(chain).collect()
     }
 }
 
@@ -214,6 +225,14 @@ impl Default for Completeness {
     fn default() -> Self {
         Self::new()
     }
+}
+
+/// Whether the oldest audit entry is the one that the head tells of.
+fn compare_beginning(db: &::sled::Db, head: &Head) -> Result<Option<Finding>, Unreadable> {
+    let Some(oldest) = walk::oldest(db)? else { return Ok(None) };
+    let expected = head.base.sequence.saturating_add(1);
+    let damage = format!("the audit log should begin with entry {expected}, and begins with {oldest}");
+    Ok((oldest != expected).then(|| Finding::of_record(&Head::key(), damage)))
 }
 
 /// Compares the database's head with the file `head`, and the audit log from there on with the database's head.
@@ -250,10 +269,12 @@ pub(super) fn compare_with_file(
     if told.version == head.version && !told.agrees_with(head) {
         return finding("it tells of another state of the same age than the database".to_owned());
     }
-    let mut chain = Chain::after(told);
-    let mut findings = Vec::new();
+    let mut findings: Vec<_> = compare_beginning(db, head)?.into_iter().collect();
+    // Retention may have removed entries that the file did not know yet.
+    let from = if head.base.sequence > told.sequence { head.base } else { told.end() };
+    let mut chain = Chain::after(from);
     // To the end of all numbers: entries after the last one are found as well.
-    for entry in walk::audit(db, told.sequence.saturating_add(1), u64::MAX) {
+    for entry in walk::audit(db, from.sequence.saturating_add(1), u64::MAX) {
         let (key, bytes) = entry?;
         findings.extend(chain.follow(&key, &bytes));
     }

@@ -48,10 +48,13 @@ pub enum Kind {
     Audit = 0x0c,
     /// Events on their way out. Then: as the outbox has it.
     Outbox = 0x0d,
+    /// The audit log by account, newest first. Then: app id, the first 16 bytes of SHA-256 of the user id, `u64::MAX` less the
+    /// sequence number (8 bytes, big endian).
+    Activity = 0x0e,
 }
 
 impl Kind {
-    const ALL: [Self; 13] = [
+    const ALL: [Self; 14] = [
         Self::Meta,
         Self::App,
         Self::ApiKey,
@@ -65,6 +68,7 @@ impl Kind {
         Self::Expiry,
         Self::Audit,
         Self::Outbox,
+        Self::Activity,
     ];
 }
 
@@ -127,6 +131,19 @@ impl Key {
         Self::of(Kind::Audit).number(sequence)
     }
 
+    /// The audit entries about a user, newest first: half a hash is enough, because the entries name the user.
+    pub fn activity(app: &str, user: &str) -> Self {
+        let [half @ .., _, _, _, _, _, _, _, _, _, _, _, _, _, _, _, _] =
+            <[u8; 32]>::from(Sha256::digest(user));
+        Self::of(Kind::Activity).part(app).fixed::<16>(&half)
+    }
+
+    /// The entry of [`Key::activity`] that leads to an audit entry.
+    #[must_use]
+    pub fn newest_first(self, sequence: u64) -> Self {
+        self.number(u64::MAX - sequence)
+    }
+
     /// The account of a user: user ids are personal data, so the key has their hash.
     pub fn account(app: &str, user: &str) -> Self {
         Self::of(Kind::Account).part(app).fixed(&Sha256::digest(user).into())
@@ -174,6 +191,12 @@ impl Key {
         let number = self.0.strip_prefix(&[Kind::Audit as u8])?;
         number.try_into().ok().map(u64::from_be_bytes)
     }
+
+    /// The sequence number that an entry of the log by account leads to.
+    pub fn activity_sequence(&self) -> Option<u64> {
+        let (_, number) = self.0.strip_prefix(&[Kind::Activity as u8])?.split_last_chunk()?;
+        Some(u64::MAX - u64::from_be_bytes(*number))
+    }
 }
 
 impl fmt::Display for Key {
@@ -205,6 +228,15 @@ mod tests {
         assert!(Key::audit(255) < Key::audit(256));
         assert_eq!(Key::audit(77).audit_sequence(), Some(77));
         assert_eq!(Key::meta("store").audit_sequence(), None);
+    }
+
+    #[test]
+    fn the_log_of_an_account_sorts_by_number_backwards_and_gives_it_back() {
+        let of = |sequence| Key::activity("shop", "42").newest_first(sequence);
+        assert!(of(256) < of(255));
+        assert_eq!(of(77).activity_sequence(), Some(77));
+        assert_eq!(Key::audit(77).activity_sequence(), None);
+        assert_ne!(Key::activity("shop", "42"), Key::activity("shop", "43"));
     }
 
     #[test]

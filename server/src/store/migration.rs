@@ -3,7 +3,7 @@
 //! | from | what is done |
 //! |---|---|
 //! | 1 | sessions, enrolment tokens and refresh tokens are removed, because their fields have changed: everybody signs in again. Then everything is read, and its head is written, beside the database and in it |
-//! | 2 | what sessions and refresh tokens have got since is appended to them, see [`upgraded`] |
+//! | 2 | everything is read and compared with its head; what sessions and refresh tokens have got since is appended to them, see [`upgraded`]; the log by account is made, and a head is written that tells where the audit log begins |
 
 use std::io;
 
@@ -11,10 +11,11 @@ use serde::Deserialize;
 use sidekey_core::time::UnixTime;
 
 use super::about::{self, About};
+use super::activity;
 use super::engine::Version;
 use super::head::{Head, HeadKey};
 use super::head_file;
-use super::inspection::{Inspection, read_head};
+use super::inspection::Inspection;
 use super::integrity::{Chain, Completeness, Finding, Survey};
 use super::keys::{Key, Kind};
 use super::open_error::OpenError;
@@ -51,7 +52,7 @@ impl Inspection {
     pub fn migrate(self, key: Option<&HeadKey>, progress: &mut dyn FnMut(u64)) -> Result<(), OpenError> {
         let path = self.folder.path();
         let damaged = |error: &dyn std::fmt::Display| OpenError::damaged(path, error);
-        let (mut survey, mut chain, mut latest) = (Survey::default(), Chain::new(), UnixTime::default());
+        let (mut survey, mut chain, mut latest) = (Survey::default(), Chain::default(), UnixTime::default());
         let mut done = 0_u64;
         let mut count = || {
             done += 1;
@@ -95,10 +96,11 @@ impl Inspection {
         let mut head = Head { version: self.about.runs << super::sled::RUN_BITS, latest, ..Head::default() };
         if from >= about::FORMAT_OF_HEAD {
             // What is gone already must not become what should be there.
-            let old = read_head(&self.db).map_err(|finding| damaged(&finding))?;
+            let old = self.intact_head(key)?;
             refuse(before.compare(&old).into_iter().next())?;
             (head.version, head.latest) = (head.version.max(old.version), latest.max(old.latest));
         }
+        self.note_activity(Version(head.version))?;
         survey.enter(&mut head);
         chain.enter(&mut head);
         if let Some(key) = key {
@@ -114,6 +116,37 @@ impl Inspection {
         self.db.apply_batch(writes).map_err(failed)?;
         self.db.flush().map_err(failed)?;
         self.folder.settle_database()
+    }
+
+    /// The head, in accordance with the file `head` and the key.
+    fn intact_head(&self, key: Option<&HeadKey>) -> Result<Head, OpenError> {
+        let damaged = |error: &dyn std::fmt::Display| OpenError::damaged(self.folder.path(), error);
+        let (head, findings) = self.head()?;
+        if let Some(finding) = findings.first() {
+            return Err(damaged(finding));
+        }
+        let head = head.filter(|head| key.is_none_or(|key| head.is_sealed_by(&self.about.id, key)));
+        head.ok_or_else(|| damaged(&"the head's seal is not of this store and its master key"))
+    }
+
+    /// Makes the log by account, in writes of their own: until the format is the new one, nobody looks at it.
+    fn note_activity(&self, version: Version) -> Result<(), OpenError> {
+        let failed = |error: ::sled::Error| OpenError::io(&self.folder.database(), io::Error::other(error));
+        let (mut writes, mut waiting) = (::sled::Batch::default(), 0_u64);
+        for entry in walk::audit(&self.db, 0, u64::MAX) {
+            let (key, bytes) = entry.map_err(failed)?;
+            let sequence = Key::from_bytes(&key).audit_sequence();
+            let found = sequence.zip(bytes.get(record::HEADER..));
+            if let Some(note) = found.and_then(|(sequence, entry)| activity::note(sequence, entry)) {
+                writes.insert(note.as_bytes(), record::encode(&note, version, &[]));
+                waiting += 1;
+            }
+            if waiting == STRIDE {
+                waiting = 0;
+                self.db.apply_batch(std::mem::take(&mut writes)).map_err(failed)?;
+            }
+        }
+        self.db.apply_batch(writes).map_err(failed)
     }
 }
 

@@ -17,11 +17,14 @@
 //! | [`walk`](mod@walk) | everything as it is at one moment, while commits go on |
 //! | [`codec`] | accounts, sessions and logins as bytes |
 //! | [`sweep`] | what is over makes room |
+//! | [`activity`] | the audit log by account |
+//! | [`retention`] | old audit entries make room |
 //! | `transaction` | load, decide, store: what every operation goes through |
 //! | `folder` | the data folder: owner, permissions, lock, syncing of entries |
 //! | `open_error` | why a store could not be opened, with the remedies |
 
 mod about;
+pub mod activity;
 mod building;
 pub mod codec;
 mod committer;
@@ -31,7 +34,7 @@ mod folder;
 pub mod fuzzing;
 mod group;
 pub mod head;
-mod head_file;
+pub(crate) mod head_file;
 mod inspection;
 pub mod integrity;
 pub mod keys;
@@ -39,6 +42,7 @@ pub(crate) mod migration;
 mod open_error;
 mod opening;
 pub mod record;
+pub mod retention;
 pub mod sled;
 pub mod sweep;
 mod transaction;

@@ -7,7 +7,7 @@ use std::fmt;
 use std::fs::File;
 use std::hash::{BuildHasher as _, RandomState};
 use std::io;
-use std::ops::Bound;
+use std::ops::{Bound, RangeInclusive};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -234,6 +234,10 @@ impl Engine for SledEngine {
             self.committer.deletions_durable().await?;
             Ok(page)
         })
+    }
+
+    fn audit_log(&self) -> RangeInclusive<u64> {
+        self.committer.audit_log()
     }
 
     fn walk(&self, visitor: Box<dyn Visitor>) -> Pending<'_, Result<Head, StoreError>> {

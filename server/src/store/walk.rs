@@ -7,7 +7,8 @@
 //!    its cursor past the page; leaving out and moving are one step for the committer.
 //! 3. Between two later groups the noting ends. This is the moment. What was noted is handed over as corrections, each with the
 //!    record that it replaces if that was handed over before.
-//! 4. Audit entries up to the moment never change. They are scanned last.
+//! 4. Audit entries up to the moment never change, and the committer removes none before the walk is over. They are scanned
+//!    last, and after them the notes of the log by account for whoever compares those.
 //!
 //! Why that is the state of the moment: a record that no group changed in between was there all the time, and was scanned. Of
 //! one that was changed, the last note is its state at the moment. It was scanned as well if and only if the cursor had passed
@@ -19,7 +20,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::engine::StoreError;
-use super::head::{self, Head};
+use super::head::{self, Base, Head};
 use super::keys::{Key, Kind};
 use super::record::Header;
 
@@ -49,6 +50,20 @@ pub trait Visitor: Send {
     /// The walk shall end, and why.
     fn correction(&mut self, key: &[u8], before: Option<&Header>, after: Option<&[u8]>)
     -> Result<(), String>;
+
+    /// Where the audit log begins: between the records and the audit entries.
+    ///
+    /// # Errors
+    /// The walk shall end, and why.
+    fn log(&mut self, base: Base) -> Result<(), String>;
+
+    /// Whether it looks at the notes of the log by account.
+    fn compares_notes(&self) -> bool {
+        false
+    }
+
+    /// A note of the log by account, after the audit entries.
+    fn note(&mut self, _key: &[u8]) {}
 }
 
 /// What groups changed since a walk began.
@@ -123,7 +138,7 @@ pub(super) fn walk(
     let refused = StoreError::Unavailable;
     let drift = Arc::<Drift>::default();
     let first = begin(Arc::clone(&drift))?;
-    visitor.total(first.records() + first.sequence());
+    visitor.total(first.records() + first.audit_entries());
 
     let mut records = records(db);
     loop {
@@ -143,20 +158,48 @@ pub(super) fn walk(
     for (key, change) in &noted.changes {
         visitor.correction(key, change.before.as_ref(), change.after.as_deref()).map_err(refused)?;
     }
+    visitor.log(head.base()).map_err(refused)?;
     for entry in audit(db, 1, head.sequence()) {
         let (key, bytes) = entry.map_err(super::sled::unreadable)?;
         visitor.record(&key, &bytes).map_err(refused)?;
     }
+    show_notes(db, visitor, head.sequence())?;
+    // Until here, so that no entry was removed meanwhile.
+    drop(drift);
     Ok(head)
+}
+
+/// Shows the notes of the audit entries up to a number, if the visitor looks at them.
+pub(super) fn show_notes(db: &::sled::Db, visitor: &mut dyn Visitor, last: u64) -> Result<(), StoreError> {
+    if !visitor.compares_notes() {
+        return Ok(());
+    }
+    for entry in db.scan_prefix(Key::of(Kind::Activity).as_bytes()) {
+        let (key, _) = entry.map_err(super::sled::unreadable)?;
+        if Key::from_bytes(&key).activity_sequence().is_none_or(|sequence| sequence <= last) {
+            visitor.note(&key);
+        }
+    }
+    Ok(())
 }
 
 type Entries<'a> = Box<dyn Iterator<Item = ::sled::Result<(::sled::IVec, ::sled::IVec)>> + 'a>;
 
 /// All records that a head counts, and nothing else.
 pub(super) fn records(db: &::sled::Db) -> Entries<'_> {
-    let (audit, after) = (Key::of(Kind::Audit), [Kind::Audit as u8 + 1]);
-    let all = db.range(..audit.as_bytes()).chain(db.range(after..));
+    let of = |kind: Kind| [kind as u8];
+    let after = |kind: Kind| [kind as u8 + 1];
+    let all = db
+        .range(..of(Kind::Audit))
+        .chain(db.range(after(Kind::Audit)..of(Kind::Activity)))
+        .chain(db.range(after(Kind::Activity)..));
     Box::new(all.filter(|entry| entry.as_ref().map_or(true, |(key, _)| head::counts(key))))
+}
+
+/// The number of the oldest audit entry.
+pub(super) fn oldest(db: &::sled::Db) -> ::sled::Result<Option<u64>> {
+    let first = audit(db, 0, u64::MAX).next().transpose()?;
+    Ok(first.and_then(|(key, _)| Key::from_bytes(&key).audit_sequence()))
 }
 
 /// The audit entries from one number to another.

@@ -11,7 +11,7 @@ use crate::maintenance::restore::{RestoreError, Restored, restore};
 use crate::store::{CommitError, Kind, OpenError};
 
 /// A backup as the command line makes it.
-async fn back_up(engine: &Arc<dyn Engine>, out: &Path) -> Result<u64, String> {
+pub(super) async fn back_up(engine: &Arc<dyn Engine>, out: &Path) -> Result<u64, String> {
     let (parts, mut waiting) = mpsc::channel(4);
     let mut file = BackupFile::create(out).map_err(|error| error.to_string())?;
     let store = Arc::clone(engine);
@@ -25,7 +25,12 @@ async fn back_up(engine: &Arc<dyn Engine>, out: &Path) -> Result<u64, String> {
     file.finish().map_err(|error| error.to_string())
 }
 
-fn bring_back(fixture: &Fixture, from: &Path, to: &str, now: UnixTime) -> Result<Restored, RestoreError> {
+pub(super) fn bring_back(
+    fixture: &Fixture,
+    from: &Path,
+    to: &str,
+    now: UnixTime,
+) -> Result<Restored, RestoreError> {
     let to = fixture.folder.path().join(to);
     restore(from, &to, &fixture.keyring(), now, &mut Entropy, &mut |_, _| {})
 }

@@ -4,6 +4,7 @@ mod backups;
 mod checks;
 mod damage;
 mod migrations;
+mod retention;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

@@ -59,6 +59,11 @@ impl Visitor for Shared {
         }
         Ok(())
     }
+
+    fn log(&mut self, base: Base) -> Result<(), String> {
+        self.0.lock().unwrap().completeness.log(base);
+        Ok(())
+    }
 }
 
 /// Transfers between records, so that every moment has the same sum.
@@ -174,6 +179,9 @@ async fn a_second_walk_at_once_is_refused_and_one_after_a_refusal_is_not() {
             Err("enough".to_owned())
         }
         fn correction(&mut self, _: &[u8], _: Option<&Header>, _: Option<&[u8]>) -> Result<(), String> {
+            Ok(())
+        }
+        fn log(&mut self, _: Base) -> Result<(), String> {
             Ok(())
         }
     }

@@ -1,0 +1,131 @@
+//! Old audit entries make room: those past their time, and the oldest of too many.
+//!
+//! They go from the old end, in small commits. Each moves the base of the head ([`Head::base`](super::head::Head::base)) past
+//! what it removes, so that the kept log can be verified from there on whenever it is interrupted. What is about to go is told in
+//! the trail with the first of these commits: nothing is removed untold.
+
+use std::ops::RangeInclusive;
+
+use serde::Deserialize;
+use sidekey_core::time::UnixTime;
+
+use super::engine::{CommitError, MAX_TRIM, StoreError};
+use super::group::Trimmed;
+use super::head::Base;
+use super::keys::Key;
+use super::{Batch, Store, activity, record};
+use crate::audit::{Actor, Entry, Origin, ServerEvent};
+
+/// Seconds that the oldest entry is late before any goes: so removals are told of once an hour and not every minute.
+const PATIENCE: u64 = 3_600;
+
+/// How much of the audit log is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Retention {
+    /// Seconds that an entry is kept; `None`: as long as there is room.
+    pub seconds: Option<u64>,
+    /// Most entries that are kept, but for a hundredth more until the next removal; `None`: any number.
+    pub entries: Option<u64>,
+}
+
+/// What is looked at of an entry.
+#[derive(Deserialize)]
+struct Dated {
+    at: UnixTime,
+}
+
+/// Removes what is over at `now`; how many entries went.
+///
+/// # Errors
+/// The store is not available, or an entry that is to go is damaged: none is removed that cannot be accounted for.
+pub async fn trim(store: &Store, retention: Retention, now: UnixTime) -> Result<u64, StoreError> {
+    let log = store.engine().audit_log();
+    let Some(up_to) = last_to_go(store, &log, retention, now).await? else { return Ok(0) };
+    let mut first = *log.start();
+    let event = ServerEvent::AuditTrimmed { first, last: up_to, last_at: time_of(store, up_to).await? };
+    let mut telling = Some(Entry::of_server(None, &Origin::local(Actor::Server, now), &event).to_bytes());
+    while first <= up_to {
+        let last = up_to.min(first.saturating_add(MAX_TRIM - 1));
+        let mut batch = Batch::new();
+        batch.decided_at(now).trim(first..=last);
+        telling.take().into_iter().for_each(|entry| {
+            batch.append(entry);
+        });
+        match store.engine().commit(batch).await {
+            Ok(()) => first = last.saturating_add(1),
+            // Somebody else removes them, or a backup reads them: the next sweep looks again.
+            Err(CommitError::Conflict(_)) => break,
+            Err(CommitError::Store(error)) => return Err(error),
+            Err(error @ (CommitError::TooLarge { .. } | CommitError::Sealed)) => {
+                return Err(StoreError::Unavailable(error.to_string()));
+            }
+        }
+    }
+    Ok(first.saturating_sub(*log.start()))
+}
+
+/// The number of the last entry that is to go, if any is.
+async fn last_to_go(
+    store: &Store,
+    log: &RangeInclusive<u64>,
+    retention: Retention,
+    now: UnixTime,
+) -> Result<Option<u64>, StoreError> {
+    if log.is_empty() {
+        return Ok(None);
+    }
+    let kept = (log.end() - log.start()).saturating_add(1);
+    let too_many =
+        retention.entries.filter(|most| kept > most.saturating_add(most / 100)).map(|most| log.end() - most);
+    let oldest = time_of(store, *log.start()).await?;
+    let too_old = match retention.seconds {
+        Some(seconds) if oldest.plus(seconds).plus(PATIENCE) <= now => {
+            Some(last_over(store, log, seconds, now).await?)
+        }
+        _ => None,
+    };
+    Ok(too_many.max(too_old))
+}
+
+/// The last entry that is over, of which the first one is: times only grow along the log, but for requests that were under way
+/// at once.
+async fn last_over(
+    store: &Store,
+    log: &RangeInclusive<u64>,
+    seconds: u64,
+    now: UnixTime,
+) -> Result<u64, StoreError> {
+    let (mut over, mut kept) = (*log.start(), log.end().saturating_add(1));
+    while over + 1 < kept {
+        let middle = over.midpoint(kept);
+        let is_over = time_of(store, middle).await?.plus(seconds) <= now;
+        if is_over { over = middle } else { kept = middle }
+    }
+    Ok(over)
+}
+
+/// When the entry with this number was made; one without a time is as old as can be.
+async fn time_of(store: &Store, number: u64) -> Result<UnixTime, StoreError> {
+    let record = store.engine().get(&Key::audit(number)).await?;
+    let dated = record.and_then(|record| serde_json::from_slice::<Dated>(&record.value).ok());
+    Ok(dated.map_or(UnixTime::default(), |dated| dated.at))
+}
+
+/// What a removal of the entries after `base` takes away and leaves. For the committer.
+pub(super) fn cut(
+    db: &::sled::Db,
+    mut base: Base,
+    entries: &RangeInclusive<u64>,
+) -> Result<Trimmed, StoreError> {
+    let mut keys = Vec::new();
+    for number in entries.clone() {
+        let key = Key::audit(number);
+        let damaged = || StoreError::Damaged { key: key.to_string(), damage: "it is gone" };
+        let bytes = db.get(key.as_bytes()).map_err(super::sled::unreadable)?.ok_or_else(damaged)?;
+        let (_, entry) = record::check(&key, &bytes)?;
+        base = base.after(entry);
+        keys.extend(activity::note(number, entry));
+        keys.push(key);
+    }
+    Ok(Trimmed { keys, base })
+}
