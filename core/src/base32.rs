@@ -33,27 +33,32 @@ pub(crate) fn decode(text: &str) -> Option<Zeroizing<Vec<u8>>> {
             bytes.push(byte);
         }
     }
-    (bits.count < 5 && bits.value == 0).then_some(bytes)
+    bits.rest_is_padding_of(5).then_some(bytes)
 }
 
-/// Up to twelve bits on their way from groups of one size to groups of another.
+/// Up to thirteen bits on their way from groups of one size to groups of another.
 #[derive(Default)]
-struct Bits {
+pub(crate) struct Bits {
     value: u16,
     count: u32,
 }
 
 impl Bits {
-    fn push(&mut self, value: u16, count: u32) {
+    pub(crate) fn push(&mut self, value: u16, count: u32) {
         self.value = self.value << count | value;
         self.count += count;
     }
 
-    fn pop(&mut self, count: u32) -> Option<u8> {
+    pub(crate) fn pop(&mut self, count: u32) -> Option<u8> {
         self.count = self.count.checked_sub(count)?;
         let popped = self.value >> self.count;
         self.value &= (1 << self.count) - 1;
         u8::try_from(popped).ok()
+    }
+
+    /// Whether what is left came from filling up the last group: less than one group, and no bit of it set.
+    pub(crate) fn rest_is_padding_of(&self, group: u32) -> bool {
+        self.count < group && self.value == 0
     }
 
     fn rest_as_high_bits_of(&self, count: u32) -> Option<u8> {

@@ -11,6 +11,7 @@
 //! | what is secret | [`secret`], [`code`], [`backup_code`] |
 //! | names | [`id`] |
 //! | one-time passwords | [`totp`] (RFC 6238), [`preview`], [`key_uri`], [`qr`], [`text`] |
+//! | what others say and understand | [`config`], [`compat`], [`migration`] |
 //! | states and their transitions | [`device`], [`account`], [`session`], [`refresh`], [`ticket`], [`throttle`] |
 //! | what a login proved | [`login`] |
 //! | what an app demands | [`policy`], [`protect`] |
@@ -49,12 +50,16 @@
 pub mod account;
 pub mod backup_code;
 mod base32;
+mod base64;
 pub mod code;
+pub mod compat;
+pub mod config;
 pub mod device;
 pub mod event;
 pub mod id;
 pub mod key_uri;
 pub mod login;
+pub mod migration;
 pub mod policy;
 pub mod preview;
 pub mod protect;

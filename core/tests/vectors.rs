@@ -10,7 +10,10 @@
 use serde_json::Value;
 use sidekey_core::{
     code::Code,
-    key_uri::{KeyUri, KeyUriError, algorithm_named},
+    compat,
+    config::Config,
+    key_uri::{KeyUri, KeyUriError, Scheme, algorithm_named},
+    migration::{Entry, Migration, MigrationError, Refusal},
     qr::QrMatrix,
     secret::Secret,
     time::{Step, UnixTime},
@@ -20,6 +23,8 @@ use sidekey_core::{
 const RFC_4226: &str = include_str!("../../tests/vectors/rfc4226.json");
 const RFC_6238: &str = include_str!("../../tests/vectors/rfc6238.json");
 const KEY_URI: &str = include_str!("../../tests/vectors/key_uri.json");
+const MIGRATION: &str = include_str!("../../tests/vectors/migration.json");
+const COMPAT: &str = include_str!("../../tests/vectors/compat.json");
 const QR: &str = include_str!("../../tests/vectors/qr.json");
 
 fn vectors(file: &Value) -> &[Value] {
@@ -88,6 +93,68 @@ fn key_uris_are_accepted_or_refused_as_their_names_say() {
             assert!(name.starts_with("refuse_"), "{name} has no verdict");
             assert_eq!(parsed.map_err(KeyUriError::code), Err(text(vector, "error")), "{name}");
         }
+    }
+}
+
+#[test]
+fn exports_are_accepted_or_refused_as_their_names_say() {
+    for vector in vectors(&read(MIGRATION)) {
+        let name = text(vector, "name");
+        let parsed = Migration::parse(text(vector, "uri"));
+        if name.starts_with("accept_") {
+            let migration = parsed.unwrap_or_else(|error| panic!("{name}: {error}"));
+            assert_eq!(u64::from(migration.version), vector["version"].as_u64().unwrap(), "{name}");
+            let batch = &vector["batch"];
+            assert_eq!(i64::from(migration.batch.id), batch["id"].as_i64().unwrap(), "{name}");
+            assert_eq!(u64::from(migration.batch.index), batch["index"].as_u64().unwrap(), "{name}");
+            assert_eq!(u64::from(migration.batch.size), batch["size"].as_u64().unwrap(), "{name}");
+            let expected = vector["entries"].as_array().unwrap();
+            assert_eq!(migration.entries.len(), expected.len(), "{name}");
+            for (entry, expected) in migration.entries.iter().zip(expected) {
+                check_entry(name, entry, expected);
+            }
+        } else {
+            assert!(name.starts_with("refuse_"), "{name} has no verdict");
+            assert_eq!(parsed.map_err(MigrationError::code), Err(text(vector, "error")), "{name}");
+        }
+    }
+}
+
+fn check_entry(name: &str, entry: &Entry, expected: &Value) {
+    match &entry.outcome {
+        Ok(uri) => {
+            assert_eq!(uri.secret().to_base32().as_str(), text(expected, "secret"), "{name}");
+            assert_eq!(uri.issuer(), expected["issuer"].as_str(), "{name}");
+            assert_eq!(uri.account(), text(expected, "account"), "{name}");
+            assert_eq!(uri.params(), params(expected), "{name}");
+        }
+        Err(refusal) => {
+            assert_eq!(Refusal::code(*refusal), text(expected, "error"), "{name}");
+            assert_eq!(
+                (entry.issuer.as_str(), entry.name.as_str()),
+                (text(expected, "issuer"), text(expected, "name"))
+            );
+        }
+    }
+}
+
+#[test]
+fn what_apps_do_otherwise_is_warned_of() {
+    for vector in vectors(&read(COMPAT)) {
+        let part = |member: &str| vector["config"][member].as_str();
+        let number = |member: &str| vector["config"][member].as_u64().map(|n| u32::try_from(n).unwrap());
+        let config = Config {
+            secret: "",
+            issuer: part("issuer"),
+            account: part("account"),
+            algorithm: part("algorithm"),
+            digits: number("digits"),
+            period: number("period"),
+        };
+        let scheme = Scheme::named(text(vector, "scheme")).unwrap();
+        let codes: Vec<_> =
+            compat::warnings(&config, scheme).unwrap().into_iter().map(compat::Warning::code).collect();
+        assert_eq!(Value::from(codes), vector["codes"], "{}", text(vector, "name"));
     }
 }
 

@@ -21,7 +21,6 @@ extern "C" {
 /// The names that core has none for. The TypeScript declaration below lists these and those of [`KeyUriError::code`].
 pub(crate) mod code {
     pub(crate) const INVALID_ARGUMENT: &str = "INVALID_ARGUMENT";
-    pub(crate) const QR_TOO_LONG: &str = "QR_TOO_LONG";
     pub(crate) const RANDOMNESS_UNAVAILABLE: &str = "RANDOMNESS_UNAVAILABLE";
 }
 
@@ -62,6 +61,6 @@ impl From<KeyUriError> for Failure {
 
 impl From<QrError> for Failure {
     fn from(error: QrError) -> Self {
-        Self::with(code::QR_TOO_LONG, error)
+        Self::with(error.code(), error)
     }
 }

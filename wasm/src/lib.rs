@@ -72,7 +72,7 @@ pub fn normalize_backup_code(text: &str) -> String {
 /// A text of more than 2,953 bytes.
 #[wasm_bindgen(js_name = qrSvg)]
 pub fn qr_svg(text: &str) -> Result<String, Failure> {
-    Ok(QrMatrix::encode(text)?.to_svg())
+    Ok(QrMatrix::encode(text)?.to_svg(None))
 }
 
 /// The modules of the QR code of a text, row by row without the quiet zone, 1 for dark.

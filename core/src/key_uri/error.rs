@@ -13,7 +13,7 @@ use crate::{
 pub enum KeyUriError {
     /// Longer than [`MAX_BYTES`].
     TooLong,
-    /// It does not begin with `otpauth://`.
+    /// It begins with neither `otpauth://` nor `apple-otpauth://`.
     Scheme,
     /// The type is neither `totp` nor `hotp`.
     Type,
@@ -68,11 +68,32 @@ impl KeyUriError {
     }
 }
 
+impl KeyUriError {
+    /// The part that is wrong, by its name in a [`crate::config::Config`]; `None` where it is the URI as a whole.
+    pub const fn field(self) -> Option<&'static str> {
+        match self {
+            Self::NoSecret | Self::Secret(_) => Some("secret"),
+            Self::Algorithm => Some("algorithm"),
+            Self::Digits => Some("digits"),
+            Self::Period => Some("period"),
+            Self::Issuer | Self::IssuerMismatch => Some("issuer"),
+            Self::Account => Some("account"),
+            Self::TooLong
+            | Self::Scheme
+            | Self::Type
+            | Self::Hotp
+            | Self::Encoding
+            | Self::Parameter
+            | Self::Duplicate => None,
+        }
+    }
+}
+
 impl fmt::Display for KeyUriError {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::TooLong => write!(formatter, "the key URI is longer than {MAX_BYTES} bytes"),
-            Self::Scheme => formatter.write_str("a key URI begins with `otpauth://`"),
+            Self::Scheme => formatter.write_str("a key URI begins with `otpauth://` or `apple-otpauth://`"),
             Self::Type => formatter.write_str("the type of a key URI is `totp`"),
             Self::Hotp => formatter.write_str("counter-based codes (`hotp`) are not supported"),
             Self::Encoding => {

@@ -20,8 +20,8 @@
 //! Reading is strict: a parameter misread shows up as codes that are never right, so what is doubtful is refused.
 
 mod error;
-mod parse;
-mod percent;
+pub(crate) mod parse;
+pub(crate) mod percent;
 
 #[cfg(test)]
 mod tests;
@@ -42,6 +42,39 @@ pub const MAX_BYTES: usize = 2048;
 pub const MAX_ISSUER_BYTES: usize = 100;
 /// The most bytes of an account name, in UTF-8.
 pub const MAX_ACCOUNT_BYTES: usize = 255;
+
+/// Who opens a key URI.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Scheme {
+    /// `otpauth`: every authenticator.
+    #[default]
+    Otpauth,
+    /// `apple-otpauth`: Apple's own password manager, whatever else is installed. It wants a domain as issuer, which
+    /// [`crate::compat`] warns of
+    /// (<https://developer.apple.com/documentation/authenticationservices/securing-logins-with-icloud-keychain-verification-codes>).
+    AppleOtpauth,
+}
+
+impl Scheme {
+    /// The scheme with this name.
+    ///
+    /// # Errors
+    /// [`KeyUriError::Scheme`] for any other name.
+    pub fn named(name: &str) -> Result<Self, KeyUriError> {
+        [Self::Otpauth, Self::AppleOtpauth]
+            .into_iter()
+            .find(|scheme| scheme.name() == name)
+            .ok_or(KeyUriError::Scheme)
+    }
+
+    /// Its name in front of `://`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Otpauth => "otpauth",
+            Self::AppleOtpauth => "apple-otpauth",
+        }
+    }
+}
 
 /// What a key URI says. Issuer and account are trimmed, without control characters and within their limits.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -66,15 +99,8 @@ impl KeyUri {
         params: TotpParams,
     ) -> Result<Self, KeyUriError> {
         let issuer = issuer.map(checked_issuer).transpose()?;
-        let account = account.trim();
-        let fits = !account.is_empty()
-            && account.len() <= MAX_ACCOUNT_BYTES
-            && !account.contains(char::is_control)
-            && (issuer.is_some() || !account.contains(':'));
-        if !fits {
-            return Err(KeyUriError::Account);
-        }
-        Ok(Self { issuer, account: account.to_owned(), secret, params })
+        let account = checked_account(account, issuer.is_some())?;
+        Ok(Self { issuer, account, secret, params })
     }
 
     /// Who issued the secret.
@@ -100,9 +126,15 @@ impl KeyUri {
     /// The URI as text. It holds the secret: whoever calls this keeps it out of logs and errors, which is why there is no
     /// `Display`.
     pub fn to_string(&self) -> Zeroizing<String> {
+        self.to_string_under(Scheme::Otpauth)
+    }
+
+    /// The URI as text, under this scheme.
+    pub fn to_string_under(&self, scheme: Scheme) -> Zeroizing<String> {
         // Never grows, since growing would leave a copy of the secret behind.
         let mut uri = Zeroizing::new(String::with_capacity(MAX_BYTES));
-        uri.push_str("otpauth://totp/");
+        uri.push_str(scheme.name());
+        uri.push_str("://totp/");
         if let Some(issuer) = &self.issuer {
             encode_into(&mut uri, issuer);
             uri.push(':');
@@ -135,10 +167,19 @@ pub fn algorithm_named(name: &str) -> Result<Algorithm, KeyUriError> {
         .ok_or(KeyUriError::Algorithm)
 }
 
-fn checked_issuer(issuer: &str) -> Result<String, KeyUriError> {
+pub(crate) fn checked_issuer(issuer: &str) -> Result<String, KeyUriError> {
     let issuer = issuer.trim();
     let fits = !issuer.is_empty()
         && issuer.len() <= MAX_ISSUER_BYTES
         && !issuer.contains(|c: char| c == ':' || c.is_control());
     if fits { Ok(issuer.to_owned()) } else { Err(KeyUriError::Issuer) }
+}
+
+pub(crate) fn checked_account(account: &str, has_issuer: bool) -> Result<String, KeyUriError> {
+    let account = account.trim();
+    let fits = !account.is_empty()
+        && account.len() <= MAX_ACCOUNT_BYTES
+        && !account.contains(char::is_control)
+        && (has_issuer || !account.contains(':'));
+    if fits { Ok(account.to_owned()) } else { Err(KeyUriError::Account) }
 }

@@ -10,7 +10,7 @@ use crate::{
 };
 
 impl KeyUri {
-    /// Reads a key URI. Algorithm, digits and period have the format's defaults where they are absent: `SHA1`, 6 and 30.
+    /// Reads a key URI, under either [`super::Scheme`]. Algorithm, digits and period have the format's defaults where they are absent: `SHA1`, 6 and 30.
     /// Parameters of other names are vendors' own and count for nothing.
     ///
     /// # Errors
@@ -19,7 +19,9 @@ impl KeyUri {
         if text.len() > MAX_BYTES {
             return Err(KeyUriError::TooLong);
         }
-        let rest = strip_prefix_of_any_case(text, "otpauth://").ok_or(KeyUriError::Scheme)?;
+        let rest = strip_prefix_of_any_case(text, "otpauth://")
+            .or_else(|| strip_prefix_of_any_case(text, "apple-otpauth://"))
+            .ok_or(KeyUriError::Scheme)?;
         let (hierarchy, query) = rest.split_once('?').unwrap_or((rest, ""));
         let (kind, label) = hierarchy.split_once('/').unwrap_or((hierarchy, ""));
         if kind.eq_ignore_ascii_case("hotp") {
@@ -128,7 +130,7 @@ fn plain_number(text: &str) -> Option<u8> {
     if plain { text.parse().ok() } else { None }
 }
 
-fn strip_prefix_of_any_case<'a>(text: &'a str, prefix: &str) -> Option<&'a str> {
+pub(crate) fn strip_prefix_of_any_case<'a>(text: &'a str, prefix: &str) -> Option<&'a str> {
     let (start, rest) = text.split_at_checked(prefix.len())?;
     start.eq_ignore_ascii_case(prefix).then_some(rest)
 }

@@ -24,7 +24,7 @@ pub(super) fn encode_into(uri: &mut String, text: &str) {
 /// # Errors
 /// A character that path and query cannot have (RFC 3986 §3.3, §3.4), a `%` without two hexadecimal digits, bytes that are
 /// not UTF-8.
-pub(super) fn decode(text: &str) -> Result<Zeroizing<String>, KeyUriError> {
+pub(crate) fn decode(text: &str) -> Result<Zeroizing<String>, KeyUriError> {
     let mut decoded = Zeroizing::new(Vec::with_capacity(text.len()));
     let mut bytes = text.bytes();
     while let Some(byte) = bytes.next() {

@@ -1,12 +1,12 @@
-//! QR codes (ISO/IEC 18004) of key URIs: modules, SVG and, with the `png` feature, PNG.
+//! QR codes (ISO/IEC 18004) of key URIs: modules, SVG and PNG.
 //!
 //! The text is encoded in byte mode at the smallest version that holds it. Level M repairs 15 % of the symbol, which a screen
-//! with reflections or a folded print needs; only a text too long for it falls back to level L.
+//! with reflections or a folded print needs; only a text too long for it falls back to level L. Whoever asks for another
+//! level gets that one or none.
 
+mod png;
 mod svg;
 
-#[cfg(feature = "png")]
-mod png;
 #[cfg(test)]
 mod tests;
 
@@ -18,7 +18,6 @@ use qrcode::{
     types::{Color, Mode, Version},
 };
 
-#[cfg(feature = "png")]
 pub use self::png::DEFAULT_SCALE;
 
 /// The light border that a reader needs around the symbol, in modules (ISO/IEC 18004 §5.3.8).
@@ -33,13 +32,51 @@ pub struct QrMatrix {
     dark: Vec<bool>,
 }
 
+/// How much of a symbol may be unreadable (ISO/IEC 18004 §6.5.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Level {
+    /// 7 %.
+    L,
+    /// 15 %.
+    M,
+    /// 25 %.
+    Q,
+    /// 30 %.
+    H,
+}
+
+impl Level {
+    /// The level with this name, which is one letter.
+    ///
+    /// # Errors
+    /// [`QrError::Level`] for anything else.
+    pub fn named(name: &str) -> Result<Self, QrError> {
+        match name {
+            "L" => Ok(Self::L),
+            "M" => Ok(Self::M),
+            "Q" => Ok(Self::Q),
+            "H" => Ok(Self::H),
+            _ => Err(QrError::Level),
+        }
+    }
+
+    const fn of_library(self) -> EcLevel {
+        match self {
+            Self::L => EcLevel::L,
+            Self::M => EcLevel::M,
+            Self::Q => EcLevel::Q,
+            Self::H => EcLevel::H,
+        }
+    }
+}
+
 /// Why there is no QR code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum QrError {
-    /// More than 2,953 bytes: too long for version 40 at level L.
+    /// Too long for version 40 at its level: more than 2,953 bytes at level L.
     TooLong,
-    /// The image could not be written.
-    Image,
+    /// No level has this name.
+    Level,
 }
 
 impl QrMatrix {
@@ -48,8 +85,15 @@ impl QrMatrix {
     /// # Errors
     /// [`QrError::TooLong`] if no QR code holds the text.
     pub fn encode(text: &str) -> Result<Self, QrError> {
-        let code =
-            byte_mode(text.as_bytes(), EcLevel::M).or_else(|_| byte_mode(text.as_bytes(), EcLevel::L))?;
+        Self::encode_at(text, Level::M).or_else(|_| Self::encode_at(text, Level::L))
+    }
+
+    /// The QR code of `text`, in byte mode at this level.
+    ///
+    /// # Errors
+    /// [`QrError::TooLong`] if no QR code of this level holds the text.
+    pub fn encode_at(text: &str, level: Level) -> Result<Self, QrError> {
+        let code = byte_mode(text.as_bytes(), level.of_library())?;
         let size = code.width();
         Ok(Self { size, dark: code.into_colors().into_iter().map(|color| color == Color::Dark).collect() })
     }
@@ -81,11 +125,21 @@ impl fmt::Debug for QrMatrix {
     }
 }
 
+impl QrError {
+    /// What programs branch on; it stays when the sentence changes.
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::TooLong => "QR_TOO_LONG",
+            Self::Level => "QR_LEVEL",
+        }
+    }
+}
+
 impl fmt::Display for QrError {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(match self {
             Self::TooLong => "the text is too long for a QR code",
-            Self::Image => "the image of the QR code could not be written",
+            Self::Level => "the level of a QR code is `L`, `M`, `Q` or `H`",
         })
     }
 }

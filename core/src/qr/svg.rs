@@ -6,17 +6,22 @@ use super::{QUIET_ZONE, QrMatrix};
 
 impl QrMatrix {
     /// An SVG document of the symbol with its quiet zone, black on white whatever the page's colours; one unit is one module.
-    pub fn to_svg(&self) -> String {
+    /// A title is what assistive technology reads out.
+    pub fn to_svg(&self, title: Option<&str>) -> String {
         let side = self.size() + 2 * QUIET_ZONE;
+        let (role, title) = match title {
+            Some(title) => (" role=\"img\"", format!("<title>{}</title>", escaped(title))),
+            None => ("", String::new()),
+        };
         format!(
-            "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {side} {side}\" shape-rendering=\"crispEdges\">\
+            "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {side} {side}\" shape-rendering=\"crispEdges\"{role}>{title}\
              <rect width=\"{side}\" height=\"{side}\" fill=\"#fff\"/><path fill=\"#000\" d=\"{}\"/></svg>",
-            self.path()
+            self.svg_path()
         )
     }
 
     /// The dark modules as SVG path data: one rectangle for each run in a row, moved by the quiet zone.
-    fn path(&self) -> String {
+    pub fn svg_path(&self) -> String {
         let mut path = String::new();
         for (y, row) in self.rows().enumerate() {
             let mut x = 0;
@@ -31,4 +36,18 @@ impl QrMatrix {
         }
         path
     }
+}
+
+/// Text as XML content (XML 1.0 §2.4); control characters, which XML cannot have, are dropped.
+fn escaped(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for character in text.chars().filter(|c| !c.is_control()) {
+        match character {
+            '&' => escaped.push_str("&amp;"),
+            '<' => escaped.push_str("&lt;"),
+            '>' => escaped.push_str("&gt;"),
+            other => escaped.push(other),
+        }
+    }
+    escaped
 }

@@ -49,7 +49,7 @@ fn level_l_holds_what_level_m_cannot() {
 #[test]
 fn the_svg_draws_exactly_the_dark_modules() {
     let matrix = QrMatrix::encode(URI).unwrap();
-    let svg = matrix.to_svg();
+    let svg = matrix.to_svg(None);
     assert!(svg.starts_with("<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 57 57\""));
     assert_eq!(svg.matches("<path").count(), 1);
 
@@ -73,7 +73,6 @@ fn debug_shows_nothing_of_it() {
     assert_eq!(format!("{:?}", QrMatrix::encode(URI)), "Ok(QrMatrix(redacted))");
 }
 
-#[cfg(feature = "png")]
 fn decoded(file: &[u8]) -> (u32, Vec<u8>) {
     let mut reader = ::png::Decoder::new(std::io::Cursor::new(file)).read_info().unwrap();
     assert_eq!(reader.info().bit_depth, ::png::BitDepth::One);
@@ -84,12 +83,11 @@ fn decoded(file: &[u8]) -> (u32, Vec<u8>) {
     (frame.width, pixels)
 }
 
-#[cfg(feature = "png")]
 #[test]
 fn the_png_shows_the_modules_within_their_quiet_zone() {
     let matrix = QrMatrix::encode(URI).unwrap();
     for scale in [1, 3, DEFAULT_SCALE] {
-        let (side, pixels) = decoded(&matrix.to_png(scale).unwrap());
+        let (side, pixels) = decoded(&matrix.to_png(scale));
         let (side, scale) = (side as usize, usize::from(scale));
         assert_eq!(side, 57 * scale);
         for (x, y) in (0..side).flat_map(|y| (0..side).map(move |x| (x, y))) {
@@ -100,13 +98,29 @@ fn the_png_shows_the_modules_within_their_quiet_zone() {
     }
 }
 
-#[cfg(feature = "png")]
 #[test]
 fn the_png_of_a_key_uri_stays_small_at_any_scale() {
     let matrix = QrMatrix::encode(URI).unwrap();
-    assert!(matrix.to_png(DEFAULT_SCALE).unwrap().len() < 3_000);
-    assert_eq!(decoded(&matrix.to_png(0).unwrap()).0, 57);
-    assert_eq!(decoded(&matrix.to_png(255).unwrap()).0, 57 * 32);
+    assert!(matrix.to_png(DEFAULT_SCALE).len() < 5_000);
+    assert_eq!(decoded(&matrix.to_png(0)).0, 57);
+    assert_eq!(decoded(&matrix.to_png(255)).0, 57 * 32);
+}
+
+#[test]
+fn a_title_is_text_and_never_markup() {
+    let svg = QrMatrix::encode("a").unwrap().to_svg(Some("Key of <Ann> & \u{7}Bob"));
+    assert!(svg.contains(" role=\"img\"><title>Key of &lt;Ann&gt; &amp; Bob</title><rect"), "{svg}");
+}
+
+#[test]
+fn a_level_is_kept_or_refused() {
+    // ISO/IEC 18004 table 7, version 40.
+    for (name, capacity) in [("L", 2_953), ("M", 2_331), ("Q", 1_663), ("H", 1_273)] {
+        let level = Level::named(name).unwrap();
+        assert_eq!(QrMatrix::encode_at(&"a".repeat(capacity), level).unwrap().size(), 177, "{name}");
+        assert_eq!(QrMatrix::encode_at(&"a".repeat(capacity + 1), level), Err(QrError::TooLong), "{name}");
+    }
+    assert_eq!(Level::named("m"), Err(QrError::Level));
 }
 
 proptest! {

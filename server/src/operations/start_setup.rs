@@ -6,7 +6,7 @@ use sidekey_core::{
     device::PendingDevice,
     id::{AccountId, AccountName, DeviceName, UserId},
     key_uri::KeyUri,
-    qr::QrMatrix,
+    qr::{DEFAULT_SCALE, QrMatrix},
 };
 
 use crate::{
@@ -67,13 +67,12 @@ fn show(
         .map(|uri| uri.to_string().to_string())
         .map_err(|error| broken(account, &error))?;
     let qr = QrMatrix::encode(&uri).map_err(|error| broken(account, &error))?;
-    let png = qr.to_png(8).map_err(|error| broken(account, &error))?;
     Ok(Answer {
         device_id: id.to_string(),
         secret: base32,
         provisioning_uri: uri,
-        qr_code_base64: format!("data:image/png;base64,{}", STANDARD.encode(png)),
-        qr_code_svg: qr.to_svg(),
+        qr_code_base64: format!("data:image/png;base64,{}", STANDARD.encode(qr.to_png(DEFAULT_SCALE))),
+        qr_code_svg: qr.to_svg(None),
         expires_in,
     })
 }
