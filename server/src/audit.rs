@@ -151,6 +151,16 @@ pub struct Entry<'a> {
     event: What<'a>,
 }
 
+/// How an attempt went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// It was done.
+    Ok,
+    /// Something was not right, and somebody may have tried what they should not.
+    Refused,
+}
+
 /// An entry about an account, read back: what may be shown of it to its owner or an operator.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct Shown {
@@ -172,6 +182,24 @@ impl Shown {
     /// Reads an entry's JSON; `None` if it is not about an account.
     pub fn read(bytes: &[u8]) -> Option<Self> {
         serde_json::from_slice(bytes).ok()
+    }
+
+    /// The name of the event, as the audit log has it.
+    pub fn name(&self) -> String {
+        let event = serde_json::to_value(&self.event).unwrap_or_default();
+        event.get("type").and_then(|name| name.as_str()).unwrap_or_default().to_owned()
+    }
+
+    /// How it went.
+    pub fn outcome(&self) -> Outcome {
+        match self.event {
+            Event::AnswerRefused { .. }
+            | Event::AccountThrottled { .. }
+            | Event::AccountLocked
+            | Event::SessionFailed
+            | Event::RefreshTokenReused => Outcome::Refused,
+            _ => Outcome::Ok,
+        }
     }
 
     /// Whether it is about this account.

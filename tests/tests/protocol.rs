@@ -3,7 +3,7 @@
 use sidekey_tests::{Answer, Enforcement, Options, Server, json, wire};
 
 /// Method and path of every route that anyone may try.
-const ROUTES: [(&str, &str); 17] = [
+const ROUTES: [(&str, &str); 18] = [
     ("POST", "/2fa/sessions/"),
     ("GET", "/2fa/sessions/x/"),
     ("POST", "/2fa/setup/"),
@@ -11,6 +11,7 @@ const ROUTES: [(&str, &str); 17] = [
     ("POST", "/2fa/verify/"),
     ("POST", "/2fa/verify/backup/"),
     ("GET", "/2fa/devices/"),
+    ("GET", "/2fa/activity/"),
     ("DELETE", "/2fa/devices/x/"),
     ("PATCH", "/2fa/devices/x/"),
     ("POST", "/2fa/disable/"),

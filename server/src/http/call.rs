@@ -26,6 +26,7 @@ pub struct Call {
     pub headers: HeaderMap,
     /// What the path names, percent-decoded.
     pub name: Option<String>,
+    query: String,
     origin: Origin,
     /// Locked by nobody: a stream is not `Sync`, and a call is lent to futures that may change threads.
     body: Mutex<BodyStream>,
@@ -33,8 +34,19 @@ pub struct Call {
 
 impl Call {
     /// A request whose origin has been established and whose body is still coming.
-    pub fn new(headers: HeaderMap, name: Option<String>, origin: Origin, body: BodyStream) -> Self {
-        Self { headers, name, origin, body: Mutex::new(body) }
+    pub fn new(
+        headers: HeaderMap,
+        name: Option<String>,
+        query: String,
+        origin: Origin,
+        body: BodyStream,
+    ) -> Self {
+        Self { headers, name, query, origin, body: Mutex::new(body) }
+    }
+
+    /// The fields of the query, all of them text. It never brings anything secret, and no log shows it.
+    pub fn query(&self) -> Fields {
+        of_form(self.query.as_bytes())
     }
 
     /// Where it came from, made by nobody in particular.
@@ -90,10 +102,7 @@ impl Call {
             return self.fields().await;
         }
         let body = self.body().await?;
-        let members = form_urlencoded::parse(&body)
-            .map(|(name, value)| (name.into_owned(), Value::String(value.into_owned())))
-            .collect();
-        Ok(Fields::new(members))
+        Ok(of_form(&body))
     }
 
     fn has_content_type(&self, expected: &str) -> bool {
@@ -145,6 +154,11 @@ async fn skip_some(stream: &mut BodyStream) {
             return;
         }
     }
+}
+
+fn of_form(text: &[u8]) -> Fields {
+    let pairs = form_urlencoded::parse(text);
+    Fields::new(pairs.map(|(name, value)| (name.into_owned(), Value::String(value.into_owned()))).collect())
 }
 
 fn parse(body: &[u8]) -> Result<Fields, Problem> {

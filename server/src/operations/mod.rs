@@ -6,6 +6,7 @@
 mod answering;
 mod shown;
 
+pub mod activity;
 pub mod backup_code_status;
 pub mod change_device;
 pub mod confirm_setup;

@@ -23,11 +23,17 @@ use crate::{
 /// The name of a request, on every answer and log line of it.
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
+/// What a request names: the path, and the query after it.
+pub(super) struct Place<'a> {
+    pub(super) path: &'a str,
+    pub(super) query: String,
+}
+
 /// Answers one request: names it, finds its operation, logs how it went.
 pub(super) async fn answer(
     context: &Context,
     method: Method,
-    path: &str,
+    Place { path, query }: Place<'_>,
     headers: HeaderMap,
     peer: Option<IpAddr>,
     body: BodyStream,
@@ -48,7 +54,7 @@ pub(super) async fn answer(
     };
     let outcome = match found {
         Ok(Found { access, endpoint, name, .. }) => {
-            let call = Call::new(headers, name, origin, body);
+            let call = Call::new(headers, name, query, origin, body);
             let work = admitted(context, access, endpoint, call).instrument(span.clone());
             // A panic is a defect of ours: it ends this request and nobody else's. States are loaded anew for each, so none is left half changed.
             AssertUnwindSafe(work).catch_unwind().await.unwrap_or_else(|_| {

@@ -23,6 +23,7 @@ pub(super) async fn dispatch(context: &Context, endpoint: Endpoint, call: Call) 
         Endpoint::StartSetup => operations::start_setup::run(context, call).await,
         Endpoint::ConfirmSetup => operations::confirm_setup::run(context, call).await,
         Endpoint::ListDevices => operations::list_devices::run(context, call).await,
+        Endpoint::Activity => operations::activity::run(context, call).await,
         Endpoint::ChangeDevice => operations::change_device::run(context, call).await,
         Endpoint::RemoveDevice => operations::remove_device::run(context, call).await,
         Endpoint::Disable => operations::disable::run(context, call).await,

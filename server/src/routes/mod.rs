@@ -23,7 +23,7 @@ use crate::{
     http::{BodyStream, Code, Problem},
     listener::PeerAddr,
 };
-use answering::answer;
+use answering::{Place, answer};
 
 /// The server as a warp filter.
 pub fn filter(
@@ -32,14 +32,18 @@ pub fn filter(
     warp::any()
         .and(warp::method())
         .and(warp::path::full())
+        .and(warp::query::raw().or(warp::any().map(String::new)).unify())
         .and(warp::header::headers_cloned())
         .and(warp::ext::optional::<PeerAddr>())
         .and(warp::body::stream())
-        .then(move |method, path: FullPath, headers, peer: Option<PeerAddr>, body| {
+        .then(move |method, path: FullPath, query, headers, peer: Option<PeerAddr>, body| {
             let context = Arc::clone(&context);
             let body: BodyStream = Box::pin(whole_chunks(body));
             let peer = peer.map(|peer| peer.0.ip());
-            async move { answer(&context, method, path.as_str(), headers, peer, body).await.map(Into::into) }
+            async move {
+                let place = Place { path: path.as_str(), query };
+                answer(&context, method, place, headers, peer, body).await.map(Into::into)
+            }
         })
         .or_else(|_| async {
             let problem = Problem::new(Code::Internal).into_reply();
