@@ -1,9 +1,13 @@
-//! The settings of `sidekey serve`: flags and environment in, checked values out.
+//! The settings of `sidekey serve`: flags, environment and a file in, checked values out.
 //!
 //! - this file: [`ServeSettings`] as typed by a person, [`Settings`] as used by the server;
-//! - `address`: the public URL and the base path.
+//! - `file`: the TOML file, whose settings count where neither flag nor environment speaks;
+//! - `address`: the public URL and the base path;
+//! - [`protect`]: the path rules of forward-auth.
 
 mod address;
+mod file;
+pub mod protect;
 #[cfg(test)]
 mod tests;
 
@@ -11,24 +15,41 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::num::NonZeroU32;
 use std::path::PathBuf;
 
-use clap::Args;
+use clap::{ArgAction, Args};
 use ipnet::IpNet;
+use serde::Deserialize;
 use sidekey_core::key_uri::MAX_ISSUER_BYTES;
+use sidekey_core::protect::Rules;
 
 pub use address::{BasePath, PublicUrl};
 
 use crate::limit::Rate;
 use crate::store::retention::Retention;
 
-/// The flags of `sidekey serve`, still text: [`ServeSettings::check`] names every mistake in one go.
-#[derive(Args, Clone, Debug)]
+const LISTEN: &str = "127.0.0.1:8080";
+const DATA: &str = "./data";
+const ISSUER: &str = "Sidekey";
+const RATE_LIMIT: u32 = 100;
+const RATE_BURST: u32 = 1_000;
+const AUDIT_RETENTION_DAYS: u32 = 400;
+const AUDIT_MAX_ENTRIES: u64 = 10_000_000;
+
+/// The settings of `sidekey serve`, still text and perhaps not there: [`ServeSettings::check`] names every mistake in one go.
+///
+/// Flags and variables of the environment have the same names as the keys of the file, with `-` for `_`.
+#[derive(Args, Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct ServeSettings {
-    /// Address and port to listen on
-    #[arg(long, env = "SIDEKEY_LISTEN", default_value = "127.0.0.1:8080", value_name = "ADDRESS")]
-    pub listen: String,
-    /// Folder of the database and the control socket; made if missing
-    #[arg(long, env = "SIDEKEY_DATA", default_value = "./data", value_name = "FOLDER")]
-    pub data: PathBuf,
+    /// TOML file with settings; flags and environment variables count before it
+    #[arg(long, env = "SIDEKEY_CONFIG", value_name = "FILE")]
+    #[serde(skip)]
+    pub config: Option<PathBuf>,
+    /// Address and port to listen on [default: 127.0.0.1:8080]
+    #[arg(long, env = "SIDEKEY_LISTEN", value_name = "ADDRESS")]
+    pub listen: Option<String>,
+    /// Folder of the database and the control socket; made if missing [default: ./data]
+    #[arg(long, env = "SIDEKEY_DATA", value_name = "FOLDER")]
+    pub data: Option<PathBuf>,
     /// Development mode: a demo application that anybody can sign in to, a generated key, a clock that tests may advance
     #[arg(long, env = "SIDEKEY_DEVELOPMENT")]
     pub development: bool,
@@ -36,32 +57,41 @@ pub struct ServeSettings {
     #[arg(long, env = "SIDEKEY_PUBLIC_URL", value_name = "URL")]
     pub public_url: Option<String>,
     /// Path before `/2fa/`, for example `/api`
-    #[arg(long, env = "SIDEKEY_BASE_PATH", default_value = "", value_name = "PATH")]
-    pub base_path: String,
-    /// Name of the service as authenticator apps show it
-    #[arg(long, env = "SIDEKEY_ISSUER", default_value = "Sidekey", value_name = "NAME")]
-    pub issuer: String,
+    #[arg(long, env = "SIDEKEY_BASE_PATH", value_name = "PATH")]
+    pub base_path: Option<String>,
+    /// Name of the service as authenticator apps show it [default: Sidekey]
+    #[arg(long, env = "SIDEKEY_ISSUER", value_name = "NAME")]
+    pub issuer: Option<String>,
     /// File with the master key, made by `sidekey keys generate --out FILE`
     #[arg(long, env = "SIDEKEY_MASTER_KEY_FILE", value_name = "FILE")]
     pub master_key_file: Option<PathBuf>,
     /// Proxy whose `X-Forwarded-*` headers are believed, as an address or a CIDR block; may be repeated
-    #[arg(long = "trusted-proxy", env = "SIDEKEY_TRUSTED_PROXY", value_delimiter = ',', value_name = "CIDR")]
+    #[arg(
+        long = "trusted-proxy",
+        env = "SIDEKEY_TRUSTED_PROXY",
+        value_delimiter = ',',
+        action = ArgAction::Append,
+        value_name = "CIDR"
+    )]
     pub trusted_proxies: Vec<String>,
-    /// Anonymous requests a second that one client address may make in the long run; 0: no limit
-    #[arg(long, env = "SIDEKEY_RATE_LIMIT", default_value_t = 100, value_name = "NUMBER")]
-    pub rate_limit: u32,
-    /// Anonymous requests that one client address may make at once
-    #[arg(long, env = "SIDEKEY_RATE_BURST", default_value_t = 1_000, value_name = "NUMBER")]
-    pub rate_burst: u32,
-    /// Days that audit entries are kept; 0: as long as there is room
-    #[arg(long, env = "SIDEKEY_AUDIT_RETENTION_DAYS", default_value_t = 400, value_name = "DAYS")]
-    pub audit_retention_days: u32,
-    /// Most audit entries that are kept, some 400 bytes each; 0: any number
-    #[arg(long, env = "SIDEKEY_AUDIT_MAX_ENTRIES", default_value_t = 10_000_000, value_name = "NUMBER")]
-    pub audit_max_entries: u64,
+    /// Anonymous requests a second that one client address may make in the long run; 0: no limit [default: 100]
+    #[arg(long, env = "SIDEKEY_RATE_LIMIT", value_name = "NUMBER")]
+    pub rate_limit: Option<u32>,
+    /// Anonymous requests that one client address may make at once [default: 1000]
+    #[arg(long, env = "SIDEKEY_RATE_BURST", value_name = "NUMBER")]
+    pub rate_burst: Option<u32>,
+    /// Days that audit entries are kept; 0: as long as there is room [default: 400]
+    #[arg(long, env = "SIDEKEY_AUDIT_RETENTION_DAYS", value_name = "DAYS")]
+    pub audit_retention_days: Option<u32>,
+    /// Most audit entries that are kept, some 400 bytes each; 0: any number [default: 10000000]
+    #[arg(long, env = "SIDEKEY_AUDIT_MAX_ENTRIES", value_name = "NUMBER")]
+    pub audit_max_entries: Option<u64>,
     /// Form of the log on standard error: `text` or `json`; default: text on a terminal, JSON elsewhere
     #[arg(long, env = "SIDEKEY_LOG_FORMAT", value_name = "FORM")]
     pub log: Option<String>,
+    /// The path rules of forward-auth, which only the file can name: `[[protect]]`.
+    #[arg(skip)]
+    pub protect: Vec<protect::ProtectSettings>,
 }
 
 /// How log lines look.
@@ -98,26 +128,56 @@ pub struct Settings {
     pub audit_retention: Retention,
     /// The form of log lines; `None`: by the kind of standard error.
     pub log: Option<LogFormat>,
+    /// What a proxy that asks about a request is told.
+    pub protect: Rules,
 }
 
 impl ServeSettings {
-    /// Parses every setting.
+    /// Reads the file, if one is named, and parses every setting.
     ///
     /// # Errors
-    /// All mistakes, one sentence each.
+    /// All mistakes, one sentence each; only that of the file if it cannot be read.
     pub fn check(self) -> Result<Settings, Vec<String>> {
+        match self.config.as_deref().map(file::read).transpose() {
+            Ok(file) => self.over(file.unwrap_or_default()).check_values(),
+            Err(mistake) => Err(vec![mistake]),
+        }
+    }
+
+    /// These settings, and others where these are silent.
+    fn over(self, other: Self) -> Self {
+        let listed = |own: Vec<String>, other: Vec<String>| if own.is_empty() { other } else { own };
+        Self {
+            config: self.config,
+            listen: self.listen.or(other.listen),
+            data: self.data.or(other.data),
+            development: self.development || other.development,
+            public_url: self.public_url.or(other.public_url),
+            base_path: self.base_path.or(other.base_path),
+            issuer: self.issuer.or(other.issuer),
+            master_key_file: self.master_key_file.or(other.master_key_file),
+            trusted_proxies: listed(self.trusted_proxies, other.trusted_proxies),
+            rate_limit: self.rate_limit.or(other.rate_limit),
+            rate_burst: self.rate_burst.or(other.rate_burst),
+            audit_retention_days: self.audit_retention_days.or(other.audit_retention_days),
+            audit_max_entries: self.audit_max_entries.or(other.audit_max_entries),
+            log: self.log.or(other.log),
+            protect: other.protect,
+        }
+    }
+
+    fn check_values(self) -> Result<Settings, Vec<String>> {
         let mut mistakes = Vec::new();
         let mut note = |mistake: String| mistakes.push(mistake);
 
-        let listen = self.listen.parse::<SocketAddr>().map_err(|_| {
-            note(format!(
-                "`--listen` must be an address and a port such as 127.0.0.1:8080, not `{}`",
-                self.listen
-            ));
+        let listen = self.listen.as_deref().unwrap_or(LISTEN);
+        let listen = listen.parse::<SocketAddr>().map_err(|_| {
+            note(format!("`--listen` must be an address and a port such as 127.0.0.1:8080, not `{listen}`"));
         });
         let public_url = self.public_url.as_deref().map(PublicUrl::parse).transpose().map_err(&mut note);
-        let base_path = BasePath::parse(&self.base_path).map_err(&mut note);
-        if let Err(mistake) = check_issuer(&self.issuer) {
+        let base_path = BasePath::parse(self.base_path.as_deref().unwrap_or_default()).map_err(&mut note);
+        let issuer = self.issuer.unwrap_or_else(|| ISSUER.to_owned());
+        if let Err(mistake) = check_issuer(&issuer) {
             note(mistake);
         }
         let mut trusted_proxies = Vec::new();
@@ -129,9 +189,12 @@ impl ServeSettings {
                 )),
             }
         }
-        let rate = check_rate(self.rate_limit, self.rate_burst).map_err(&mut note);
-        let audit_retention =
-            check_retention(self.audit_retention_days, self.audit_max_entries).map_err(&mut note);
+        let rate_limit = self.rate_limit.unwrap_or(RATE_LIMIT);
+        let rate = check_rate(rate_limit, self.rate_burst.unwrap_or(RATE_BURST)).map_err(&mut note);
+        let retention_days = self.audit_retention_days.unwrap_or(AUDIT_RETENTION_DAYS);
+        let most_entries = self.audit_max_entries.unwrap_or(AUDIT_MAX_ENTRIES);
+        let audit_retention = check_retention(retention_days, most_entries).map_err(&mut note);
+        let protect = protect::rules(&self.protect).map_err(|all| all.into_iter().for_each(&mut note));
         let log = match self.log.as_deref() {
             None => None,
             Some("text") => Some(LogFormat::Text),
@@ -153,22 +216,23 @@ impl ServeSettings {
                 "development mode listens on this machine only: `--listen {listen}` would let everybody in"
             ));
         }
-        match (listen, public_url, base_path, rate, audit_retention) {
-            (Ok(listen), Ok(public_url), Ok(base_path), Ok(rate), Ok(audit_retention))
+        match (listen, public_url, base_path, rate, audit_retention, protect) {
+            (Ok(listen), Ok(public_url), Ok(base_path), Ok(rate), Ok(audit_retention), Ok(protect))
                 if mistakes.is_empty() =>
             {
                 Ok(Settings {
                     listen,
-                    data: self.data,
+                    data: self.data.unwrap_or_else(|| DATA.into()),
                     development: self.development,
                     public_url,
                     base_path,
-                    issuer: self.issuer,
+                    issuer,
                     master_key_file: self.master_key_file,
                     trusted_proxies,
                     rate,
                     audit_retention,
                     log,
+                    protect,
                 })
             }
             _ => Err(mistakes),
