@@ -1,0 +1,242 @@
+/** A small client of Sidekey's HTTP API. Bodies and answers have the names of the API, see its documentation. */
+
+/** Codes of the API, and `NETWORK` where no answer came. New ones may come: have a default branch. */
+export type SidekeyErrorCode =
+  | "NETWORK"
+  | "VALIDATION_ERROR"
+  | "INVALID_CODE"
+  | "SESSION_EXPIRED"
+  | "CODE_REQUIRED"
+  | "NEXT_CODE_REQUIRED"
+  | "2FA_NOT_ENABLED"
+  | "SETUP_EXPIRED"
+  | "AUTH_REQUIRED"
+  | "2FA_REQUIRED"
+  | "FORBIDDEN"
+  | "MAX_ATTEMPTS_EXCEEDED"
+  | "SESSION_NOT_FOUND"
+  | "DEVICE_NOT_FOUND"
+  | "NOT_FOUND"
+  | "METHOD_NOT_ALLOWED"
+  | "SESSION_ALREADY_VERIFIED"
+  | "PAYLOAD_TOO_LARGE"
+  | "UNSUPPORTED_MEDIA_TYPE"
+  | "ACCOUNT_LOCKED"
+  | "ACCOUNT_THROTTLED"
+  | "RATE_LIMITED"
+  | "INTERNAL"
+  | "UNAVAILABLE"
+  | (string & {});
+
+/** What every function of the client throws; an abort by your own signal throws that signal's reason instead. */
+export class SidekeyError extends Error {
+  constructor(
+    code: SidekeyErrorCode,
+    more?: {
+      message?: string;
+      status?: number;
+      problem?: Record<string, unknown>;
+      retryAfter?: number | null;
+      requestId?: string | null;
+      cause?: unknown;
+    },
+  );
+  readonly name: "SidekeyError";
+  readonly code: SidekeyErrorCode;
+  /** HTTP status, 0 where no answer came. */
+  readonly status: number;
+  /** The whole problem document (RFC 9457). */
+  readonly problem: Readonly<Record<string, unknown>>;
+  /** Seconds to wait, of `ACCOUNT_THROTTLED`, `RATE_LIMITED` and `UNAVAILABLE`. */
+  readonly retryAfter: number | null;
+  /** Number of the request in the server's log. */
+  readonly requestId: string | null;
+  /** A sentence for each malformed field, of `VALIDATION_ERROR`. */
+  readonly errors: Readonly<Record<string, string>>;
+  /** Answers that the session still takes. */
+  readonly attemptsRemaining: number | null;
+  /** How old the second factor may be in seconds, of `2FA_REQUIRED`. */
+  readonly maxAge: number | null;
+  /** Where the application wants its users back, where the session has ended. */
+  readonly returnUrl: string | null;
+}
+
+/**
+ * A token, or a function that gives one. It is asked before each request; where the server takes the token no longer, it is
+ * asked once more with the rejected one, so that it can refresh, and the request is repeated if another token comes.
+ */
+export type TokenSource = string | ((asked: { rejected?: string }) => string | null | undefined | Promise<string | null | undefined>);
+
+export interface ClientOptions {
+  /** Where Sidekey lies, its base path included: `https://auth.example` or `/api`. Default: the page's own origin. */
+  baseUrl?: string;
+  /** Access token, enrolment token, or (on a server only) API key. */
+  token?: TokenSource;
+  fetch?: typeof globalThis.fetch;
+  /** Ends every request of this client. */
+  signal?: AbortSignal;
+  /** Default 20,000. */
+  timeoutMs?: number;
+}
+
+export interface CallOptions {
+  signal?: AbortSignal;
+  /** Instead of the client's. */
+  token?: TokenSource;
+}
+
+export interface RefreshOptions extends CallOptions {
+  /** Stored before the request, it lets a reloaded page repeat the exchange within 10 s. Default: a random one. */
+  idempotencyKey?: string;
+}
+
+export interface CodeAnswer {
+  code: string;
+  /** The code that follows, after `NEXT_CODE_REQUIRED`. */
+  next_code?: string;
+}
+
+export interface Tokens {
+  access_token: string;
+  refresh_token: string;
+  token_type: "Bearer";
+  /** Life of the access token in seconds. */
+  expires_in: number;
+}
+
+export interface Setup {
+  device_id: string;
+  /** Base32. */
+  secret: string;
+  provisioning_uri: string;
+  /** A PNG as a data URI. */
+  qr_code_base64: string;
+  qr_code_svg: string;
+  expires_in: number;
+}
+
+export interface Confirmed extends Tokens {
+  message: string;
+  /** With the first device only. */
+  backup_codes?: string[];
+  backup_codes_warning?: string;
+  return_url?: string;
+}
+
+export interface Verified extends Tokens {
+  message: string;
+  user: { id: string; account_name: string | null };
+  persistent_session: boolean;
+  return_url?: string;
+  /** Where `trust_device` was asked for. */
+  trusted_browser_token?: string;
+}
+
+export interface VerifiedByBackupCode extends Verified {
+  remaining_backup_codes: number;
+  /** Null while more than 3 are left. */
+  warning: string | null;
+}
+
+export interface Device {
+  id: string;
+  name: string;
+  is_primary: boolean;
+  status: "pending" | "active" | "disabled";
+  /** RFC 3339, UTC, like all times. */
+  created_at: string;
+  confirmed_at: string | null;
+  last_used_at: string | null;
+}
+
+export interface OpenSession {
+  /** Opaque, 1 to 255 bytes. */
+  user_id: string;
+  account_name?: string;
+  ip_address?: string;
+  user_agent?: string;
+  remember_me?: boolean;
+  is_admin?: boolean;
+  return_url?: string;
+  trusted_browser_token?: string;
+}
+
+export interface Challenge {
+  requires_2fa: true;
+  requires_enrollment?: undefined;
+  session_id: string;
+  expires_in: number;
+  methods: ("totp" | "backup_code")[];
+  verify_url: string;
+}
+
+export interface EnrollmentDemanded {
+  requires_2fa: true;
+  requires_enrollment: true;
+  session_id: string;
+  expires_in: number;
+  enroll_url: string;
+  enrollment_token: string;
+}
+
+export interface LetIn extends Tokens {
+  requires_2fa: false;
+  should_enroll: boolean;
+  enroll_by?: string;
+}
+
+export interface SessionStatus {
+  status: "pending" | "verified" | "expired" | "failed";
+  user_id: string;
+  created_at: string;
+  expires_at: string;
+  verified_at: string | null;
+}
+
+/** What is known of the server's clock, learnt from the `Date` header of its answers. */
+export interface ServerClock {
+  /** What to add to this device's clock to get the server's; null while nothing is known. */
+  readonly offsetMs: number | null;
+  /** Milliseconds since 1970 by the server's clock as far as it is known, else by this device's. */
+  now(): number;
+}
+
+export interface SidekeyClient {
+  readonly clock: ServerClock;
+
+  /** Shows the same secret again for 10 minutes; `restart` makes a new one. */
+  startSetup(body?: { device_name?: string; restart?: boolean }, options?: CallOptions): Promise<Setup>;
+  confirmSetup(body: { device_id: string } & CodeAnswer, options?: CallOptions): Promise<Confirmed>;
+
+  verify(body: { session_id: string; trust_device?: boolean } & CodeAnswer, options?: CallOptions): Promise<Verified>;
+  verifyBackup(
+    body: { session_id: string; backup_code: string; trust_device?: boolean },
+    options?: CallOptions,
+  ): Promise<VerifiedByBackupCode>;
+
+  listDevices(options?: CallOptions): Promise<{ devices: Device[]; has_2fa_enabled: boolean }>;
+  changeDevice(id: string, body: { name?: string; is_primary?: true }, options?: CallOptions): Promise<Device>;
+  removeDevice(id: string, body?: Partial<CodeAnswer>, options?: CallOptions): Promise<{ message: string }>;
+  /** Turns two-factor authentication off. */
+  disable(body: CodeAnswer | { backup_code: string }, options?: CallOptions): Promise<{ message: string }>;
+
+  backupCodeStatus(options?: CallOptions): Promise<{ remaining_count: number; total_generated: number; warning: string | null }>;
+  renewBackupCodes(body: CodeAnswer, options?: CallOptions): Promise<{ backup_codes: string[]; warning: string | null }>;
+
+  /**
+   * The next pair of tokens. Spends the given one: lost answers are asked for again under the same `Idempotency-Key`, and
+   * calls with the same token at the same time share one exchange.
+   */
+  refresh(refreshToken: string, options?: RefreshOptions): Promise<Tokens>;
+  /** Ends the login. */
+  revoke(refreshToken: string, options?: CallOptions): Promise<{ message: string }>;
+
+  /** A session for the user of the access token, to be answered with a fresh second factor. */
+  openStepUp(body?: { return_url?: string }, options?: CallOptions): Promise<Challenge>;
+  /** With an API key, so on your server and never in a browser. */
+  openSession(body: OpenSession, options?: CallOptions): Promise<Challenge | EnrollmentDemanded | LetIn>;
+  /** With an API key. */
+  sessionStatus(sessionId: string, options?: CallOptions): Promise<SessionStatus>;
+}
+
+export function createClient(options?: ClientOptions): SidekeyClient;
