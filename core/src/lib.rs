@@ -16,6 +16,7 @@
 //! | what a login proved | [`login`] |
 //! | what an app demands | [`policy`], [`protect`] |
 //! | what happened | [`event`] |
+//! | what an app looks like | [`colour`] |
 //!
 //! # Enrolment, verification, and a replay that is refused
 //!
@@ -52,6 +53,7 @@ pub mod backup_code;
 mod base32;
 mod base64;
 pub mod code;
+pub mod colour;
 pub mod compat;
 pub mod config;
 pub mod device;

@@ -72,6 +72,11 @@ pub enum Actor {
 pub enum ServerEvent {
     /// A host application was made.
     AppCreated,
+    /// Settings of the app are different from now on.
+    AppChanged {
+        /// Their names.
+        fields: Vec<&'static str>,
+    },
     /// An API key of the app was made.
     ApiKeyCreated {
         /// Its public name.

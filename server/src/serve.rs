@@ -250,8 +250,9 @@ async fn demo_key(context: &Context) -> Result<Option<ApiKey>, Failure> {
     }
     tracing::warn!("development mode: anybody can sign in to the demo application");
     let Context { apps, settings, clock, .. } = context;
-    let key = demo::key(apps, &settings.data, clock.now(), &mut Entropy).await;
-    key.map(Some).map_err(Failure::runtime)
+    let key = demo::key(apps, &settings.data, clock.now(), &mut Entropy).await.map_err(Failure::runtime)?;
+    demo::lead_back(context).await.map_err(Failure::runtime)?;
+    Ok(Some(key))
 }
 
 /// Sweeps for as long as the server runs. A sweep that fails is no loss: the next one finds the same.

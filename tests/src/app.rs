@@ -6,6 +6,9 @@ use crate::answer::Answer;
 use crate::authenticator::Authenticator;
 use crate::server::Server;
 
+/// Where the tests' applications let their users be sent back to.
+pub const AFTER: &str = "https://app.example/after";
+
 /// What an app demands of its users.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Enforcement {
@@ -51,7 +54,18 @@ impl<'s> App<'s> {
         let (name, days) = enforcement.arguments();
         let days = days.to_string();
         let made = server
-            .command(["app", "create", "--name", "Example", "--enforcement", name, "--grace-days", &days])
+            .command([
+                "app",
+                "create",
+                "--name",
+                "Example",
+                "--enforcement",
+                name,
+                "--grace-days",
+                &days,
+                "--return-url",
+                AFTER,
+            ])
             .await;
         let text =
             |name: &str| made[name].as_str().unwrap_or_else(|| panic!("no `{name}` in {made}")).to_string();

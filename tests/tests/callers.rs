@@ -3,12 +3,14 @@
 use sidekey_tests::{App, Enforcement, Server, User, Value, json};
 
 /// Method, path and body of every route that a host application calls; `{U}` is a user, `{S}` a session.
-const HOST: [(&str, &str, &str); 5] = [
+const HOST: [(&str, &str, &str); 7] = [
     ("GET", "/2fa/sessions/{S}/", ""),
     ("GET", "/2fa/users/{U}/", ""),
     ("POST", "/2fa/users/{U}/unlock/", ""),
     ("DELETE", "/2fa/users/{U}/", ""),
     ("POST", "/2fa/token/introspect/", r#"{"token":"x"}"#),
+    ("GET", "/2fa/app/", ""),
+    ("PATCH", "/2fa/app/", r#"{"name":"x"}"#),
 ];
 
 /// Method, path and body of every route that a user calls; `{D}` is a device.

@@ -94,12 +94,9 @@ mod tests {
     #[test]
     fn what_was_read_before_a_change_is_not_remembered_after_it() {
         let cache = Cache::default();
-        let app = Arc::new(App {
-            id: AppId::parse("shop").unwrap(),
-            name: "Shop".to_owned(),
-            enforcement: Enforcement::Optional,
-            created_at: UnixTime::from_secs(0),
-        });
+        let id = AppId::parse("shop").unwrap();
+        let made = UnixTime::from_secs(0);
+        let app = Arc::new(App::new(id, "Shop".to_owned(), Enforcement::Optional, made));
         let before = cache.generation();
         cache.remember_key(before, [1; 32], Arc::clone(&app));
         assert!(cache.app_of_key(&[1; 32]).is_some());

@@ -1,13 +1,18 @@
 //! Host applications, the tenants, and the API keys that they prove themselves with.
 //!
 //! - this file: [`Apps`], all that is done with them;
+//! - [`settings`]: what can be changed of an app at run time;
+//! - `return_url`, `logo`: two of the settings;
 //! - `record`: how they are stored;
 //! - `key`: the text form of an API key;
 //! - `cache`: the answers of the last look-ups.
 
 mod cache;
 mod key;
+mod logo;
 mod record;
+mod return_url;
+pub mod settings;
 #[cfg(test)]
 mod tests;
 
@@ -19,12 +24,15 @@ use sidekey_core::id::AppId;
 use sidekey_core::policy::Enforcement;
 
 pub use key::{ApiKey, KEY_PREFIX};
+pub use logo::Logo;
 pub use record::{App, check as check_record};
+pub use return_url::{ReturnUrl, ReturnUrls};
+pub use settings::Edit;
 
 use crate::audit::{Entry, Origin, ServerEvent};
 use crate::store::{Batch, CommitError, Engine, StoreError};
 use cache::Cache;
-use record::{StoredApp, StoredKey};
+use record::StoredKey;
 
 /// Most API keys of one app, revoked ones included; rotation needs two at a time.
 const MAX_KEYS: usize = 500;
@@ -44,6 +52,9 @@ pub struct NewApp {
     pub name: String,
     /// What it demands of its users.
     pub enforcement: Enforcement,
+    /// Where it lets its users be sent back to.
+    #[serde(default)]
+    pub return_urls: ReturnUrls,
 }
 
 /// An API key at the only time that its text is known.
@@ -139,8 +150,7 @@ impl Apps {
         let before = self.cache.generation();
         let place = record::app_place(id);
         let Some(stored) = self.engine.get(&place).await? else { return Ok(None) };
-        let StoredApp::V1(app) = record::decode(&place, &stored)?;
-        let app = Arc::new(app);
+        let app = Arc::new(record::decode_app(&place, &stored)?);
         self.cache.remember_app(before, Arc::clone(&app));
         Ok(Some(app))
     }
@@ -156,8 +166,7 @@ impl Apps {
         loop {
             let page = self.engine.scan(&prefix, after.as_ref(), PAGE).await?;
             for (place, stored) in &page {
-                let StoredApp::V1(app) = record::decode(place, stored)?;
-                apps.push(app);
+                apps.push(record::decode_app(place, stored)?);
             }
             match page.into_iter().last() {
                 Some((last, _)) => after = Some(last),
@@ -176,20 +185,14 @@ impl Apps {
         origin: &Origin,
         rng: &mut (impl CryptoRng + Send),
     ) -> Result<(App, NewKey), AppError> {
-        let length = new.name.chars().count();
-        if new.name.trim().is_empty() || length > MAX_NAME_CHARS || new.name.chars().any(char::is_control) {
-            return Err(AppError::InvalidName);
-        }
-        if let Some(id) = new.id {
-            let app = App { id, name: new.name, enforcement: new.enforcement, created_at: origin.at };
+        let NewApp { id, name, enforcement, return_urls } = new;
+        settings::check_name(&name)?;
+        let is_given = id.is_some();
+        let id = id.unwrap_or_else(|| record::id_of_name(&name));
+        let mut app = App { return_urls, ..App::new(id, name, enforcement, origin.at) };
+        if is_given {
             return self.insert(app, origin, rng).await;
         }
-        let mut app = App {
-            id: record::id_of_name(&new.name),
-            name: new.name,
-            enforcement: new.enforcement,
-            created_at: origin.at,
-        };
         for _ in 1..ID_ATTEMPTS {
             match self.insert(app.clone(), origin, rng).await {
                 Err(AppError::Exists(_)) => app.id = record::varied(&app.name, rng),
@@ -207,9 +210,7 @@ impl Apps {
     ) -> Result<(App, NewKey), AppError> {
         let place = record::app_place(&app.id);
         let mut batch = Batch::new();
-        batch
-            .expect(place.clone(), None)
-            .put(place.clone(), record::encode(&place, &StoredApp::V1(app.clone()))?);
+        batch.expect(place.clone(), None).put(place.clone(), record::encode_app(&place, &app)?);
         batch.append(Entry::of_server(Some(&app.id), origin, &ServerEvent::AppCreated).to_bytes());
         let key = put_key(&mut batch, &app.id, origin, rng)?;
         match self.commit(batch).await {

@@ -4,13 +4,15 @@ use data_encoding::HEXLOWER;
 use rand_core::CryptoRng;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use sidekey_core::colour::Colour;
 use sidekey_core::id::AppId;
 use sidekey_core::policy::Enforcement;
 use sidekey_core::time::UnixTime;
 
+use super::{Logo, ReturnUrls};
 use crate::store::{Key, Kind, Record, StoreError};
 
-/// A host application.
+/// A host application. New settings are added at the end.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct App {
     /// The audience of its tokens.
@@ -21,12 +23,49 @@ pub struct App {
     pub enforcement: Enforcement,
     /// When it was made.
     pub created_at: UnixTime,
+    /// Where it lets its users be sent back to.
+    pub return_urls: ReturnUrls,
+    /// The colour of its buttons.
+    pub accent_color: Option<Colour>,
+    /// Its logo.
+    pub logo: Option<Logo>,
+}
+
+impl App {
+    /// An app with nothing set but what every app has.
+    pub(super) fn new(id: AppId, name: String, enforcement: Enforcement, created_at: UnixTime) -> Self {
+        let return_urls = ReturnUrls::default();
+        Self { id, name, enforcement, created_at, return_urls, accent_color: None, logo: None }
+    }
+}
+
+/// An app as it was stored before it had settings.
+#[derive(Serialize, Deserialize)]
+pub(super) struct AppV1 {
+    id: AppId,
+    name: String,
+    enforcement: Enforcement,
+    created_at: UnixTime,
 }
 
 /// Under [`Kind::App`]. Variants of the stored types are only ever added, at the end.
 #[derive(Serialize, Deserialize)]
-pub(super) enum StoredApp {
-    V1(App),
+enum StoredApp {
+    V1(AppV1),
+    V2(App),
+}
+
+pub(super) fn encode_app(place: &Key, app: &App) -> Result<Vec<u8>, StoreError> {
+    encode(place, &StoredApp::V2(app.clone()))
+}
+
+pub(super) fn decode_app(place: &Key, record: &Record) -> Result<App, StoreError> {
+    Ok(match decode(place, record)? {
+        StoredApp::V1(AppV1 { id, name, enforcement, created_at }) => {
+            App::new(id, name, enforcement, created_at)
+        }
+        StoredApp::V2(app) => app,
+    })
 }
 
 /// Under [`Kind::ApiKey`]. A revoked key stays, so that it is known to have been one.
@@ -70,10 +109,7 @@ pub(super) fn decode<T: DeserializeOwned>(place: &Key, record: &Record) -> Resul
 /// It is not; the record is damaged.
 pub fn check(place: &Key, record: &Record) -> Result<(), StoreError> {
     let is_there = match place.kind() {
-        Some(Kind::App) => {
-            let StoredApp::V1(app) = decode(place, record)?;
-            app_place(&app.id) == *place
-        }
+        Some(Kind::App) => app_place(&decode_app(place, record)?.id) == *place,
         Some(Kind::ApiKey) => {
             let StoredKey::V1 { .. } = decode(place, record)?;
             true
@@ -118,6 +154,20 @@ fn fallback() -> AppId {
 mod tests {
     use super::*;
     use crate::entropy::Entropy;
+
+    #[test]
+    fn an_app_from_before_it_had_settings_is_read() {
+        let id = AppId::parse("shop").unwrap();
+        let (name, enforcement, created_at) =
+            ("Shop".to_owned(), Enforcement::Encouraged, UnixTime::from_secs(7));
+        let place = app_place(&id);
+        let old = AppV1 { id: id.clone(), name: name.clone(), enforcement, created_at };
+        let value = encode(&place, &StoredApp::V1(old)).unwrap();
+        let record = Record { version: crate::store::Version::of_test(1), value };
+        let app = decode_app(&place, &record).unwrap();
+        assert_eq!(app, App::new(id, name, enforcement, created_at));
+        assert!(check(&place, &record).is_ok());
+    }
 
     #[test]
     fn an_id_resembles_the_name_and_is_always_one() {

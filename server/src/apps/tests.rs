@@ -5,7 +5,7 @@ use sidekey_core::policy::Enforcement;
 use sidekey_core::time::UnixTime;
 use tempfile::TempDir;
 
-use super::{AppError, Apps, NewApp};
+use super::{AppError, Apps, NewApp, ReturnUrls};
 use crate::audit::{Actor, Origin, testing::entries};
 use crate::entropy::Entropy;
 use crate::store::sled::Options;
@@ -23,7 +23,12 @@ fn apps() -> (TempDir, Apps) {
 }
 
 fn named(name: &str) -> NewApp {
-    NewApp { id: None, name: name.to_owned(), enforcement: Enforcement::Optional }
+    NewApp {
+        id: None,
+        name: name.to_owned(),
+        enforcement: Enforcement::Optional,
+        return_urls: ReturnUrls::default(),
+    }
 }
 
 fn with_id(id: &str) -> NewApp {

@@ -1,6 +1,7 @@
 //! The command line of `sidekey`.
 //!
 //! - this file: the commands, and how each ends;
+//! - [`app`]: what is typed after `app`;
 //! - [`operate`]: `app` and `key`, with a running server or without one;
 //! - [`maintain`]: `verify`, `backup`, `restore` and `migrate`;
 //! - [`progress`]: how far a long command is, on a terminal;
@@ -8,6 +9,7 @@
 //! - [`rotate`]: `keys rotate`, `drop`, `rotate-jwt` and `list-jwt`;
 //! - [`master_key`]: the key of commands that work without a server.
 
+mod app;
 mod keys;
 mod maintain;
 mod master_key;
@@ -21,9 +23,8 @@ use std::io::{self, Write as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand};
 use sidekey_core::id::AppId;
-use sidekey_core::policy::Enforcement;
 
 use crate::config::ServeSettings;
 use crate::hardening;
@@ -45,7 +46,7 @@ enum Subject {
     Serve(ServeSettings),
     /// Host applications
     #[command(subcommand, arg_required_else_help = true)]
-    App(AppVerb),
+    App(app::AppVerb),
     /// API keys of a host application
     #[command(subcommand, arg_required_else_help = true)]
     Key(KeyVerb),
@@ -78,45 +79,6 @@ enum Subject {
     },
     /// Bring the store of an older version up to this one's format
     Migrate(Common),
-}
-
-#[derive(Debug, Subcommand)]
-enum AppVerb {
-    /// Make an application and its first API key, which is shown only now
-    Create(CreateApp),
-    /// List all applications
-    List(Common),
-}
-
-#[derive(Debug, Args)]
-struct CreateApp {
-    /// Its name, for people
-    #[arg(long)]
-    name: String,
-    /// Its id: 1 to 64 of a-z, 0-9, `-` and `_`; default: made from the name
-    #[arg(long, value_parser = parse_app_id)]
-    id: Option<AppId>,
-    /// Who must have a second factor
-    #[arg(long, value_enum, default_value_t = Demand::Optional)]
-    enforcement: Demand,
-    /// With `required`: days that a user may go on without one
-    #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u16).range(0..=365))]
-    grace_days: u16,
-    #[command(flatten)]
-    common: Common,
-}
-
-/// [`Enforcement`] as it is typed.
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum Demand {
-    /// Whoever wants one
-    Optional,
-    /// Everybody is invited at each login
-    Encouraged,
-    /// Everybody
-    Required,
-    /// Administrators
-    Admins,
 }
 
 #[derive(Debug, Subcommand)]
@@ -255,16 +217,10 @@ pub fn main() -> ExitCode {
 }
 
 fn run(command: Subject) -> Result<(), Failure> {
-    use crate::apps::NewApp;
     use crate::control::Command;
     match command {
         Subject::Serve(settings) => serve::run(settings.check().map_err(|mistakes| listed(&mistakes))?),
-        Subject::App(AppVerb::Create(new)) => {
-            let enforcement = new.enforcement()?;
-            let command = Command::CreateApp(NewApp { id: new.id, name: new.name, enforcement });
-            operate::run(command, &new.common)
-        }
-        Subject::App(AppVerb::List(common)) => operate::run(Command::ListApps, &common),
+        Subject::App(verb) => verb.run(),
         Subject::Key(KeyVerb::Create { app, common }) => operate::run(Command::CreateKey { app }, &common),
         Subject::Key(KeyVerb::Revoke { app, key_id, common }) => {
             operate::run(Command::RevokeKey { app, key_id }, &common)
@@ -291,25 +247,6 @@ impl KeysVerb {
             }
             Self::ListJwt(common) => operate::run(Command::ListSigningKeys, &common),
         }
-    }
-}
-
-impl CreateApp {
-    fn enforcement(&self) -> Result<Enforcement, Failure> {
-        const DAY: u64 = 24 * 60 * 60;
-        let enforcement = match self.enforcement {
-            Demand::Required => {
-                return Ok(Enforcement::Required { grace_seconds: u64::from(self.grace_days) * DAY });
-            }
-            Demand::Optional => Enforcement::Optional,
-            Demand::Encouraged => Enforcement::Encouraged,
-            Demand::Admins => Enforcement::AdminsOnly,
-        };
-        if self.grace_days > 0 {
-            let text = "`--grace-days` goes with `--enforcement required` only";
-            return Err(Failure::settings(text));
-        }
-        Ok(enforcement)
     }
 }
 

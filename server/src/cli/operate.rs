@@ -12,8 +12,9 @@ use sidekey_core::policy::Enforcement;
 use zeroize::Zeroizing;
 
 use super::master_key::GivenKey;
-use super::{Common, Failure, maintain, rotate};
+use super::{Common, Failure, app, maintain, rotate};
 use crate::apps::Apps;
+use crate::apps::settings::{DAY, word};
 use crate::clock::Clock;
 use crate::control::{AppLine, Authority, Command, KeyLine, Reply, Work, socket};
 use crate::entropy;
@@ -158,6 +159,7 @@ fn to_json(reply: Reply) -> Value {
             "app_id": app_id, "name": name, "key_id": key.key_id, "api_key": key.api_key.expose(),
         }),
         Reply::Apps(apps) => apps.iter().map(app_to_json).collect(),
+        Reply::App(app) => app.to_json(),
         Reply::KeyCreated(key) => json!({ "key_id": key.key_id, "api_key": key.api_key.expose() }),
         Reply::KeyRevoked { key_id } => json!({ "key_id": key_id, "revoked": true }),
         Reply::MasterKeysRotated { key_id, resealed, unused } => {
@@ -185,18 +187,6 @@ fn app_to_json(app: &AppLine) -> Value {
     value
 }
 
-const DAY: u64 = 24 * 60 * 60;
-
-/// The word of the command line.
-fn word(enforcement: Enforcement) -> &'static str {
-    match enforcement {
-        Enforcement::Optional => "optional",
-        Enforcement::Encouraged => "encouraged",
-        Enforcement::Required { .. } => "required",
-        Enforcement::AdminsOnly => "admins",
-    }
-}
-
 fn to_text(reply: Reply) -> Zeroizing<String> {
     Zeroizing::new(match reply {
         Reply::AppCreated { app_id, name, key } => {
@@ -206,6 +196,7 @@ fn to_text(reply: Reply) -> Zeroizing<String> {
             "There is no application yet; make one with `sidekey app create --name NAME`.".to_owned()
         }
         Reply::Apps(apps) => table(&apps),
+        Reply::App(app) => app::shown(&app),
         Reply::KeyCreated(key) => key_to_text(&key),
         Reply::KeyRevoked { key_id } => format!("Key {key_id} is worthless from now on."),
         Reply::MasterKeysRotated { key_id, resealed, .. } => {
@@ -251,7 +242,7 @@ mod tests {
     use sidekey_core::id::AppId;
 
     use super::*;
-    use crate::apps::{ApiKey, NewApp};
+    use crate::apps::{ApiKey, NewApp, ReturnUrls};
     use crate::entropy::Entropy;
     use crate::keyring::{Keyring, MasterKey, sources, unlock};
 
@@ -297,7 +288,12 @@ mod tests {
     }
 
     fn create() -> Command {
-        Command::CreateApp(NewApp { id: None, name: "Shop".to_owned(), enforcement: Enforcement::Optional })
+        Command::CreateApp(NewApp {
+            id: None,
+            name: "Shop".to_owned(),
+            enforcement: Enforcement::Optional,
+            return_urls: ReturnUrls::default(),
+        })
     }
 
     #[tokio::test]

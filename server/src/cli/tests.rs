@@ -1,7 +1,7 @@
 use clap::{CommandFactory, Parser};
 use sidekey_core::policy::Enforcement;
 
-use super::{AppVerb, Failure, Sidekey, Subject, keys, listed};
+use super::{Failure, Sidekey, Subject, app::AppVerb, keys, listed};
 
 fn enforcement(flags: &[&str]) -> Result<Enforcement, Failure> {
     let arguments = ["sidekey", "app", "create", "--name", "Shop"].into_iter().chain(flags.iter().copied());

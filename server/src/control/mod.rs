@@ -16,7 +16,7 @@ use sidekey_core::policy::Enforcement;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
-use crate::apps::{ApiKey, AppError, Apps, NewApp};
+use crate::apps::{ApiKey, App, AppError, Apps, Edit, NewApp};
 use crate::audit::{Actor, Origin};
 use crate::clock::Clock;
 use crate::entropy::Entropy;
@@ -40,6 +40,18 @@ pub enum Command {
     CreateApp(NewApp),
     /// Lists all apps.
     ListApps,
+    /// Tells the settings of an app.
+    ShowApp {
+        /// Its id.
+        app: AppId,
+    },
+    /// Changes settings of an app.
+    ChangeApp {
+        /// Its id.
+        app: AppId,
+        /// What becomes what.
+        edits: Vec<Edit>,
+    },
     /// Gives an app one more API key.
     CreateKey {
         /// Its id.
@@ -78,7 +90,10 @@ impl Command {
     /// Whether a sealed store has to be opened with its master key where no server runs that has it open: to change it,
     /// and to authenticate a backup.
     pub fn needs_the_key(&self) -> bool {
-        !matches!(self, Self::ListApps | Self::Verify | Self::MasterKeyUse | Self::ListSigningKeys)
+        !matches!(
+            self,
+            Self::ListApps | Self::ShowApp { .. } | Self::Verify | Self::MasterKeyUse | Self::ListSigningKeys
+        )
     }
 
     /// Whether it seals or opens secrets, for which the keys have to be at hand.
@@ -103,6 +118,8 @@ pub enum Reply {
     },
     /// All apps by id.
     Apps(Vec<AppLine>),
+    /// An app's settings.
+    App(Box<App>),
     /// A new key.
     KeyCreated(KeyLine),
     /// A key that is worthless now.
@@ -233,12 +250,15 @@ pub async fn execute(
         }
         Command::ListApps => {
             let apps = apps.list().await?.into_iter();
-            let line = |app: crate::apps::App| AppLine {
-                app_id: app.id,
-                name: app.name,
-                enforcement: app.enforcement,
-            };
+            let line = |app: App| AppLine { app_id: app.id, name: app.name, enforcement: app.enforcement };
             Ok(Reply::Apps(apps.map(line).collect()))
+        }
+        Command::ShowApp { app } => {
+            let found = apps.find(&app).await?.ok_or(AppError::UnknownApp(app))?;
+            Ok(Reply::App(Box::new((*found).clone())))
+        }
+        Command::ChangeApp { app, edits } => {
+            Ok(Reply::App(Box::new(apps.change(&app, &edits, &origin).await?)))
         }
         Command::CreateKey { app } => {
             let key = apps.create_key(&app, &origin, &mut Entropy).await?;

@@ -228,7 +228,7 @@ mod tests {
     use tempfile::TempDir;
 
     use super::*;
-    use crate::apps::{Apps, NewApp};
+    use crate::apps::{Apps, NewApp, ReturnUrls};
     use crate::clock::Clock;
     use crate::store::sled::Options;
     use crate::store::{Engine, SledEngine};
@@ -270,7 +270,12 @@ mod tests {
     async fn commands_reach_the_running_server() {
         let fixture = fixture();
         let data = fixture.folder.path();
-        let new = NewApp { id: None, name: "Shop".to_owned(), enforcement: Enforcement::Encouraged };
+        let new = NewApp {
+            id: None,
+            name: "Shop".to_owned(),
+            enforcement: Enforcement::Encouraged,
+            return_urls: ReturnUrls::default(),
+        };
         let reply = ask(data, &Command::CreateApp(new)).await.unwrap().unwrap();
         let Reply::AppCreated { app_id, key, .. } = reply else { panic!("{reply:?}") };
         assert!(fixture.apps.authenticate(key.api_key.expose()).await.unwrap().is_some());
@@ -287,7 +292,12 @@ mod tests {
     async fn a_backup_comes_in_parts_before_the_reply() {
         let fixture = fixture();
         let data = fixture.folder.path();
-        let new = NewApp { id: None, name: "Shop".to_owned(), enforcement: Enforcement::Encouraged };
+        let new = NewApp {
+            id: None,
+            name: "Shop".to_owned(),
+            enforcement: Enforcement::Encouraged,
+            return_urls: ReturnUrls::default(),
+        };
         ask(data, &Command::CreateApp(new)).await.unwrap();
         let mut bytes = Vec::new();
         let reply = super::ask(data, &Command::Backup, |part| {

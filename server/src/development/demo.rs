@@ -10,7 +10,7 @@ use sidekey_core::id::{AccountName, AppId, UserId};
 use sidekey_core::policy::Enforcement;
 use sidekey_core::time::UnixTime;
 
-use crate::apps::{ApiKey, AppError, Apps, NewApp};
+use crate::apps::{ApiKey, AppError, Apps, Edit, NewApp, ReturnUrl, ReturnUrls};
 use crate::audit::{Actor, Origin};
 use crate::context::Context;
 use crate::http::{Call, Code, Problem, Reply};
@@ -62,10 +62,32 @@ pub async fn key(
     } else {
         let enforcement = Enforcement::Required { grace_seconds: 0 };
         let name = "Demo application".to_owned();
-        apps.create(NewApp { id: Some(id), name, enforcement }, &origin, rng).await?.1
+        apps.create(
+            NewApp { id: Some(id), name, enforcement, return_urls: ReturnUrls::default() },
+            &origin,
+            rng,
+        )
+        .await?
+        .1
     };
     write_private(&path, key.api_key.expose())?;
     Ok(key.api_key)
+}
+
+/// Names the demo application's own page as the one that it is led back to. It moves with the server's address.
+///
+/// # Errors
+/// The store fails.
+pub async fn lead_back(context: &Context) -> Result<(), AppError> {
+    let id = AppId::parse(DEMO_APP).map_err(|_| AppError::InvalidName)?;
+    let own = ReturnUrl::parse(&own_page(context)).into_iter().collect();
+    let edit = Edit::ReturnUrls(ReturnUrls::new(own).unwrap_or_default());
+    let origin = Origin::local(Actor::Server, context.clock.now());
+    context.apps.change(&id, &[edit], &origin).await.map(drop)
+}
+
+fn own_page(context: &Context) -> String {
+    context.url("/demo/")
 }
 
 /// Replaces a file in one step, so that a crash leaves the old or the new one.
@@ -94,7 +116,7 @@ pub async fn sign_in(context: &Context, mut call: Call) -> Result<Reply, Problem
         user_agent: call.origin().user_agent.clone(),
         remember_me: fields.optional_flag("remember_me")?.unwrap_or(false),
         is_admin: false,
-        return_url: Some(context.url("/demo/")),
+        return_url: ReturnUrl::parse(&own_page(context)).ok(),
     };
     let answer = open_session::for_host(context, &app, login, &call.origin_as(Actor::App)).await?;
     Ok(Reply::ok(&answer))

@@ -60,6 +60,44 @@ impl Fields {
         self.optional(name, parse)?.ok_or_else(|| Problem::field(name, "is required"))
     }
 
+    /// A list of texts, each in its type, if it is there.
+    ///
+    /// # Errors
+    /// It is there and no list, or one of its items is not of that type; the text says which.
+    pub fn optional_list<T, E: ToString>(
+        &self,
+        name: &str,
+        parse: impl Fn(&str) -> Result<T, E>,
+    ) -> Result<Option<Vec<T>>, Problem> {
+        let items = match self.0.get(name) {
+            None | Some(Value::Null) => return Ok(None),
+            Some(Value::Array(items)) => items,
+            Some(_) => return Err(Problem::field(name, "must be a list of strings")),
+        };
+        let read = |(index, item): (usize, &Value)| {
+            let text = item.as_str().ok_or_else(|| Problem::field(name, "must be a list of strings"))?;
+            parse(text)
+                .map_err(|error| Problem::field(name, &format!("item {} {}", index + 1, error.to_string())))
+        };
+        items.iter().enumerate().map(read).collect::<Result<_, _>>().map(Some)
+    }
+
+    /// Whether the member is there, `null` included.
+    pub fn has(&self, name: &str) -> bool {
+        self.0.contains_key(name)
+    }
+
+    /// A whole number, if it is there.
+    ///
+    /// # Errors
+    /// It is there and negative, or no whole number.
+    pub fn optional_number(&self, name: &str) -> Result<Option<u64>, Problem> {
+        match self.0.get(name) {
+            None | Some(Value::Null) => Ok(None),
+            Some(_) => self.number(name).map(Some),
+        }
+    }
+
     /// Yes or no, if it is there.
     ///
     /// # Errors

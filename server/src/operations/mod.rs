@@ -8,6 +8,7 @@ mod shown;
 
 pub mod activity;
 pub mod backup_code_status;
+pub mod change_app;
 pub mod change_device;
 pub mod confirm_setup;
 pub mod disable;
@@ -21,6 +22,7 @@ pub mod remove_device;
 pub mod renew_backup_codes;
 pub mod revoke_token;
 pub mod session_status;
+pub mod show_app;
 pub mod start_setup;
 pub mod unlock_user;
 pub mod user_status;

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use data_encoding::BASE64URL_NOPAD;
-use http::{StatusCode, Uri};
+use http::StatusCode;
 use serde_json::{Value, json};
 use sidekey_core::{
     account::{self, Account, Opened},
@@ -13,7 +13,7 @@ use sidekey_core::{
 };
 
 use crate::{
-    apps::App,
+    apps::{App, ReturnUrl},
     audit::{Origin, USER_AGENT_MAX},
     caller::{Acting, Demand, Host, Opener, User, hash, opener},
     context::Context,
@@ -22,9 +22,6 @@ use crate::{
     store::Subject,
     token::pair::{self, Tokens, issue},
 };
-
-/// The longest `return_url`, in bytes.
-const RETURN_URL_MAX: usize = 2_048;
 
 /// What a host says of the login that it has let through.
 #[derive(Debug)]
@@ -42,7 +39,7 @@ pub struct Login {
     /// Whether the user is an administrator.
     pub is_admin: bool,
     /// Where the browser goes afterwards.
-    pub return_url: Option<String>,
+    pub return_url: Option<ReturnUrl>,
 }
 
 /// Opens a session.
@@ -79,16 +76,8 @@ impl Login {
     }
 }
 
-fn read_return_url(fields: &Fields) -> Result<Option<String>, Problem> {
-    fields.optional("return_url", |text| {
-        let is_plain = text.len() <= RETURN_URL_MAX && text.bytes().all(|byte| byte.is_ascii_graphic());
-        // A user name in front of the host only serves to pass one host off as another.
-        let is_web = text.parse::<Uri>().is_ok_and(|url| {
-            matches!(url.scheme_str(), Some("http" | "https"))
-                && url.authority().is_some_and(|host| !host.host().is_empty() && !host.as_str().contains('@'))
-        });
-        if is_web && is_plain { Ok(text.to_owned()) } else { Err("must be an absolute http or https URL") }
-    })
+fn read_return_url(fields: &Fields) -> Result<Option<ReturnUrl>, Problem> {
+    fields.optional("return_url", ReturnUrl::parse)
 }
 
 fn shortened(text: &str) -> String {
@@ -98,8 +87,16 @@ fn shortened(text: &str) -> String {
 /// Opens a session for a login that a host application has let through.
 ///
 /// # Errors
-/// The store is not available.
+/// The app has not named the `return_url`, or the store is not available.
 pub async fn for_host(context: &Context, app: &App, login: Login, origin: &Origin) -> Result<Value, Problem> {
+    if login.return_url.as_ref().is_some_and(|url| !app.return_urls.contains(url)) {
+        let id = &app.id;
+        let remedy = format!(
+            "is not one of the application's return URLs, to which it must be equal: add it with \
+             `sidekey app set --app {id} --return-url URL` or `PATCH /2fa/app/`"
+        );
+        return Err(Problem::field("return_url", &remedy));
+    }
     let id = new_session_id();
     let now = context.clock.now();
     // The trail tells where the user is, which the host knows, and not where the host is.
@@ -114,7 +111,7 @@ pub async fn for_host(context: &Context, app: &App, login: Login, origin: &Origi
         account_name: login.account_name,
         is_admin: login.is_admin,
         remember_me: login.remember_me,
-        return_url: login.return_url,
+        return_url: login.return_url.map(String::from),
     };
     let subject = Subject::account(account_id.clone()).with_session(hash(&id));
     let enrollment_token = pair::enrollment_token(&context.pepper, &id);
@@ -177,7 +174,7 @@ async fn step_up(context: &Context, user: &User, fields: &Fields) -> Result<Repl
     let return_url = read_return_url(fields)?;
     // Only the host says where its users go; a user's token leads no further than to our own pages.
     let own = format!("{}/", context.public_url.origin());
-    if return_url.as_ref().is_some_and(|url| !url.starts_with(&own)) {
+    if return_url.as_ref().is_some_and(|url| !url.as_str().starts_with(&own)) {
         return Err(Problem::field("return_url", "must be a page of this server"));
     }
     let id = new_session_id();
@@ -193,7 +190,7 @@ async fn step_up(context: &Context, user: &User, fields: &Fields) -> Result<Repl
             purpose: Purpose::StepUp,
             login,
             remember_me: family.remember_me,
-            return_url: return_url.clone(),
+            return_url: return_url.clone().map(String::from),
         };
         *session = Some(Session::open(account, opening, now, events));
         Ok(())

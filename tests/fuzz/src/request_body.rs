@@ -108,6 +108,7 @@ fn members(fields: &Fields) {
     if let Some(login) = judged(Login::read(fields))
         && let Some(url) = login.return_url
     {
+        let url = url.as_str();
         assert!(url.is_ascii() && !url.contains(['\r', '\n', ' ']), "{url}");
         let scheme = url.split(':').next().unwrap_or_default().to_ascii_lowercase();
         assert!(scheme == "http" || scheme == "https", "{url}");

@@ -255,7 +255,12 @@ async fn a_store_that_was_never_sealed_can_be_backed_up_and_takes_no_key() {
     let fixture = Fixture { folder, key };
     let engine: Arc<dyn Engine> =
         Arc::new(SledEngine::open(&fixture.data(), &Options::new([7; 16])).unwrap());
-    let new = NewApp { id: None, name: "Shop".to_owned(), enforcement: Enforcement::Optional };
+    let new = NewApp {
+        id: None,
+        name: "Shop".to_owned(),
+        enforcement: Enforcement::Optional,
+        return_urls: ReturnUrls::default(),
+    };
     Apps::new(Arc::clone(&engine)).create(new, &origin(), &mut Entropy).await.unwrap();
     let file = fixture.folder.path().join("backup");
     back_up(&engine, &file).await.unwrap();

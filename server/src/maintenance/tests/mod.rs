@@ -24,7 +24,7 @@ use sidekey_core::totp::code_at;
 use tempfile::TempDir;
 
 use super::check::{Report, check_store};
-use crate::apps::{Apps, NewApp};
+use crate::apps::{Apps, NewApp, ReturnUrls};
 use crate::audit::{Actor, Origin};
 use crate::entropy::Entropy;
 use crate::keyring::{Keyring, MasterKey, unlock};
@@ -88,6 +88,7 @@ async fn filled(users: u32) -> Fixture {
         id: Some(AppId::parse("shop").unwrap()),
         name: "Shop".to_owned(),
         enforcement: Enforcement::Optional,
+        return_urls: ReturnUrls::default(),
     };
     Apps::new(Arc::clone(&engine)).create(new, &origin(), &mut Entropy).await.unwrap();
     Signer::load_or_create(&*engine, &fixture.keyring(), NOW, &mut Entropy).await.unwrap();
