@@ -1,10 +1,12 @@
 //! What every operation of a running server may use.
 
 use std::fmt;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use metrics_exporter_prometheus::PrometheusHandle;
 use sidekey_core::account::Account;
+use sidekey_core::id::AccountId;
 use sidekey_core::time::UnixTime;
 
 use crate::apps::Apps;
@@ -12,9 +14,9 @@ use crate::backup_code_hash::BackupCodeHasher;
 use crate::caller::{Demand, User};
 use crate::clock::Clock;
 use crate::config::{PublicUrl, Settings};
-use crate::http::Problem;
+use crate::http::{Code, Problem};
 use crate::keyring::Pepper;
-use crate::limit::AddressLimit;
+use crate::limit::{AccountLimit, AddressLimit};
 use crate::master_keys::MasterKeys;
 use crate::store::{Engine, Store};
 use crate::token::{AccessClaims, Signer, TokenError};
@@ -45,6 +47,8 @@ pub struct Context {
     pub clock: Clock,
     /// What client addresses may do without credentials; `None`: whatever they like.
     pub address_limit: Option<AddressLimit>,
+    /// What the logins of an account may repeat at will.
+    pub account_limit: AccountLimit,
     /// What `/metrics` shows.
     pub metrics: PrometheusHandle,
 }
@@ -53,6 +57,24 @@ impl Context {
     /// The absolute URL of a path of this server, such as `/2fa/account/`, base path included.
     pub fn url(&self, path: &str) -> String {
         format!("{}{path}", self.issuer)
+    }
+
+    /// Takes a token from an address's bucket; an address that nobody knows has none.
+    ///
+    /// # Errors
+    /// `RATE_LIMITED`, with the time to wait.
+    pub fn count_address(&self, address: Option<IpAddr>) -> Result<(), Problem> {
+        let Some((limit, address)) = self.address_limit.as_ref().zip(address) else { return Ok(()) };
+        limit.take(address).map_err(|seconds| Problem::new(Code::RateLimited).retry_after(seconds))
+    }
+
+    /// Takes a token from an account's bucket, for what its logins may repeat at will.
+    ///
+    /// # Errors
+    /// `RATE_LIMITED`, with the time to wait.
+    pub fn count_account(&self, account: &AccountId) -> Result<(), Problem> {
+        let taken = self.account_limit.take(account);
+        taken.map_err(|seconds| Problem::new(Code::RateLimited).retry_after(seconds))
     }
 
     /// The claims of an access token that counts now.
@@ -131,6 +153,7 @@ pub(crate) mod testing {
             signer: Arc::new(signer),
             clock: Clock::standing(now),
             address_limit: None,
+            account_limit: AccountLimit::new(),
             metrics: metrics_exporter_prometheus::PrometheusBuilder::new().build_recorder().handle(),
         };
         (folder, Arc::new(context))

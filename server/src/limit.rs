@@ -1,9 +1,12 @@
-//! A token bucket per client address, over the endpoints that nobody has to prove anything for.
+//! Token buckets: per client address, over the endpoints that nobody has to prove anything for and those by which users change
+//! something; per account, over what its logins may repeat at will and what is written each time.
 //!
 //! Load protection and nothing else: what keeps codes from being guessed is the account's failure budget, which no address
-//! widens. So whatever is in doubt here is let through.
+//! widens. So whatever is in doubt here is let through. And no bucket stands in the way of a login: an account's is emptied by
+//! those only who have its tokens, and never asked when a host opens a session or when a session is answered.
 
 use std::fmt;
+use std::hash::Hash;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::num::NonZeroU32;
 use std::sync::Mutex;
@@ -13,6 +16,8 @@ use governor::clock::{Clock, Reference};
 use governor::middleware::NoOpMiddleware;
 use governor::state::keyed::HashMapStateStore;
 use governor::{Quota, RateLimiter};
+use sha2::{Digest as _, Sha256};
+use sidekey_core::id::AccountId;
 
 /// Buckets at once, some 3 MB. A bucket that is full again is nobody's, and one request keeps one for as long as it takes
 /// to fill by one: so many are in use only at millions of requests a second.
@@ -53,11 +58,24 @@ fn network(address: Ipv6Addr) -> [u16; 4] {
     [a, b, c, d]
 }
 
+/// Step-up sessions, refreshes and setups of one account at once.
+const ACCOUNT_BURST: NonZeroU32 = NonZeroU32::new(120).unwrap();
+
+/// The same a minute, in the long run.
+const ACCOUNT_PER_MINUTE: NonZeroU32 = NonZeroU32::new(20).unwrap();
+
 /// The buckets of all addresses.
 pub struct AddressLimit<C: Clock = Monotonic> {
-    buckets: RateLimiter<Client, HashMapStateStore<Client>, C, NoOpMiddleware<C::Instant>>,
-    clock: C,
+    buckets: Buckets<Client, C>,
     spares_loopback: bool,
+}
+
+/// The buckets of all accounts, by the first half of a hash.
+pub struct AccountLimit<C: Clock = Monotonic>(Buckets<[u8; 16], C>);
+
+struct Buckets<K: Hash + Eq + Clone, C: Clock> {
+    limiter: RateLimiter<K, HashMapStateStore<K>, C, NoOpMiddleware<C::Instant>>,
+    clock: C,
     tidied: Mutex<C::Instant>,
 }
 
@@ -83,12 +101,7 @@ impl AddressLimit {
 impl<C: Clock + Clone> AddressLimit<C> {
     fn on(clock: C, rate: Rate, spares_loopback: bool) -> Self {
         let quota = Quota::per_second(rate.per_second).allow_burst(rate.burst);
-        Self {
-            buckets: RateLimiter::hashmap_with_clock(quota, clock.clone()),
-            tidied: Mutex::new(clock.now()),
-            clock,
-            spares_loopback,
-        }
+        Self { buckets: Buckets::new(clock, quota), spares_loopback }
     }
 
     /// Takes one token from an address's bucket.
@@ -96,17 +109,62 @@ impl<C: Clock + Clone> AddressLimit<C> {
     /// # Errors
     /// It is empty: the whole seconds until there is one again, at least 1.
     pub fn take(&self, address: IpAddr) -> Result<(), u64> {
-        if (self.spares_loopback && address.to_canonical().is_loopback()) || !self.has_room() {
+        if self.spares_loopback && address.to_canonical().is_loopback() {
             return Ok(());
         }
-        self.buckets.check_key(&Client::of(address)).map_err(|refused| {
+        self.buckets.take(&Client::of(address))
+    }
+}
+
+impl AccountLimit {
+    /// Full buckets.
+    pub fn new() -> Self {
+        Self::on(Monotonic)
+    }
+}
+
+impl Default for AccountLimit {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<C: Clock + Clone> AccountLimit<C> {
+    fn on(clock: C) -> Self {
+        Self(Buckets::new(clock, Quota::per_minute(ACCOUNT_PER_MINUTE).allow_burst(ACCOUNT_BURST)))
+    }
+
+    /// Takes one token from an account's bucket.
+    ///
+    /// # Errors
+    /// It is empty: the whole seconds until there is one again, at least 1.
+    pub fn take(&self, account: &AccountId) -> Result<(), u64> {
+        let (app, user) = (account.app.as_str(), account.user.as_str());
+        let hash = Sha256::new().chain_update(app).chain_update([0]).chain_update(user).finalize();
+        let mut half = [0; 16];
+        half.copy_from_slice(&<[u8; 32]>::from(hash)[..16]);
+        self.0.take(&half)
+    }
+}
+
+impl<K: Hash + Eq + Clone, C: Clock + Clone> Buckets<K, C> {
+    fn new(clock: C, quota: Quota) -> Self {
+        let limiter = RateLimiter::hashmap_with_clock(quota, clock.clone());
+        Self { limiter, tidied: Mutex::new(clock.now()), clock }
+    }
+
+    fn take(&self, owner: &K) -> Result<(), u64> {
+        if !self.has_room() {
+            return Ok(());
+        }
+        self.limiter.check_key(owner).map_err(|refused| {
             let wait = refused.wait_time_from(self.clock.now());
             wait.as_secs() + u64::from(wait.subsec_nanos() > 0 || wait.is_zero())
         })
     }
 
     fn has_room(&self) -> bool {
-        if self.buckets.len() < MAX_BUCKETS {
+        if self.limiter.len() < MAX_BUCKETS {
             return true;
         }
         // Whoever finds it locked is let through: somebody is making room.
@@ -116,20 +174,28 @@ impl<C: Clock + Clone> AddressLimit<C> {
             return false;
         }
         *tidied = now;
-        self.buckets.retain_recent();
-        self.buckets.len() < MAX_BUCKETS
+        self.limiter.retain_recent();
+        self.limiter.len() < MAX_BUCKETS
     }
 }
 
 impl<C: Clock> fmt::Debug for AddressLimit<C> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_struct("AddressLimit").field("buckets", &self.buckets.len()).finish_non_exhaustive()
+        let buckets = self.buckets.limiter.len();
+        formatter.debug_struct("AddressLimit").field("buckets", &buckets).finish_non_exhaustive()
+    }
+}
+
+impl<C: Clock> fmt::Debug for AccountLimit<C> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("AccountLimit").field("buckets", &self.0.limiter.len()).finish_non_exhaustive()
     }
 }
 
 #[cfg(test)]
 mod tests {
     use governor::clock::FakeRelativeClock;
+    use sidekey_core::id::{AppId, UserId};
 
     use super::*;
 
@@ -173,6 +239,25 @@ mod tests {
     }
 
     #[test]
+    fn an_account_has_a_bucket_of_its_own() {
+        let clock = FakeRelativeClock::default();
+        let limit = AccountLimit::on(clock.clone());
+        let of = |app: &str, user: &str| AccountId {
+            app: AppId::parse(app).unwrap(),
+            user: UserId::parse(user).unwrap(),
+        };
+        for _ in 0..ACCOUNT_BURST.get() {
+            assert_eq!(limit.take(&of("shop", "ann")), Ok(()));
+        }
+        assert_eq!(limit.take(&of("shop", "ann")), Err(3));
+        assert_eq!(limit.take(&of("shop", "bob")), Ok(()));
+        assert_eq!(limit.take(&of("club", "ann")), Ok(()));
+        clock.advance(Duration::from_secs(3));
+        assert_eq!(limit.take(&of("shop", "ann")), Ok(()));
+        assert_eq!(limit.take(&of("shop", "ann")), Err(3));
+    }
+
+    #[test]
     fn loopback_is_spared_where_it_is_said() {
         let rate = Rate { per_second: NonZeroU32::MIN, burst: NonZeroU32::MIN };
         let limit = AddressLimit::on(FakeRelativeClock::default(), rate, true);
@@ -195,10 +280,10 @@ mod tests {
         for _ in 0..2 {
             assert_eq!(limit.take(nth(MAX_BUCKETS)), Ok(()), "let through without a bucket");
         }
-        assert_eq!(limit.buckets.len(), MAX_BUCKETS);
+        assert_eq!(limit.buckets.limiter.len(), MAX_BUCKETS);
         clock.advance(Duration::from_secs(3));
         assert_eq!(limit.take(nth(MAX_BUCKETS)), Ok(()));
         assert_eq!(limit.take(nth(MAX_BUCKETS)), Err(1), "it has a bucket now");
-        assert_eq!(limit.buckets.len(), 1);
+        assert_eq!(limit.buckets.limiter.len(), 1);
     }
 }

@@ -21,7 +21,7 @@ use crate::development::demo;
 use crate::development::mode::{self, ModeError};
 use crate::entropy::{self, Entropy};
 use crate::keyring::{Keyring, Origin, SourceError, Sources, UnlockError, sources};
-use crate::limit::AddressLimit;
+use crate::limit::{AccountLimit, AddressLimit};
 use crate::listener::{self, Limits};
 use crate::logging;
 use crate::master_keys::MasterKeys;
@@ -200,6 +200,7 @@ async fn open_rest(
         issuer: format!("{public_url}{}", settings.base_path),
         public_url,
         address_limit: settings.rate.map(|rate| AddressLimit::new(rate, settings.development)),
+        account_limit: AccountLimit::new(),
         settings,
         apps: Apps::new(Arc::clone(&engine)),
         store: Store::new(Arc::clone(&engine), master_keys.shared()),

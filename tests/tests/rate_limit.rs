@@ -94,6 +94,78 @@ async fn whoever_proves_something_is_not_limited_by_address() {
 }
 
 #[tokio::test]
+async fn what_a_user_changes_is_limited_by_address_and_what_they_read_is_not() {
+    let server = server("1");
+    let app = server.app(Enforcement::Optional).await;
+    let user = app.enrol("ann").await;
+    for (method, path) in [
+        ("POST", "sessions/"),
+        ("POST", "setup/"),
+        ("POST", "setup/confirm/"),
+        ("PATCH", "devices/x/"),
+        ("DELETE", "devices/x/"),
+        ("POST", "disable/"),
+        ("POST", "backup-codes/regenerate/"),
+    ] {
+        let address = format!("203.0.113.{}", method.len() + path.len());
+        passing(&server, &address).await;
+        let mut refused = false;
+        for _ in 0..20 {
+            let call = user.call(method, &format!("/2fa/{path}")).header("x-forwarded-for", &address);
+            refused |= call.json(json!({})).await["code"] == "RATE_LIMITED";
+            user.get("/2fa/devices/").header("x-forwarded-for", &address).await.ok();
+        }
+        assert!(refused, "{method} {path}");
+    }
+}
+
+#[tokio::test]
+async fn an_accounts_tokens_cannot_be_used_to_write_without_end_and_the_owner_still_gets_in() {
+    let server = Server::start();
+    let app = server.app(Enforcement::Optional).await;
+    let (mut ann, bob) = (app.enrol("ann").await, app.enrol("bob").await);
+    let mut opened = 0;
+    let refused = loop {
+        let answer = ann.post("/2fa/sessions/").json(json!({})).await;
+        if answer.status == 429 {
+            break answer.refused(429, "RATE_LIMITED");
+        }
+        answer.expect(201);
+        opened += 1;
+        assert!(opened < 300, "never refused");
+    };
+    assert!(opened >= 100 && (1..=3).contains(&refused.retry_after()), "{opened}: {refused}");
+    let refresh =
+        async |token: &str| server.post("/2fa/token/refresh/").json(json!({"refresh_token": token})).await;
+    refresh(&ann.refresh).await.refused(429, "RATE_LIMITED");
+    ann.post("/2fa/setup/").json(json!({})).await.refused(429, "RATE_LIMITED");
+    bob.post("/2fa/sessions/").json(json!({})).await.expect(201);
+    refresh(&bob.refresh).await.ok();
+    refresh(&bob.refresh).await.refused(401, "AUTH_REQUIRED");
+
+    ann.sign_in().await;
+    ann.get("/2fa/devices/").await.ok();
+}
+
+#[tokio::test]
+async fn an_account_keeps_its_newest_logins() {
+    let server = Server::start();
+    let app = server.app(Enforcement::Optional).await;
+    let mut tokens = Vec::new();
+    for _ in 0..34 {
+        tokens.push(app.open_session("ann").await.text("refresh_token"));
+    }
+    let refresh =
+        async |token: &str| server.post("/2fa/token/refresh/").json(json!({"refresh_token": token})).await;
+    for token in &tokens[..2] {
+        refresh(token).await.refused(401, "AUTH_REQUIRED");
+    }
+    for token in &tokens[2..] {
+        refresh(token).await.ok();
+    }
+}
+
+#[tokio::test]
 async fn every_anonymous_endpoint_is_limited() {
     for path in ["verify/", "verify/backup/", "enrollment/", "token/refresh/", "token/revoke/"] {
         let server = server("1");

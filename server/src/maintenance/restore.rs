@@ -235,6 +235,7 @@ fn is_left_out(key: &Key) -> bool {
             | Kind::EnrollmentToken
             | Kind::RefreshFamily
             | Kind::RefreshToken
+            | Kind::Logins
             | Kind::SigningKey,
         ) => true,
         Some(Kind::Meta) => matches!(key.name(Kind::Meta), Some(SENTINEL_RECORD | PEPPER_RECORD)),

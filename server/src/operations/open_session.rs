@@ -171,6 +171,8 @@ fn challenge(context: &Context, id: &str) -> Value {
 
 /// A user asks to give the second factor again. A login without one may ask too: this is how it gets one.
 async fn step_up(context: &Context, user: &User, fields: &Fields) -> Result<Reply, Problem> {
+    context.count_address(user.origin.ip_address)?;
+    context.count_account(&user.account)?;
     let return_url = read_return_url(fields)?;
     // Only the host says where its users go; a user's token leads no further than to our own pages.
     let own = format!("{}/", context.public_url.origin());

@@ -35,6 +35,7 @@ pub async fn run(context: &Context, mut call: Call) -> Result<Reply, Problem> {
     let fields = call.optional_fields().await?;
     let name = fields.optional("device_name", DeviceName::parse)?;
     let restart = fields.optional_flag("restart")?.unwrap_or(false);
+    context.count_account(enroller.account())?;
     let now = context.clock.now();
     let (account_id, login) = (enroller.account(), enroller.login());
     let (device, account_name) = enroller

@@ -55,7 +55,7 @@ pub(super) async fn answer(
     let outcome = match found {
         Ok(Found { access, endpoint, name, .. }) => {
             let call = Call::new(headers, name, query, origin, body);
-            let work = admitted(context, access, endpoint, call).instrument(span.clone());
+            let work = admitted(context, &method, access, endpoint, call).instrument(span.clone());
             // A panic is a defect of ours: it ends this request and nobody else's. States are loaded anew for each, so none is left half changed.
             AssertUnwindSafe(work).catch_unwind().await.unwrap_or_else(|_| {
                 span.in_scope(|| tracing::error!(route, "a request panicked"));
@@ -88,14 +88,13 @@ fn wants_a_page(method: &Method, headers: &HeaderMap) -> bool {
 /// The address's bucket comes before a byte of the body is read, and long before anything is looked up, judged or counted.
 async fn admitted(
     context: &Context,
+    method: &Method,
     access: Access,
     endpoint: Endpoint,
     call: Call,
 ) -> Result<Reply, Problem> {
-    if let (Access::Anonymous, Some(limit), Some(address)) =
-        (access, &context.address_limit, call.origin().ip_address)
-    {
-        limit.take(address).map_err(|seconds| Problem::new(Code::RateLimited).retry_after(seconds))?;
+    if access.is_counted(method) {
+        context.count_address(call.origin().ip_address)?;
     }
     dispatch(context, endpoint, call).await
 }

@@ -51,14 +51,25 @@ pub(super) enum Access {
     Anonymous,
     /// A host application with its API key.
     App,
-    /// A user with an access token.
+    /// A user with an access token: each address has a bucket for what changes something.
     User,
-    /// A host application, or a user.
+    /// A host application, or a user, for whom the operation counts.
     AppOrUser,
-    /// A user, or a newcomer with an enrolment token.
+    /// A user, or a newcomer with an enrolment token: as for users.
     Enroller,
     /// Whoever asks, in development mode; elsewhere there is nothing here.
     Development,
+}
+
+impl Access {
+    /// Whether a request takes a token from its address's bucket.
+    pub(super) fn is_counted(self, method: &Method) -> bool {
+        match self {
+            Self::Anonymous => true,
+            Self::User | Self::Enroller => !method.is_safe(),
+            Self::Everybody | Self::App | Self::AppOrUser | Self::Development => false,
+        }
+    }
 }
 
 /// One line of the table: method, path below the base path without its final slash, who may ask, and what is asked for.

@@ -15,7 +15,7 @@ use sidekey_core::{
     time::UnixTime,
 };
 
-use super::{Key, Kind, StoreError};
+use super::{Key, Kind, StoreError, logins::Logins};
 use crate::{
     entropy::Entropy,
     keyring::{KeyId, Keyring, Sealed, associated_data},
@@ -94,6 +94,7 @@ pub fn check(key: &Key, bytes: &[u8], keyring: Option<&Keyring>) -> Result<usize
             Ok(secrets)
         }
         Some(Kind::Session) => decode::<Session>(key, bytes).map(|_| 0),
+        Some(Kind::Logins) => decode::<Logins>(key, bytes).map(|_| 0),
         Some(Kind::EnrollmentToken) => decode::<[u8; 32]>(key, bytes).map(|_| 0),
         Some(Kind::RefreshFamily) => {
             let family: Family = decode(key, bytes)?;

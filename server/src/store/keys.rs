@@ -51,10 +51,12 @@ pub enum Kind {
     /// The audit log by account, newest first. Then: app id, the first 16 bytes of SHA-256 of the user id, `u64::MAX` less the
     /// sequence number (8 bytes, big endian).
     Activity = 0x0e,
+    /// The latest logins of an account. Then: the account's key.
+    Logins = 0x10,
 }
 
 impl Kind {
-    const ALL: [Self; 14] = [
+    const ALL: [Self; 15] = [
         Self::Meta,
         Self::App,
         Self::ApiKey,
@@ -69,6 +71,7 @@ impl Kind {
         Self::Audit,
         Self::Outbox,
         Self::Activity,
+        Self::Logins,
     ];
 }
 

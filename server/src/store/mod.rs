@@ -18,6 +18,7 @@
 //! | [`codec`] | accounts, sessions and logins as bytes |
 //! | [`sweep`] | what is over makes room |
 //! | [`activity`] | the audit log by account |
+//! | [`logins`] | the latest logins of each account |
 //! | [`retention`] | old audit entries make room |
 //! | `transaction` | load, decide, store: what every operation goes through |
 //! | `folder` | the data folder: owner, permissions, lock, syncing of entries |
@@ -38,6 +39,7 @@ pub(crate) mod head_file;
 mod inspection;
 pub mod integrity;
 pub mod keys;
+pub mod logins;
 pub(crate) mod migration;
 mod open_error;
 mod opening;

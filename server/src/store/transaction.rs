@@ -20,6 +20,7 @@ use super::{
         account_key, decode, decode_account, encode, encode_account, enrollment_token_key, family_key,
         session_key,
     },
+    logins::{self, Logins},
 };
 use crate::{
     audit::{Entry, Origin},
@@ -168,7 +169,8 @@ impl Store {
             let outcome = decide(&mut state);
             // Kept until the commit is done: who replaces the keyring waits for those who seal with the one before.
             let keyring = self.keyring.get();
-            let batch = Self::batch(&keyring, &subject, &loaded, state, origin)?;
+            let logins = self.logins(&subject, &loaded, &state).await?;
+            let batch = Self::batch(&keyring, &subject, &loaded, logins, state, origin)?;
             if batch.is_empty() {
                 return Ok(outcome);
             }
@@ -198,6 +200,19 @@ impl Store {
         Ok(Loaded { account: account.await?, session: session.await?, family: family.await? })
     }
 
+    /// The list of the account's logins, if one starts or the account goes.
+    async fn logins(
+        &self,
+        subject: &Subject,
+        loaded: &Loaded,
+        state: &State,
+    ) -> Result<Option<Found<Logins>>, StoreError> {
+        let goes =
+            state.account.is_none() && loaded.account.as_ref().is_some_and(|found| found.value.is_some());
+        let key = (goes || state.started.is_some()).then(|| logins::key(&subject.account));
+        self.read(key, |key, record| decode(key, &record.value)).await
+    }
+
     async fn read<T>(
         &self,
         key: Option<Key>,
@@ -213,6 +228,7 @@ impl Store {
         keyring: &Keyring,
         subject: &Subject,
         loaded: &Loaded,
+        logins: Option<Found<Logins>>,
         state: State,
         origin: &Origin,
     ) -> Result<Batch, StoreError> {
@@ -225,6 +241,13 @@ impl Store {
         write(&mut batch, loaded.account.as_ref(), account, |account| encode_account(keyring, account))?;
         write(&mut batch, loaded.session.as_ref(), session, |session| encode(&session))?;
         write(&mut batch, loaded.family.as_ref(), family, |family| encode(&family))?;
+        if let Some(Found { version, value, .. }) = logins {
+            let logins = value.unwrap_or_default();
+            match &started {
+                Some(family) => logins.start(&mut batch, version, family)?,
+                None => logins.end(&mut batch, version, &subject.account),
+            }
+        }
         if let Some(family) = started {
             let key = family_key(family.account.app.as_str(), family.login);
             batch.put(Key::expiry(family.expires_at, &key), Vec::new());
