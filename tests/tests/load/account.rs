@@ -1,6 +1,6 @@
 //! What one client knows of one user: the model that the server is compared with.
 
-use sidekey_tests::{Authenticator, json};
+use sidekey_tests::{Authenticator, clock, json};
 
 use super::random::Random;
 use super::world::{As, Down, Reply, World};
@@ -17,10 +17,10 @@ pub(crate) const ACCESS: u64 = 800;
 pub(crate) enum Stage {
     /// Unknown to the server.
     New,
-    /// Has an enrollment token.
-    Invited { token: String },
-    /// Has a pending device, shown at this time.
-    Pending { token: String, shown_at: u64 },
+    /// Has an enrollment token, of a session opened at this time.
+    Invited { token: String, opened_at: u64 },
+    /// Has a pending device.
+    Pending { token: String, opened_at: u64 },
     /// Has an active device.
     Active,
     /// Has turned the second factor off.
@@ -156,6 +156,11 @@ impl Account {
     /// Whether it can bear another wrong code, beside those that a check costs.
     pub(crate) fn bears_failures(&self, count: u32) -> bool {
         self.row.1 + count <= 3 && self.failures < WORN
+    }
+
+    /// Whether only its use makes the code that was accepted last a wrong one now.
+    pub(crate) fn accepted_in_window(&self, now: u64) -> bool {
+        self.accepted > 0 && now / clock::STEP <= self.accepted + 1
     }
 
     /// The code of a step.

@@ -11,7 +11,7 @@ use super::world::{As, Down, Reply, World};
 pub(crate) async fn one(account: &mut Account, world: &World, random: &mut Random) -> Result<(), Down> {
     match account.stage.clone() {
         Stage::New => invite(account, world).await,
-        Stage::Invited { token } => setup(account, world, token).await,
+        Stage::Invited { token, opened_at } => setup(account, world, token, opened_at).await,
         Stage::Pending { token, .. } => confirm(account, world, &token).await,
         Stage::Active => match random.between(0, 100) {
             0..32 => codes(account, world, 1).await,
@@ -31,6 +31,7 @@ pub(crate) async fn one(account: &mut Account, world: &World, random: &mut Rando
 }
 
 async fn invite(account: &mut Account, world: &World) -> Result<(), Down> {
+    let opened_at = world.reached();
     let body = json!({"user_id": account.user, "account_name": "load@example.com"});
     let reply = world.post("/2fa/sessions/", As::App, body).await?;
     if reply.status != 201 || reply.body["requires_enrollment"] != true {
@@ -38,12 +39,11 @@ async fn invite(account: &mut Account, world: &World) -> Result<(), Down> {
         return Ok(());
     }
     world.acknowledged();
-    account.stage = Stage::Invited { token: reply.text("enrollment_token") };
+    account.stage = Stage::Invited { token: reply.text("enrollment_token"), opened_at };
     Ok(())
 }
 
-async fn setup(account: &mut Account, world: &World, token: String) -> Result<(), Down> {
-    let shown_at = world.reached();
+async fn setup(account: &mut Account, world: &World, token: String, opened_at: u64) -> Result<(), Down> {
     let body = json!({"device_name": "phone"});
     let reply = world.post("/2fa/setup/", As::Bearer(&token), body).await?;
     match reply.status {
@@ -51,7 +51,7 @@ async fn setup(account: &mut Account, world: &World, token: String) -> Result<()
             world.acknowledged();
             (account.device, account.secret) = (reply.text("device_id"), reply.text("secret"));
             account.names = vec!["phone".to_string()];
-            account.stage = Stage::Pending { token, shown_at };
+            account.stage = Stage::Pending { token, opened_at };
         }
         // The token is as short-lived as a session.
         401 => account.stage = Stage::New,

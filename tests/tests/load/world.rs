@@ -7,7 +7,7 @@ use sidekey_tests::{Server, Value, clock, json};
 use tokio::sync::{Notify, RwLock, RwLockReadGuard};
 
 /// So many changes are acknowledged before the clock moves on by a step.
-const CHANGES_A_STEP: u64 = 60;
+const CHANGES_A_STEP: u64 = 30;
 
 /// The server did not answer: whether it did what it was asked is unknown.
 #[derive(Debug)]
