@@ -94,14 +94,13 @@ async fn every_file_that_a_page_names_is_there_with_its_type() {
 }
 
 #[tokio::test]
-async fn the_browser_module_is_served_as_wasm() {
+async fn the_package_is_served_beside_the_pages() {
     let server = Server::start();
-    let module = server.get("/2fa/assets/generated/sidekey_wasm_bg.wasm").await.ok();
-    assert_eq!(module.header("content-type"), "application/wasm");
-    assert_eq!(module.header("x-content-type-options"), "nosniff");
-    assert!(module.bytes.starts_with(b"\0asm"));
-    let glue = server.get("/2fa/assets/generated/sidekey_wasm.js").await.ok();
-    assert!(glue.header("content-type").starts_with("text/javascript"));
+    let index = server.get("/2fa/assets/generated/sidekey/index.js").await.ok();
+    assert!(index.header("content-type").starts_with("text/javascript"));
+    assert_eq!(index.header("x-content-type-options"), "nosniff");
+    let bytes = server.get("/2fa/assets/generated/sidekey/generated/bytes.js").await.ok();
+    assert!(bytes.bytes.len() > 10_000);
 }
 
 #[tokio::test]

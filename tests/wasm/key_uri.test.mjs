@@ -5,10 +5,11 @@ import { failure, sidekey, vectors } from "./module.mjs";
 
 const SECRET = "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ";
 
-test("key URIs are accepted or refused as their names say", async () => {
-  const { vectors: all } = await vectors("key_uri");
+test("key URIs are accepted or refused as their names say", () => {
+  const { vectors: all } = vectors("key_uri");
   assert.ok(all.length > 50);
   for (const { name, uri, error, built, ...parts } of all) {
+    if (parts.issuer === null) parts.issuer = "";
     if (name.startsWith("accept_")) {
       const parsed = sidekey.parseUri(uri);
       assert.equal(Object.getPrototypeOf(parsed), Object.prototype);
@@ -25,7 +26,7 @@ test("parts left out have the format's defaults", () => {
   const uri = `otpauth://totp/ann?secret=${SECRET}&algorithm=SHA1&digits=6&period=30`;
   assert.equal(sidekey.buildUri({ secret: SECRET, account: "ann" }), uri);
   const absent = { issuer: null, algorithm: undefined, digits: undefined, period: undefined };
-  assert.equal(sidekey.buildUri({ secret: SECRET, account: "ann", ...absent }), uri);
+  assert.equal(sidekey.buildUri(/** @type {any} */ ({ secret: SECRET, account: "ann", ...absent })), uri);
 });
 
 test("any label comes back as it was", () => {
@@ -41,13 +42,14 @@ test("any label comes back as it was", () => {
 });
 
 test("parts that make no key URI are refused", () => {
-  const build = (/** @type {object} */ parts) => () => sidekey.buildUri({ secret: SECRET, account: "ann", ...parts });
+  const build = (/** @type {any} */ parts) => () => sidekey.buildUri({ secret: SECRET, account: "ann", ...parts });
   assert.throws(build({ secret: undefined }), failure("SECRET_MISSING"));
   assert.throws(build({ secret: 7 }), failure("INVALID_ARGUMENT"));
   assert.throws(build({ secret: "0" }), failure("SECRET_NOT_BASE32"));
   assert.throws(build({ account: "" }), failure("ACCOUNT_INVALID"));
   assert.throws(build({ account: null }), failure("ACCOUNT_INVALID"));
   assert.throws(build({ account: "a:b" }), failure("ACCOUNT_INVALID"));
+  assert.equal(build({ issuer: "" })(), sidekey.buildUri({ secret: SECRET, account: "ann" }));
   assert.throws(build({ issuer: "a:b" }), failure("ISSUER_INVALID"));
   assert.throws(build({ issuer: {} }), failure("INVALID_ARGUMENT"));
   assert.throws(build({ algorithm: "md5" }), failure("ALGORITHM_UNKNOWN"));

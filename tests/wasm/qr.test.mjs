@@ -3,14 +3,14 @@ import { test } from "node:test";
 
 import { failure, sidekey, vectors } from "./module.mjs";
 
-/** @param {import("../../web/generated/sidekey_wasm.js").QrMatrix} matrix */
+/** @param {import("../../wasm/npm/index.js").QrMatrix} matrix */
 const rows = ({ size, modules }) =>
   Array.from({ length: size }, (_, y) =>
     Array.from(modules.subarray(y * size, (y + 1) * size), (dark) => (dark ? "#" : ".")).join(""),
   );
 
-test("QR codes are the ones that the server draws", async () => {
-  for (const { name, text, rows: expected } of (await vectors("qr")).vectors) {
+test("QR codes are the ones that the server draws", () => {
+  for (const { name, text, rows: expected } of vectors("qr").vectors) {
     const matrix = sidekey.qrMatrix(text);
     assert.equal(Object.getPrototypeOf(matrix), Object.prototype);
     assert.ok(matrix.modules instanceof Uint8Array && matrix.modules.every((module) => module <= 1));
@@ -19,8 +19,8 @@ test("QR codes are the ones that the server draws", async () => {
   }
 });
 
-test("the SVG draws the same modules within a quiet zone of four", async () => {
-  for (const { name, text, rows: expected } of (await vectors("qr")).vectors) {
+test("the SVG draws the same modules within a quiet zone of four", () => {
+  for (const { name, text, rows: expected } of vectors("qr").vectors) {
     const svg = sidekey.qrSvg(text);
     const side = expected.length + 8;
     assert.ok(svg.includes(`viewBox="0 0 ${side} ${side}"`), name);

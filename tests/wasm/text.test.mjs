@@ -13,17 +13,17 @@ test("a fresh secret has the length asked for and is never the same", () => {
   assert.match(sidekey.generateSecret(), /^[A-Z2-7]{32}$/);
   assert.match(sidekey.generateSecret(undefined), /^[A-Z2-7]{32}$/);
   for (const [bytes, characters] of [[16, 26], [20, 32], [32, 52], [64, 103]]) {
-    assert.equal(sidekey.generateSecret(bytes).length, characters);
+    assert.equal(sidekey.generateSecret(/** @type {16} */ (bytes)).length, characters);
   }
   const many = Array.from({ length: 100 }, () => sidekey.generateSecret(16));
   assert.equal(new Set(many).size, many.length);
 });
 
 test("a secret of another length is refused", () => {
-  for (const bytes of [0, 15]) assert.throws(() => sidekey.generateSecret(bytes), failure("SECRET_TOO_SHORT"));
-  for (const bytes of [129, 2 ** 31]) assert.throws(() => sidekey.generateSecret(bytes), failure("SECRET_TOO_LONG"));
-  for (const bytes of [-20, 20.5, NaN, 2 ** 32 + 20]) {
-    assert.throws(() => sidekey.generateSecret(bytes), failure("INVALID_ARGUMENT"));
+  for (const bytes of [0, 15]) assert.throws(() => sidekey.generateSecret(/** @type {16} */ (bytes)), failure("SECRET_TOO_SHORT"));
+  for (const bytes of [129, 2 ** 31, 2 ** 32 + 20]) assert.throws(() => sidekey.generateSecret(/** @type {16} */ (bytes)), failure("SECRET_TOO_LONG"));
+  for (const bytes of [-20, 20.5, NaN]) {
+    assert.throws(() => sidekey.generateSecret(/** @type {16} */ (bytes)), failure("INVALID_ARGUMENT"));
   }
 });
 

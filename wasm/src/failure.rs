@@ -1,49 +1,35 @@
-//! Core's errors as JavaScript errors: a message for developers, and a `code` for programs. Neither holds any input.
+//! Core's errors as what the package makes its `OtpError` of: a code for programs, the field that is wrong, and a message for
+//! developers. None of them holds any input.
 
-use core::fmt::Display;
+use sidekey_core::{key_uri::KeyUriError, migration::MigrationError, qr::QrError, secret::SecretError};
+use wasm_bindgen::JsValue;
 
-use sidekey_core::{key_uri::KeyUriError, qr::QrError, secret::SecretError};
-use wasm_bindgen::prelude::wasm_bindgen;
+use crate::json::Object;
 
-#[wasm_bindgen]
-extern "C" {
-    /// A JavaScript `Error` with the property `code`.
-    #[wasm_bindgen(js_name = Error, typescript_type = "SidekeyError")]
-    pub type Failure;
-
-    #[wasm_bindgen(constructor, js_class = "Error")]
-    fn new(message: &str) -> Failure;
-
-    #[wasm_bindgen(method, setter)]
-    fn set_code(this: &Failure, code: &str);
-}
-
-/// The names that core has none for. The TypeScript declaration below lists these and those of [`KeyUriError::code`].
-pub(crate) mod code {
-    pub(crate) const INVALID_ARGUMENT: &str = "INVALID_ARGUMENT";
-    pub(crate) const RANDOMNESS_UNAVAILABLE: &str = "RANDOMNESS_UNAVAILABLE";
-}
-
-#[wasm_bindgen(typescript_custom_section)]
-const DECLARATIONS: &str = r#"
-/** What went wrong; names stay, new ones may come. */
-export type SidekeyErrorCode =
-  | "ACCOUNT_INVALID" | "ALGORITHM_UNKNOWN" | "DIGITS_OUT_OF_RANGE" | "HOTP_UNSUPPORTED" | "INVALID_ARGUMENT"
-  | "ISSUER_INVALID" | "ISSUER_MISMATCH" | "PERIOD_OUT_OF_RANGE" | "QR_TOO_LONG" | "RANDOMNESS_UNAVAILABLE"
-  | "SECRET_MISSING" | "SECRET_NOT_BASE32" | "SECRET_TOO_LONG" | "SECRET_TOO_SHORT" | "URI_DUPLICATE_PARAMETER"
-  | "URI_ENCODING" | "URI_PARAMETER" | "URI_SCHEME" | "URI_TOO_LONG" | "URI_TYPE";
-
-/** What every function here throws. */
-export interface SidekeyError extends Error {
-  readonly code: SidekeyErrorCode;
-}
-"#;
+/// Thrown as JSON.
+pub struct Failure(String);
 
 impl Failure {
-    pub(crate) fn with(code: &str, message: impl Display) -> Self {
-        let failure = Self::new(&message.to_string());
-        failure.set_code(code);
-        failure
+    fn new(code: &str, field: Option<&str>, message: &str) -> Self {
+        let failure = Object::new().text("code", code).text("message", message);
+        Self(
+            match field {
+                Some(field) => failure.text("field", field),
+                None => failure,
+            }
+            .end(),
+        )
+    }
+
+    /// An argument of the skin itself, of which core knows nothing.
+    pub(crate) fn argument(field: &str, message: &str) -> Self {
+        Self::new("INVALID_ARGUMENT", Some(field), message)
+    }
+}
+
+impl From<Failure> for JsValue {
+    fn from(failure: Failure) -> Self {
+        Self::from_str(&failure.0)
     }
 }
 
@@ -55,12 +41,18 @@ impl From<SecretError> for Failure {
 
 impl From<KeyUriError> for Failure {
     fn from(error: KeyUriError) -> Self {
-        Self::with(error.code(), error)
+        Self::new(error.code(), error.field(), &error.to_string())
+    }
+}
+
+impl From<MigrationError> for Failure {
+    fn from(error: MigrationError) -> Self {
+        Self::new(error.code(), None, &error.to_string())
     }
 }
 
 impl From<QrError> for Failure {
     fn from(error: QrError) -> Self {
-        Self::with(error.code(), error)
+        Self::new(error.code(), None, &error.to_string())
     }
 }

@@ -5,29 +5,20 @@
  */
 
 /**
- * @typedef {object} Core the bindings that `cargo xtask wasm` writes
- * @property {(source: { module_or_path: URL }) => Promise<unknown>} default loads the module
- * @property {(text: string) => { size: number, modules: Uint8Array }} qrMatrix row by row, 1 is dark, without quiet zone
- * @property {(secret: string) => string} formatSecret groups of four, separated by blanks
- * @property {(text: string) => string} normalizeCode
- * @property {(text: string) => string} normalizeBackupCode
- * @property {(uri: string) => { digits: number, period: number }} parseUri
+ * The npm package, which `cargo xtask wasm` copies beside the pages.
+ * @typedef {typeof import("../generated/sidekey/index.js")} Core
  */
 
 /** @type {Core | null} */
 let core = null;
 
-/** @param {string} file */
-const generated = (file) => new URL(`../generated/${file}`, import.meta.url);
-
 /** Loads the module once; answers null where that is impossible. @returns {Promise<Core | null>} */
 export async function loadCore() {
   if (core) return core;
   try {
-    /** @type {Core} */
-    const bindings = await import(generated("sidekey_wasm.js").href);
-    await bindings.default({ module_or_path: generated("sidekey_wasm_bg.wasm") });
-    core = bindings;
+    const sidekey = await import("../generated/sidekey/index.js");
+    await sidekey.ready();
+    core = sidekey;
   } catch {
     core = null;
   }

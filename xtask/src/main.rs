@@ -1,6 +1,8 @@
-//! The task runner: `cargo xtask wasm`, `cargo xtask serve`, `cargo xtask test`, `cargo xtask fuzz`.
+//! The task runner: `cargo xtask wasm`, `cargo xtask package`, `cargo xtask serve`, `cargo xtask test`, `cargo xtask fuzz`.
 //!
-//! - [`wasm`]: the browser module and its bindings, into `web/generated/` ([`bindings`] writes them)
+//! - [`wasm`]: the browser module, in the package and in the pages: [`bindings`] makes its glue, [`optimise`] makes it smaller,
+//!   [`inline`] makes a script of it, [`mirror`] writes what has changed
+//! - [`package`]: the npm package as a tarball
 //! - [`serve`]: everything that a first start needs, then the server itself
 //! - [`test`]: the named steps of the test run, in order
 //! - [`fuzz`]: the fuzz targets, under libFuzzer or over their seeds
@@ -12,6 +14,10 @@
 mod bindings;
 mod failure;
 mod fuzz;
+mod inline;
+mod mirror;
+mod optimise;
+mod package;
 mod process;
 mod serve;
 mod stopwatch;
@@ -36,8 +42,10 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Task {
-    /// Build the browser module and its bindings into web/generated/
+    /// Build the browser module, for the package and for the pages
     Wasm,
+    /// Build the npm package into target/package/
+    Package,
     /// Build everything and start the server in development mode on 127.0.0.1:8080, with its data in ./data
     Serve {
         /// Arguments for `sidekey serve`, after `--`; they win over the defaults
@@ -53,6 +61,7 @@ enum Task {
 fn main() -> ExitCode {
     let result = match Arguments::parse().task {
         Task::Wasm => Workspace::find().and_then(|workspace| wasm::build(&workspace)),
+        Task::Package => Workspace::find().and_then(|workspace| package::build(&workspace)),
         Task::Serve { arguments } => {
             Workspace::find().and_then(|workspace| serve::run(&workspace, &arguments))
         }

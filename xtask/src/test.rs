@@ -18,6 +18,7 @@ use clap::builder::PossibleValuesParser;
 use crate::Outcome;
 use crate::failure::Failure;
 use crate::fuzz;
+use crate::package;
 use crate::process;
 use crate::stopwatch::Stopwatch;
 use crate::wasm;
@@ -50,11 +51,15 @@ const STEPS: &[Step] = &[
         about: "licences, bans, sources and advisories of the dependencies",
         run: dependencies::run,
     },
-    Step { name: "wasm", about: "the browser module and its bindings", run: wasm::build },
+    Step {
+        name: "package",
+        about: "the browser module and the npm package, within its budget",
+        run: package::build,
+    },
     Step { name: "types", about: "the TypeScript compiler over the JavaScript", run: javascript::types },
     Step { name: "unit", about: "tests beside the code, with the examples of its documentation", run: unit },
     Step { name: "fuzz-build", about: "every fuzz target over its committed seeds", run: fuzz::replay },
-    Step { name: "wasm-node", about: "the browser module in Node.js", run: javascript::wasm },
+    Step { name: "wasm-node", about: "the packed npm package in Node.js", run: javascript::wasm },
     Step { name: "server", about: "release build of the server", run: server },
     Step { name: "http", about: "the release binary over HTTP, with crashes and power cuts", run: http },
     Step { name: "browser", about: "the whole journey in headless Chromium", run: javascript::browser },
@@ -138,7 +143,7 @@ fn with_programs<'a>(command: &'a mut Command, workspace: &Workspace) -> Outcome
     let server = workspace.server_binary();
     if !server.exists() {
         return Err(Failure::new(format!("`{}` does not exist", server.display()))
-            .with_remedy("build it: cargo xtask test --only wasm --only server"));
+            .with_remedy("build it: cargo xtask test --only package --only server"));
     }
     if let Some(chromium) = process::find(setup::CHROMIUM) {
         command.env("SIDEKEY_CHROMIUM", chromium);
@@ -170,6 +175,6 @@ mod tests {
     #[test]
     fn without_the_server_its_tests_say_how_to_build_it() {
         let failure = with_programs(&mut Command::new("true"), &workspace()).unwrap_err();
-        assert!(failure.to_string().ends_with("cargo xtask test --only wasm --only server"), "{failure}");
+        assert!(failure.to_string().ends_with("cargo xtask test --only package --only server"), "{failure}");
     }
 }

@@ -1,4 +1,4 @@
-//! `cargo xtask wasm`: the browser module.
+//! `cargo xtask wasm`: the browser module, in the package and in the pages.
 
 use std::env;
 use std::ffi::OsString;
@@ -8,29 +8,85 @@ use std::path::{Path, PathBuf};
 use crate::Outcome;
 use crate::bindings;
 use crate::failure::Failure;
+use crate::inline;
+use crate::mirror::{self, Files};
+use crate::optimise;
 use crate::process;
 use crate::workspace::Workspace;
 
 pub(crate) const TARGET: &str = "wasm32-unknown-unknown";
 
-/// Builds the module and brings `web/generated/` up to date.
+/// Builds the module and brings `wasm/npm/generated/` and `web/generated/` up to date. Where wasm-opt is not there, the module
+/// is a little larger and does the same.
 pub(crate) fn build(workspace: &Workspace) -> Outcome {
+    let program = optimise::program(workspace);
+    if let Err(failure) = &program {
+        eprintln!("the browser module is not optimised: {failure}");
+    }
+    build_with(workspace, program.ok().as_deref())
+}
+
+/// The same, with this wasm-opt or none.
+pub(crate) fn build_with(workspace: &Workspace, optimiser: Option<&Path>) -> Outcome {
+    let remaps = remaps(workspace)?;
+    let bindings = bindings::generate(&compile(workspace, &remaps)?, &workspace.target.join("bindings"))?;
+    let mut module = bindings.module;
+    if let Some(program) = optimiser {
+        let smaller = module.with_extension("opt.wasm");
+        optimise::optimise(workspace, program, &module, &smaller)?;
+        module = smaller;
+    }
+    refuse_local_paths(&module, &remaps)?;
+
+    let core = read(&module)?;
+    let script = inline::script(&core).map_err(Failure::because("could not pack the browser module"))?;
+    let generated = Files::from([
+        ("bytes.js".into(), script.into_bytes()),
+        ("core.wasm".into(), core),
+        ("glue.d.ts".into(), read(&bindings.types)?),
+        ("glue.js".into(), read(&bindings.glue)?),
+    ]);
+    let package = workspace.root.join("wasm").join("npm");
+    let changed = synchronise(&generated, &package.join("generated"))?
+        + synchronise(&pages(&package)?, &workspace.root.join("web").join("generated"))?;
+    eprintln!("wasm/npm/generated/ and web/generated/ are up to date, {changed} files changed");
+    Ok(())
+}
+
+/// What pages load of the package: its scripts, with their types for whoever checks the pages.
+fn pages(package: &Path) -> Outcome<Files> {
+    let files = mirror::files(package)
+        .map_err(Failure::because(format!("could not read `{}`", package.display())))?;
+    let is_script = |name: &Path| {
+        !name.starts_with("testing")
+            && [".js", ".d.ts"].iter().any(|end| name.to_string_lossy().ends_with(end))
+    };
+    Ok(files
+        .into_iter()
+        .filter(|(name, _)| is_script(name))
+        .map(|(name, content)| (Path::new("sidekey").join(name), content))
+        .collect())
+}
+
+fn synchronise(files: &Files, folder: &Path) -> Outcome<usize> {
+    mirror::synchronise(files, folder)
+        .map_err(Failure::because(format!("could not write `{}`", folder.display())))
+}
+
+fn read(path: &Path) -> Outcome<Vec<u8>> {
+    fs::read(path).map_err(Failure::because(format!("could not read `{}`", path.display())))
+}
+
+/// The module as the compiler leaves it.
+fn compile(workspace: &Workspace, remaps: &[(PathBuf, &'static str)]) -> Outcome<PathBuf> {
     ensure_target(workspace)?;
     let mut cargo = workspace.cargo("build");
     cargo.args(["--package", "sidekey-wasm", "--profile", "wasm", "--target", TARGET]);
-    let remaps = remaps(workspace)?;
     // One flag to the unit separator, so that a path may hold blanks; in place of the caller's own flags, so
     // that the same checkout gives the same module everywhere.
-    cargo
-        .env_remove("RUSTFLAGS")
-        .env("CARGO_ENCODED_RUSTFLAGS", flags(&remaps).join(&OsString::from("\x1f")));
+    cargo.env_remove("RUSTFLAGS").env("CARGO_ENCODED_RUSTFLAGS", flags(remaps).join(&OsString::from("\x1f")));
     process::run(&mut cargo).map_err(|failure| failure.with_remedy("the compiler's message stands above"))?;
-    let module = workspace.target.join(TARGET).join("wasm").join("sidekey_wasm.wasm");
-    let destination = workspace.root.join("web").join("generated");
-    let changed = bindings::generate(&module, &workspace.target.join("bindings"), &destination)?;
-    refuse_local_paths(&destination.join("sidekey_wasm_bg.wasm"), &remaps)?;
-    eprintln!("web/generated/ is up to date, {changed} files changed");
-    Ok(())
+    Ok(workspace.target.join(TARGET).join("wasm").join("sidekey_wasm.wasm"))
 }
 
 /// Adds the compilation target where it is missing.
@@ -90,8 +146,7 @@ fn flags(remaps: &[(PathBuf, &'static str)]) -> Vec<OsString> {
 
 /// A path of this machine in the module would tell every visitor about it and make no two builds alike.
 fn refuse_local_paths(module: &Path, remaps: &[(PathBuf, &'static str)]) -> Outcome {
-    let bytes =
-        fs::read(module).map_err(Failure::because(format!("could not read `{}`", module.display())))?;
+    let bytes = read(module)?;
     for (path, _) in remaps {
         let folder = format!("{}/", path.display());
         // A checkout that happens to lie at `/sidekey` cannot be told from the name that stands for it.

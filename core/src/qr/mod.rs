@@ -18,7 +18,7 @@ use qrcode::{
     types::{Color, Mode, Version},
 };
 
-pub use self::png::DEFAULT_SCALE;
+pub use self::png::{DEFAULT_SCALE, MAX_SCALE};
 
 /// The light border that a reader needs around the symbol, in modules (ISO/IEC 18004 §5.3.8).
 pub const QUIET_ZONE: usize = 4;

@@ -8,7 +8,7 @@ use super::{QUIET_ZONE, QrMatrix};
 /// Pixels of a module's side where nobody asks for another scale: sharp on dense screens, and some 4 KB for a key URI.
 pub const DEFAULT_SCALE: u8 = 8;
 /// Beyond this an image is only large: version 40 would take 5,920 pixels a side.
-const MAX_SCALE: u8 = 32;
+pub const MAX_SCALE: u8 = 32;
 
 const SIGNATURE: [u8; 8] = *b"\x89PNG\r\n\x1a\n";
 /// Filter type "Up" (§9.2): each byte less the one above it.

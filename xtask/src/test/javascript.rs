@@ -10,20 +10,20 @@ use crate::failure::Failure;
 use crate::process;
 use crate::workspace::Workspace;
 
-/// The type check of the pages' scripts and of the tests.
+/// The type check of the package, the pages' scripts and the tests.
 pub(super) fn types(workspace: &Workspace) -> Outcome {
     let compiler = workspace.root.join("tests/node_modules/typescript/bin/tsc");
     if !compiler.is_file() {
         return Err(Failure::new("the TypeScript compiler is not there")
             .with_remedy("cargo xtask test --only setup gets it"));
     }
-    for project in ["web/tsconfig.json", "tests/tsconfig.json"] {
+    for project in ["wasm/npm/tsconfig.json", "web/tsconfig.json", "tests/tsconfig.json"] {
         process::run(workspace.command("node").arg(&compiler).args(["--noEmit", "--project", project]))?;
     }
     Ok(())
 }
 
-/// The browser module, loaded in Node.js.
+/// The packed npm package, in Node.js.
 pub(super) fn wasm(workspace: &Workspace) -> Outcome {
     process::run(&mut test_runner(workspace, "tests/wasm")?)
 }

@@ -1,0 +1,46 @@
+//! The module as a JavaScript file, for whoever cannot or will not fetch it.
+
+use std::io;
+
+use zopfli::{Format, Options};
+
+/// A script that exports the bytes: packed, because base64 hides from the compression of a server what could be compressed.
+/// `inflate.js` of the package unpacks them.
+pub(crate) fn script(module: &[u8]) -> io::Result<String> {
+    let mut packed = Vec::new();
+    zopfli::compress(Options::default(), Format::Deflate, module, &mut packed)?;
+    Ok(format!(
+        "/** The core: base64 of DEFLATE of the module, {} bytes. */\nexport const bytes =\n  \"{}\";\n",
+        module.len(),
+        base64(&packed)
+    ))
+}
+
+/// RFC 4648 §4.
+fn base64(bytes: &[u8]) -> String {
+    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
+    for group in bytes.chunks(3) {
+        let value =
+            (0..3).fold(0, |value, place| value << 8 | group.get(place).map_or(0, |byte| usize::from(*byte)));
+        for place in 0..4 {
+            let letter = ALPHABET.get(value >> (18 - 6 * place) & 63).filter(|_| place <= group.len());
+            text.push(char::from(*letter.unwrap_or(&b'=')));
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rfc_4648_section_10() {
+        for (bytes, text) in
+            [("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("foobar", "Zm9vYmFy")]
+        {
+            assert_eq!(base64(bytes.as_bytes()), text);
+        }
+    }
+}
