@@ -1,0 +1,31 @@
+// @ts-check
+/** The server's clock as a page tells it: the attribute `server-time`, written when the page was rendered. */
+
+import { ServerClock } from "../client/clock.js";
+
+/**
+ * @param {Element} element
+ * @returns {ServerClock}
+ */
+export function pageClock(element) {
+  const clock = new ServerClock();
+  const told = element.getAttribute("server-time") ?? element.closest("[server-time]")?.getAttribute("server-time") ?? "";
+  const time = /^\d+$/.test(told) ? Number(told) : Date.parse(told);
+  if (!Number.isNaN(time)) clock.learnFromPage(time, pageReceivedAt());
+  return clock;
+}
+
+/** This device's clock when the first byte of the page came, in ms. */
+function pageReceivedAt() {
+  return performance.timeOrigin + (navigation()?.responseStart ?? 0);
+}
+
+/** Seconds since the page came, for what it counts down. */
+export function pageAge() {
+  return (performance.now() - (navigation()?.responseStart ?? 0)) / 1000;
+}
+
+/** @returns {PerformanceNavigationTiming | undefined} */
+function navigation() {
+  return /** @type {PerformanceNavigationTiming[]} */ (performance.getEntriesByType("navigation"))[0];
+}
