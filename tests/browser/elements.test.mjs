@@ -326,6 +326,7 @@ test("paper gets the backup codes and nothing else", async () => {
     await page.emulateMedia({ media: "print", colorScheme: "dark" });
     await window.picture("element-print");
     assert.ok(await page.locator("main").isHidden());
+    assert.equal(await page.evaluate(() => getComputedStyle(document.body).backgroundColor), "rgb(255, 255, 255)");
     assert.deepEqual(await page.locator(".sidekey-sheet li:visible").allTextContents(), CODES);
     await page.emulateMedia({ media: "screen" });
     assert.ok(await page.locator(".sidekey-sheet").isHidden());

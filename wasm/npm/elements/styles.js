@@ -146,8 +146,9 @@ a { color: var(--_accent); text-underline-offset: 0.2em; }
 export const printStyles = `
 @media not print { .sidekey-sheet { display: none !important; } }
 @media print {
+  html, body { background: #fff !important; }
   body > :not(.sidekey-sheet) { display: none !important; }
-  .sidekey-sheet { color: #000; background: #fff; font-family: sans-serif; }
+  .sidekey-sheet { color: #000; font-family: sans-serif; }
   .sidekey-sheet ol { list-style: none; padding: 0; font: 14pt/1.8 monospace; }
 }
 `;
