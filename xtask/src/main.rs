@@ -2,7 +2,8 @@
 //!
 //! - [`wasm`]: the browser module, in the package and in the pages: [`bindings`] makes its glue, [`optimise`] makes it smaller,
 //!   [`inline`] makes a script of it, [`mirror`] writes what has changed
-//! - [`package`]: the npm package as a tarball
+//! - [`component`]: the WebAssembly component
+//! - [`package`]: the npm package as a tarball, and the component beside it
 //! - [`serve`]: everything that a first start needs, then the server itself
 //! - [`test`]: the named steps of the test run, in order
 //! - [`fuzz`]: the fuzz targets, under libFuzzer or over their seeds
@@ -12,6 +13,7 @@
 //! - [`stopwatch`]: the only reader of the clock
 
 mod bindings;
+mod component;
 mod failure;
 mod fuzz;
 mod inline;
@@ -44,7 +46,7 @@ struct Arguments {
 enum Task {
     /// Build the browser module, for the package and for the pages
     Wasm,
-    /// Build the npm package into target/package/
+    /// Build the npm package and the WebAssembly component into target/package/
     Package,
     /// Build everything and start the server in development mode on 127.0.0.1:8080, with its data in ./data
     Serve {

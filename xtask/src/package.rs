@@ -1,4 +1,4 @@
-//! `cargo xtask package`: the npm package as a tarball.
+//! `cargo xtask package`: the npm package as a tarball, and the component beside it.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 use crate::Outcome;
+use crate::component;
 use crate::failure::Failure;
 use crate::mirror;
 use crate::optimise;
@@ -15,8 +16,8 @@ use crate::workspace::Workspace;
 
 const LICENCES: &[&str] = &["LICENSE-APACHE", "LICENSE-MIT"];
 
-/// Builds the package and packs it into `target/package/sidekey-<version>.tgz`. What is in `wasm/npm` is the package: it is
-/// copied with the licences beside it, and nothing else happens to it.
+/// Builds the component, and the package, which is packed into `target/package/sidekey-<version>.tgz`. What is in `wasm/npm` is
+/// the package: it is copied with the licences beside it, and nothing else happens to it.
 pub(crate) fn build(workspace: &Workspace) -> Outcome {
     let optimiser = optimise::program(workspace)?;
     if process::find(&["npm"]).is_none() {
@@ -33,6 +34,7 @@ pub(crate) fn build(workspace: &Workspace) -> Outcome {
     pack.args(["pack", "--silent", "--ignore-scripts", "--pack-destination"]).arg(&folder);
     process::run(pack.current_dir(&staged))?;
     println!("{}", tarball.display());
+    component::build(workspace)?;
     sizes(workspace, &staged)
 }
 

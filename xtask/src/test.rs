@@ -16,6 +16,7 @@ use clap::Args;
 use clap::builder::PossibleValuesParser;
 
 use crate::Outcome;
+use crate::component;
 use crate::failure::Failure;
 use crate::fuzz;
 use crate::package;
@@ -45,7 +46,7 @@ const STEPS: &[Step] = &[
     Step { name: "setup", about: "programs, npm and PyPI packages that the tests need", run: setup::run },
     Step { name: "format", about: "rustfmt", run: format },
     Step { name: "hygiene", about: "no address or path of a machine in a tracked file", run: hygiene::run },
-    Step { name: "clippy", about: "lints, natively and for the browser", run: clippy },
+    Step { name: "clippy", about: "lints, natively, for the browser and for the component", run: clippy },
     Step {
         name: "deny",
         about: "licences, bans, sources and advisories of the dependencies",
@@ -53,13 +54,14 @@ const STEPS: &[Step] = &[
     },
     Step {
         name: "package",
-        about: "the browser module and the npm package, within its budget",
+        about: "the browser module, the npm package within its budget, and the component",
         run: package::build,
     },
     Step { name: "types", about: "the TypeScript compiler over the JavaScript", run: javascript::types },
     Step { name: "unit", about: "tests beside the code, with the examples of its documentation", run: unit },
     Step { name: "fuzz-build", about: "every fuzz target over its committed seeds", run: fuzz::replay },
     Step { name: "wasm-node", about: "the packed npm package in Node.js", run: javascript::wasm },
+    Step { name: "component", about: "the component, in Node.js by jco", run: javascript::component },
     Step { name: "server", about: "release build of the server", run: server },
     Step { name: "http", about: "the release binary over HTTP, with crashes and power cuts", run: http },
     Step { name: "browser", about: "the whole journey in headless Chromium", run: javascript::browser },
@@ -118,7 +120,9 @@ fn clippy(workspace: &Workspace) -> Outcome {
     process::run(workspace.cargo("clippy").args(["--workspace", "--all-targets", "--", "-D", "warnings"]))?;
     // The way the browser gets it: for its target, core without its default features.
     let browser = ["--package", "sidekey-wasm", "--target", wasm::TARGET, "--", "-D", "warnings"];
-    process::run(workspace.cargo("clippy").args(browser))
+    process::run(workspace.cargo("clippy").args(browser))?;
+    let component = ["--package", "sidekey-component", "--target", component::TARGET, "--", "-D", "warnings"];
+    process::run(workspace.cargo("clippy").args(component))
 }
 
 fn server(workspace: &Workspace) -> Outcome {

@@ -1,4 +1,4 @@
-//! `cargo xtask wasm`: the browser module, in the package and in the pages.
+//! `cargo xtask wasm`: the browser module, in the package and in the pages; and how anything is compiled to WebAssembly here.
 
 use std::env;
 use std::ffi::OsString;
@@ -14,7 +14,17 @@ use crate::optimise;
 use crate::process;
 use crate::workspace::Workspace;
 
+/// The browser's target.
 pub(crate) const TARGET: &str = "wasm32-unknown-unknown";
+
+/// A package of the workspace as WebAssembly.
+pub(crate) struct Build {
+    pub(crate) package: &'static str,
+    pub(crate) target: &'static str,
+    pub(crate) profile: &'static str,
+}
+
+const BROWSER: Build = Build { package: "sidekey-wasm", target: TARGET, profile: "wasm" };
 
 /// Builds the module and brings `wasm/npm/generated/` and `web/generated/` up to date. Where wasm-opt is not there, the module
 /// is a little larger and does the same.
@@ -28,15 +38,13 @@ pub(crate) fn build(workspace: &Workspace) -> Outcome {
 
 /// The same, with this wasm-opt or none.
 pub(crate) fn build_with(workspace: &Workspace, optimiser: Option<&Path>) -> Outcome {
-    let remaps = remaps(workspace)?;
-    let bindings = bindings::generate(&compile(workspace, &remaps)?, &workspace.target.join("bindings"))?;
+    let bindings = bindings::generate(&compile(workspace, &BROWSER)?, &workspace.target.join("bindings"))?;
     let mut module = bindings.module;
     if let Some(program) = optimiser {
         let smaller = module.with_extension("opt.wasm");
         optimise::optimise(workspace, program, &module, &smaller)?;
         module = smaller;
     }
-    refuse_local_paths(&module, &remaps)?;
 
     let core = read(&module)?;
     let script = inline::script(&core).map_err(Failure::because("could not pack the browser module"))?;
@@ -77,34 +85,40 @@ fn read(path: &Path) -> Outcome<Vec<u8>> {
     fs::read(path).map_err(Failure::because(format!("could not read `{}`", path.display())))
 }
 
-/// The module as the compiler leaves it.
-fn compile(workspace: &Workspace, remaps: &[(PathBuf, &'static str)]) -> Outcome<PathBuf> {
-    ensure_target(workspace)?;
+/// Compiles a package and gives the file as the compiler leaves it, which holds no path of this machine.
+pub(crate) fn compile(workspace: &Workspace, build: &Build) -> Outcome<PathBuf> {
+    ensure_target(workspace, build.target)?;
     let mut cargo = workspace.cargo("build");
-    cargo.args(["--package", "sidekey-wasm", "--profile", "wasm", "--target", TARGET]);
+    cargo.args(["--package", build.package, "--profile", build.profile, "--target", build.target]);
+    let remaps = remaps(workspace)?;
     // One flag to the unit separator, so that a path may hold blanks; in place of the caller's own flags, so
     // that the same checkout gives the same module everywhere.
-    cargo.env_remove("RUSTFLAGS").env("CARGO_ENCODED_RUSTFLAGS", flags(remaps).join(&OsString::from("\x1f")));
+    cargo
+        .env_remove("RUSTFLAGS")
+        .env("CARGO_ENCODED_RUSTFLAGS", flags(&remaps).join(&OsString::from("\x1f")));
     process::run(&mut cargo).map_err(|failure| failure.with_remedy("the compiler's message stands above"))?;
-    Ok(workspace.target.join(TARGET).join("wasm").join("sidekey_wasm.wasm"))
+    let folder = workspace.target.join(build.target).join(build.profile);
+    let module = folder.join(build.package.replace('-', "_")).with_extension("wasm");
+    refuse_local_paths(&module, &remaps)?;
+    Ok(module)
 }
 
-/// Adds the compilation target where it is missing.
-pub(crate) fn ensure_target(workspace: &Workspace) -> Outcome {
-    let print = ["--print", "target-libdir", "--target", TARGET];
+/// Adds a compilation target where it is missing.
+pub(crate) fn ensure_target(workspace: &Workspace, target: &str) -> Outcome {
+    let print = ["--print", "target-libdir", "--target", target];
     let library = process::read(workspace.command("rustc").args(print))?;
     if Path::new(library.trim()).is_dir() {
         return Ok(());
     }
     if process::find(&["rustup"]).is_none() {
         return Err(Failure::new(format!(
-            "Rust's {TARGET} target is missing, and rustup, which would add it, is not installed; get rustup from \
+            "Rust's {target} target is missing, and rustup, which would add it, is not installed; get rustup from \
              https://rustup.rs, or the target's standard library from where your Rust came from (Debian: \
              libstd-rust-dev-wasm32)"
         )));
     }
-    eprintln!("adding Rust's {TARGET} target …");
-    process::run(workspace.command("rustup").args(["target", "add", TARGET]))
+    eprintln!("adding Rust's {target} target …");
+    process::run(workspace.command("rustup").args(["target", "add", target]))
         .map_err(|failure| failure.with_remedy("look at the network, then try again"))
 }
 
@@ -144,7 +158,7 @@ fn flags(remaps: &[(PathBuf, &'static str)]) -> Vec<OsString> {
     flags
 }
 
-/// A path of this machine in the module would tell every visitor about it and make no two builds alike.
+/// A path of this machine in a module would tell everybody about it and make no two builds alike.
 fn refuse_local_paths(module: &Path, remaps: &[(PathBuf, &'static str)]) -> Outcome {
     let bytes = read(module)?;
     for (path, _) in remaps {
@@ -152,7 +166,7 @@ fn refuse_local_paths(module: &Path, remaps: &[(PathBuf, &'static str)]) -> Outc
         // A checkout that happens to lie at `/sidekey` cannot be told from the name that stands for it.
         let is_a_name = remaps.iter().any(|(_, name)| format!("{name}/").starts_with(&folder));
         if !is_a_name && bytes.windows(folder.len()).any(|window| window == folder.as_bytes()) {
-            return Err(Failure::new(format!("the browser module holds the local path `{folder}`")));
+            return Err(Failure::new(format!("`{}` holds the local path `{folder}`", module.display())));
         }
     }
     Ok(())
@@ -177,6 +191,9 @@ mod tests {
         assert_eq!(refuse_local_paths(&module, &remaps), Ok(()));
         fs::write(&module, b"\0asm /some/where/core/src/lib.rs").unwrap();
         let failure = refuse_local_paths(&module, &remaps).unwrap_err();
-        assert_eq!(failure.to_string(), "the browser module holds the local path `/some/where/`");
+        assert!(
+            failure.to_string().ends_with("module.wasm` holds the local path `/some/where/`"),
+            "{failure}"
+        );
     }
 }

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::Outcome;
+use crate::component;
 use crate::failure::Failure;
 use crate::process;
 use crate::workspace::Workspace;
@@ -26,6 +27,13 @@ pub(super) fn types(workspace: &Workspace) -> Outcome {
 /// The packed npm package, in Node.js.
 pub(super) fn wasm(workspace: &Workspace) -> Outcome {
     process::run(&mut test_runner(workspace, "tests/wasm")?)
+}
+
+/// The component, built and then run by jco in Node.js.
+pub(super) fn component(workspace: &Workspace) -> Outcome {
+    component::build(workspace)?;
+    let mut tests = test_runner(workspace, "tests/component")?;
+    process::run(tests.env("SIDEKEY_COMPONENT", component::path(workspace)))
 }
 
 /// The pages, in a browser.

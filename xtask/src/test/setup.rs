@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::Outcome;
+use crate::component;
 use crate::failure::Failure;
 use crate::process;
 use crate::wasm;
@@ -35,7 +36,8 @@ const TOOLS: &[Tool] = &[
 ];
 
 pub(super) fn run(workspace: &Workspace) -> Outcome {
-    wasm::ensure_target(workspace)?;
+    wasm::ensure_target(workspace, wasm::TARGET)?;
+    wasm::ensure_target(workspace, component::TARGET)?;
     let missing = missing();
     if !missing.is_empty() {
         install(workspace, &missing)?;
