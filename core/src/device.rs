@@ -69,7 +69,7 @@ pub struct Answer {
 pub(crate) enum Judgement {
     /// Right: this is the step to remember.
     Right(Step),
-    /// It has the right code of a step that is not later than the last accepted one.
+    /// It has the code of the last accepted step, or of one before it.
     Replayed,
     /// Wrong.
     Wrong,
@@ -192,17 +192,15 @@ fn judge(
                 && matching_step(secret, params, next_code, [*second]).is_some()
         }),
     };
+    // Codes of different steps are the same once in a million: what was accepted last is not accepted again for another step.
     let is_used = |code: &Code| {
-        let used = window.into_iter().filter(|step| !is_later(step));
+        let used = window.into_iter().filter(|step| !is_later(step)).chain(last);
         matching_step(secret, params, code, used).is_some()
     };
-    match right {
-        Some(step) => Judgement::Right(step),
-        None if is_used(&answer.code) || answer.next_code.as_ref().is_some_and(is_used) => {
-            Judgement::Replayed
-        }
-        None => Judgement::Wrong,
+    if is_used(&answer.code) || answer.next_code.as_ref().is_some_and(is_used) {
+        return Judgement::Replayed;
     }
+    right.map_or(Judgement::Wrong, Judgement::Right)
 }
 
 fn drift(step: Step, params: TotpParams, now: UnixTime) -> i8 {
@@ -222,5 +220,46 @@ impl Answer {
     /// Whether its codes have exactly this many digits.
     pub(crate) fn fits(&self, digits: crate::totp::Digits) -> bool {
         self.code.has(digits) && self.next_code.as_ref().is_none_or(|next| next.has(digits))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The secret of RFC 6238 Appendix B, whose steps 56188870 and 56188871 share a code, and so do 56295193 and 56295195.
+    const SHARED: [(u64, u64); 2] = [(56_188_870, 56_188_871), (56_295_193, 56_295_195)];
+
+    fn at(step: u64) -> UnixTime {
+        UnixTime::from_secs(step * 30)
+    }
+
+    fn code(device: &ActiveDevice, step: u64) -> Answer {
+        let text =
+            crate::totp::code_at(&device.secret, device.params, Step::at(at(step), device.params.period));
+        Answer::of(Code::parse(&text).unwrap())
+    }
+
+    #[test]
+    fn a_code_that_two_steps_share_counts_for_one_of_them() {
+        for (first, second) in SHARED {
+            let pending = PendingDevice {
+                id: DeviceId::from_bytes([1; 16]),
+                name: DeviceName::parse("Phone").unwrap(),
+                secret: Secret::from_bytes(b"12345678901234567890".to_vec()).unwrap(),
+                params: TotpParams::default(),
+                login: LoginId::from_bytes([2; 16]),
+                created_at: at(first - 5),
+            };
+            let step = |number: u64| Step::at(at(number), TotpParams::default().period);
+            let mut device = pending.confirm(step(first - 3), at(first - 3));
+            let answer = code(&device, first);
+            assert_eq!(answer.code, code(&device, second).code, "they share it");
+            assert_eq!(device.judge(&answer, at(first)), Judgement::Right(step(first)));
+            device.accept(step(first), at(first));
+            for now in first..=second {
+                assert_eq!(device.judge(&answer, at(now)), Judgement::Replayed, "at step {now}");
+            }
+        }
     }
 }

@@ -362,7 +362,8 @@ impl Model {
         }
         let is_replayed = typed().any(|typed| match typed.meaning {
             Meaning::CodeOf(device, step) => {
-                devices.contains(&device) && is_near(step) && is_used(device, step)
+                let is_last = self.devices[device].used.last() == Some(&step);
+                devices.contains(&device) && (is_last || is_near(step) && is_used(device, step))
             }
             _ => false,
         });
