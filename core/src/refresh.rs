@@ -199,6 +199,11 @@ impl Family {
         if self.return_code.is_used() { None } else { Some(self.return_code.give(now)) }
     }
 
+    /// Whether a code was given out and not used, so that another one may take its place.
+    pub fn has_return_code(&self) -> bool {
+        self.return_code.is_out()
+    }
+
     /// Uses such a code. The second use of one ends the login, because one of the two who had it must not have it (RFC 6749 §4.1.2).
     ///
     /// # Errors

@@ -45,6 +45,11 @@ impl Ticket {
         self.number
     }
 
+    /// Whether one was given out that was not used.
+    pub fn is_out(&self) -> bool {
+        matches!(self.state, State::Given { .. })
+    }
+
     /// Whether the last one was used.
     pub fn is_used(&self) -> bool {
         self.state == State::Used

@@ -36,6 +36,10 @@ export class Window {
   static async open(browser, origin, options) {
     const context = await browser.newContext({ viewport: { width: 1100, height: 900 }, ...options });
     const window = new Window(context, origin);
+    if (options?.javaScriptEnabled === false) {
+      window.page = await context.newPage();
+      return window;
+    }
     await context.exposeBinding("reportViolation", (_, text) => window.#complaints.push(`CSP: ${text}`));
     await context.addInitScript(() => {
       document.addEventListener("securitypolicyviolation", (event) => {
@@ -94,10 +98,14 @@ export class Window {
     return path;
   }
 
-  /** Waits for the page's heading, and for what belongs under it: the first one stands there before its script has run. @param {string | RegExp} name */
+  /** Waits for the page's heading. @param {string | RegExp} name */
   async heading(name) {
     await this.page.getByRole("heading", { level: 1, name }).waitFor();
-    await this.page.locator(".loading").waitFor({ state: "detached" });
+  }
+
+  /** Unfolds what a summary hides. @param {string | RegExp} name */
+  async unfold(name) {
+    await this.page.locator("summary").filter({ hasText: name }).first().click();
   }
 
   /** @param {string | RegExp} name */

@@ -86,7 +86,8 @@ impl Answer {
     fn check(&self, head: bool) {
         let id = self.header("x-request-id");
         assert!(!id.is_empty(), "{self}: no X-Request-Id");
-        assert!(!(300..400).contains(&self.status) || self.status == 304, "{self}: redirects");
+        let is_page = self.header("content-type").starts_with("text/html");
+        assert!(is_page || !(300..400).contains(&self.status) || self.status == 304, "{self}: redirects");
         let private = PRIVATE.iter().any(|name| self.json.get(name).is_some());
         if private {
             assert!(self.header("cache-control").contains("no-store"), "{self}: private, but lacks no-store");
@@ -99,7 +100,9 @@ impl Answer {
                 || kind.starts_with("application/vnd.oai.openapi+json");
             assert!(json, "{self}: JSON under the content type `{kind}`");
         }
-        if self.status >= 400 && !head {
+        if is_page {
+            assert_eq!(self.header("cache-control"), "no-store", "{self}");
+        } else if self.status >= 400 && !head {
             self.check_problem();
         }
     }

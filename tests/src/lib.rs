@@ -10,6 +10,7 @@
 //! | [`wire`] | bytes on a socket, for what an HTTP client refuses to send |
 //! | [`authenticator`] | an independent RFC 6238 generator that never gives a code twice |
 //! | [`app`] | a host application and its users: open a session, enrol, sign in |
+//! | [`browser`] | a browser without scripts: cookies, forms, redirects |
 //! | [`jwt`] | tokens verified through the JWKS with a JWT library |
 //! | [`clock`] | RFC 3339 times as Unix seconds |
 //!
@@ -19,6 +20,7 @@
 pub mod answer;
 pub mod app;
 pub mod authenticator;
+pub mod browser;
 pub mod client;
 pub mod clock;
 pub mod command;
@@ -29,5 +31,6 @@ pub mod wire;
 pub use answer::Answer;
 pub use app::{App, Enforcement, User};
 pub use authenticator::Authenticator;
+pub use browser::Browser;
 pub use serde_json::{Value, json};
 pub use server::{Options, Server, Stopped};

@@ -254,28 +254,6 @@ async fn an_enrollment_token_opens_nothing_once_the_user_has_a_device() {
 }
 
 #[tokio::test]
-async fn the_enrol_page_exchanges_its_session_for_an_enrollment_token() {
-    let server = Server::start();
-    let app = server.app(Enforcement::Required).await;
-    let body = json!({"user_id": "ann", "account_name": "ann@example.com", "return_url": "https://app.example/after"});
-    let session = app.open_with(body).await.expect(201);
-    let id = session.text("session_id");
-    assert!(session.text("enroll_url").ends_with(&format!("/2fa/enroll/#{id}")), "{session}");
-    let exchange = |id: &str| server.post("/2fa/enrollment/").json(json!({"session_id": id}));
-    let answer = exchange(&id).await.ok();
-    assert_eq!(answer["account_name"], "ann@example.com");
-    assert_eq!(answer["return_url"], "https://app.example/after");
-    assert!(!answer.text("issuer").is_empty() && answer.number("expires_in") > 0);
-    setup(&app, &answer.text("enrollment_token")).await.ok();
-    exchange("A".repeat(43).as_str()).await.refused(404, "SESSION_NOT_FOUND");
-    server.advance(301).await;
-    let late = app.open_session("bob").await.text("session_id");
-    exchange(&late).await.ok();
-    server.advance(301).await;
-    exchange(&late).await.refused(400, "SESSION_EXPIRED");
-}
-
-#[tokio::test]
 async fn a_second_device_needs_a_second_factor_of_the_last_ten_minutes() {
     let server = Server::start();
     let app = server.app(Enforcement::Optional).await;

@@ -21,7 +21,8 @@ const ROUTES: [(&str, &str); 18] = [
     ("POST", "/2fa/token/revoke/"),
     ("POST", "/2fa/token/introspect/"),
     ("GET", "/2fa/users/x/"),
-    ("POST", "/2fa/enrollment/"),
+    ("POST", "/2fa/token/"),
+    ("POST", "/2fa/account/link/"),
 ];
 
 async fn send(server: &Server, method: &str, path: &str) -> Answer {
@@ -55,7 +56,7 @@ async fn a_base_path_stands_before_everything() {
     let server = Server::with(Options { base_path: "/api".into(), ..Options::default() });
     let app = server.app(Enforcement::Required).await;
     let opened = app.open_session("ann").await;
-    assert!(opened.text("enroll_url").contains("/api/2fa/enroll/#"), "{opened}");
+    assert!(opened.text("enroll_url").contains("/api/2fa/enroll/?link="), "{opened}");
     let token = opened.text("enrollment_token");
     server.post("/2fa/setup/").bearer(&token).json(json!({})).await.ok();
     let bare = wire::exchange(&server, "POST /2fa/setup/ HTTP/1.1\nContent-Length: 0", b"").await;
@@ -432,7 +433,8 @@ async fn no_text_in_any_field_brings_a_server_error() {
             ("POST", "/2fa/token/refresh/", vec!["refresh_token"], &app.key),
             ("POST", "/2fa/token/revoke/", vec!["token"], &app.key),
             ("POST", "/2fa/token/introspect/", vec!["token"], &app.key),
-            ("POST", "/2fa/enrollment/", vec!["session_id"], &app.key),
+            ("POST", "/2fa/token/", vec!["code"], &app.key),
+            ("POST", "/2fa/account/link/", vec!["sid"], &app.key),
         ] {
             for field in fields {
                 let mut body = json!({"user_id": "bob", "session_id": "x", "device_id": user.device});

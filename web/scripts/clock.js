@@ -24,7 +24,12 @@ export function learnFrom(response, sent, received) {
   bounds = bounds && fits ? { low: Math.max(low, bounds.low), high: Math.min(high, bounds.high) } : { low, high };
 }
 
-/** Milliseconds since 1970 by the server's clock, as far as it is known; else by this device's. */
+/** How far the server's clock is ahead of this device's, in milliseconds, as far as it is known. */
+export function offset() {
+  return bounds ? (bounds.low + bounds.high) / 2 : 0;
+}
+
+/** Milliseconds since 1970 by the server's clock. */
 export function serverNow() {
-  return Date.now() + (bounds ? (bounds.low + bounds.high) / 2 : 0);
+  return Date.now() + offset();
 }

@@ -1,24 +1,27 @@
 // @ts-check
 /** Copying, with a way out where the browser has no clipboard (plain HTTP, or permission refused). */
 
-import { text } from "./messages.js";
-import { announce } from "./view.js";
-
 /**
- * Copies and says so; else selects what is shown, so that the person can copy it.
- * @param {string} content
- * @param {HTMLElement} shown where the same text stands on the page
- * @param {string} done the sentence to say
- * @returns {Promise<boolean>} whether it was copied
+ * Lets a button copy what its `data-copy` says, one word a line with `data-lines`. Where that is not possible, what is shown on the page is
+ * selected. Either is announced.
+ * @param {HTMLElement} button
  */
-export async function copyText(content, shown, done) {
-  try {
-    await navigator.clipboard.writeText(content);
-    announce(done);
-    return true;
-  } catch {
-    getSelection()?.selectAllChildren(shown);
-    announce(text("copy.select"));
-    return false;
-  }
+export function onCopy(button) {
+  const { copy = "", lines, shown = "", done = "", select = "" } = button.dataset;
+  const text = lines === undefined ? copy : copy.replaceAll(" ", "\n");
+  button.addEventListener("click", async () => {
+    try {
+      await navigator.clipboard.writeText(text);
+      announce(done);
+    } catch {
+      const element = document.getElementById(shown);
+      if (element) getSelection()?.selectAllChildren(element);
+      announce(select);
+    }
+  });
+}
+
+/** Says something to whoever does not see the page. @param {string} sentence */
+function announce(sentence) {
+  document.getElementById("status")?.replaceChildren(sentence);
 }

@@ -2,35 +2,42 @@
 /** Things that tick. They are for the eye only: what matters is also said in words, once. */
 
 import { serverNow } from "./clock.js";
-import { h, svg } from "./dom.js";
+
+/** Where the circles of the ring lie. */
+const SVG = "http://www.w3.org/2000/svg";
 
 /**
  * A ring that empties until the current time step ends, by the server's clock.
- * It stops by itself when it has left the page.
+ * @param {HTMLElement} place
  * @param {number} period seconds
  */
-export function stepRing(period) {
-  const hand = svg("circle", { cx: 20, cy: 20, r: 17, pathLength: 100, class: "hand" });
-  const left = h("span", { class: "left" });
-  const ring = h(
-    "span",
-    { class: "ring", "aria-hidden": "true" },
-    svg("svg", { viewBox: "0 0 40 40", focusable: "false" }, svg("circle", { cx: 20, cy: 20, r: 17, class: "track" }), hand),
-    left,
-  );
-  let wasOnPage = false;
+export function ring(place, period) {
+  const picture = document.createElementNS(SVG, "svg");
+  picture.setAttribute("viewBox", "0 0 40 40");
+  const [track, hand] = [circle("track"), circle("hand")];
+  hand.setAttribute("pathLength", "100");
+  picture.append(track, hand);
+  const left = document.createElement("span");
+  left.className = "left";
+  place.replaceChildren(picture, left);
+  place.hidden = false;
   const tick = () => {
-    if (wasOnPage && !ring.isConnected) return;
-    wasOnPage ||= ring.isConnected;
     const now = serverNow();
     const remaining = period - ((now / 1000) % period);
     left.textContent = String(Math.ceil(remaining));
     hand.setAttribute("stroke-dasharray", `${(Math.ceil(remaining) / period) * 100} 100`);
-    ring.classList.toggle("soon", remaining <= 5);
+    place.classList.toggle("soon", remaining <= 5);
     setTimeout(tick, 1000 - (now % 1000) + 5);
   };
   tick();
-  return ring;
+}
+
+/** @param {string} name */
+function circle(name) {
+  const element = document.createElementNS(SVG, "circle");
+  element.setAttribute("class", name);
+  for (const [key, value] of [["cx", "20"], ["cy", "20"], ["r", "17"]]) element.setAttribute(String(key), String(value));
+  return element;
 }
 
 /**
@@ -52,6 +59,3 @@ export function wait(seconds, onTick, onEnd) {
   };
   tick();
 }
-
-/** "0:45" or "12:05". @param {number} seconds */
-export const asClock = (seconds) => `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, "0")}`;

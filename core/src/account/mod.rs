@@ -141,6 +141,11 @@ impl<S> Account<S> {
         self.totp_throttle.waits_until(now)
     }
 
+    /// Whether an answer needs the codes of two consecutive steps now.
+    pub fn needs_next_code(&self, now: UnixTime) -> bool {
+        self.totp_throttle.gate(now) == crate::throttle::Gate::NeedsNextCode
+    }
+
     /// Whether TOTP is locked.
     pub fn is_locked(&self) -> bool {
         self.totp_throttle.is_locked()

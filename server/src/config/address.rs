@@ -62,6 +62,11 @@ impl PublicUrl {
         self.text.get(..self.origin_length).unwrap_or(&self.text)
     }
 
+    /// The host, without its port.
+    pub fn host(&self) -> &str {
+        &self.host
+    }
+
     /// Whether the scheme is https.
     pub fn is_https(&self) -> bool {
         self.text.starts_with("https://")

@@ -6,6 +6,7 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
 use rand_core::CryptoRng;
+use serde_json::Value;
 use sidekey_core::id::{AccountName, AppId, UserId};
 use sidekey_core::policy::Enforcement;
 use sidekey_core::time::UnixTime;
@@ -107,19 +108,34 @@ pub async fn sign_in(context: &Context, mut call: Call) -> Result<Reply, Problem
     let fields = call.fields().await?;
     let user = fields.required("user_id", UserId::parse)?;
     let account_name = fields.optional("account_name", AccountName::parse)?;
+    let remember_me = fields.optional_flag("remember_me")?.unwrap_or(false);
+    let account_name = account_name.or_else(|| AccountName::parse(user.as_str()).ok());
+    Ok(Reply::ok(&open(context, &call, user, account_name, remember_me).await?))
+}
+
+/// Opens a session for a user of the demo application.
+///
+/// # Errors
+/// The store is not available.
+pub(super) async fn open(
+    context: &Context,
+    call: &Call,
+    user: UserId,
+    account_name: Option<AccountName>,
+    remember_me: bool,
+) -> Result<Value, Problem> {
     let id = AppId::parse(DEMO_APP).map_err(|_| Problem::new(Code::Internal))?;
     let app = context.apps.find(&id).await?.ok_or_else(|| Problem::new(Code::NotFound))?;
     let login = Login {
-        account_name: account_name.or_else(|| AccountName::parse(user.as_str()).ok()),
+        account_name,
         user,
         ip_address: call.origin().ip_address,
         user_agent: call.origin().user_agent.clone(),
-        remember_me: fields.optional_flag("remember_me")?.unwrap_or(false),
+        remember_me,
         is_admin: false,
         return_url: ReturnUrl::parse(&own_page(context)).ok(),
     };
-    let answer = open_session::for_host(context, &app, login, &call.origin_as(Actor::App)).await?;
-    Ok(Reply::ok(&answer))
+    open_session::for_host(context, &app, login, &call.origin_as(Actor::App)).await
 }
 
 #[cfg(test)]

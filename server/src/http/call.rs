@@ -8,7 +8,7 @@ use std::{
 
 use bytes::{Buf, Bytes, BytesMut};
 use futures_util::{Stream, StreamExt};
-use http::{HeaderMap, header};
+use http::{HeaderMap, Method, header};
 use serde_json::Value;
 
 use super::{Code, Fields, Problem};
@@ -22,6 +22,8 @@ pub type BodyStream = Pin<Box<dyn Stream<Item = Result<Bytes, ()>> + Send>>;
 
 /// A request that has found its operation.
 pub struct Call {
+    /// What is asked of the path.
+    pub method: Method,
     /// Its headers.
     pub headers: HeaderMap,
     /// What the path names, percent-decoded.
@@ -35,18 +37,26 @@ pub struct Call {
 impl Call {
     /// A request whose origin has been established and whose body is still coming.
     pub fn new(
+        method: Method,
         headers: HeaderMap,
         name: Option<String>,
         query: String,
         origin: Origin,
         body: BodyStream,
     ) -> Self {
-        Self { headers, name, query, origin, body: Mutex::new(body) }
+        Self { method, headers, name, query, origin, body: Mutex::new(body) }
     }
 
-    /// The fields of the query, all of them text. It never brings anything secret, and no log shows it.
+    /// The fields of the query, all of them text. No log shows it: that of a page may carry a link that counts once.
     pub fn query(&self) -> Fields {
         of_form(self.query.as_bytes())
+    }
+
+    /// The first value of a parameter of the query.
+    pub fn parameter(&self, name: &str) -> Option<String> {
+        form_urlencoded::parse(self.query.as_bytes())
+            .find(|(key, _)| key == name)
+            .map(|(_, value)| value.into_owned())
     }
 
     /// Where it came from, made by nobody in particular.
@@ -103,6 +113,19 @@ impl Call {
         }
         let body = self.body().await?;
         Ok(of_form(&body))
+    }
+
+    /// The fields of a form, as browsers post it.
+    ///
+    /// # Errors
+    /// Another content type, or too large.
+    pub async fn form(&mut self) -> Result<Vec<(String, String)>, Problem> {
+        if !self.has_content_type("application/x-www-form-urlencoded") {
+            return Err(Problem::new(Code::UnsupportedMediaType));
+        }
+        let body = self.body().await?;
+        let fields = form_urlencoded::parse(&body);
+        Ok(fields.map(|(name, value)| (name.into_owned(), value.into_owned())).collect())
     }
 
     fn has_content_type(&self, expected: &str) -> bool {

@@ -57,6 +57,34 @@ pub enum Code {
 }
 
 impl Code {
+    /// All of them.
+    #[cfg(test)]
+    pub const ALL: [Self; 23] = [
+        Self::Validation,
+        Self::InvalidCode,
+        Self::SessionExpired,
+        Self::CodeRequired,
+        Self::NextCodeRequired,
+        Self::NotEnabled,
+        Self::SetupExpired,
+        Self::AccountLocked,
+        Self::AuthRequired,
+        Self::SecondFactorRequired,
+        Self::Forbidden,
+        Self::MaxAttemptsExceeded,
+        Self::SessionAlreadyVerified,
+        Self::SessionNotFound,
+        Self::DeviceNotFound,
+        Self::NotFound,
+        Self::MethodNotAllowed,
+        Self::PayloadTooLarge,
+        Self::UnsupportedMediaType,
+        Self::AccountThrottled,
+        Self::RateLimited,
+        Self::Internal,
+        Self::Unavailable,
+    ];
+
     const fn parts(self) -> (&'static str, StatusCode, &'static str) {
         match self {
             Self::Validation => ("VALIDATION_ERROR", StatusCode::BAD_REQUEST, "The request is malformed."),
@@ -213,6 +241,16 @@ impl Problem {
         Self::new(Code::SecondFactorRequired)
             .with("max_age", max_age)
             .with_header(header::WWW_AUTHENTICATE, challenge)
+    }
+
+    /// An extension member that is a whole number.
+    pub fn number(&self, member: &str) -> Option<u64> {
+        self.members.get(member).and_then(Value::as_u64)
+    }
+
+    /// Its status.
+    pub fn status(&self) -> StatusCode {
+        self.code.parts().1
     }
 
     /// Its code.

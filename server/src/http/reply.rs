@@ -47,6 +47,15 @@ impl Reply {
         self
     }
 
+    /// With one more header of this name; one that HTTP cannot carry is left out.
+    #[must_use]
+    pub fn and_header(mut self, name: HeaderName, value: &str) -> Self {
+        if let Ok(value) = HeaderValue::from_str(value) {
+            self.0.headers_mut().append(name, value);
+        }
+        self
+    }
+
     /// The status.
     pub fn status(&self) -> StatusCode {
         self.0.status()

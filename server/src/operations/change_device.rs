@@ -4,7 +4,7 @@ use sidekey_core::id::{DeviceId, DeviceName};
 
 use super::shown::Device;
 use crate::{
-    caller::{Acting, Demand, user},
+    caller::{Acting, Demand, User, user},
     context::Context,
     http::{Call, Code, Problem, Reply},
 };
@@ -25,22 +25,34 @@ pub async fn run(context: &Context, mut call: Call) -> Result<Reply, Problem> {
         ));
     }
     let id = call.name.as_deref().and_then(DeviceId::parse);
+    Ok(Reply::ok(&change(context, &user, id, name, is_primary.is_some()).await?))
+}
+
+/// Renames a device of the user's, makes it the primary one, or both.
+///
+/// # Errors
+/// The user may not, there is no such device, or it is not active and cannot be the primary one.
+pub(crate) async fn change(
+    context: &Context,
+    user: &User,
+    id: Option<DeviceId>,
+    name: Option<DeviceName>,
+    make_primary: bool,
+) -> Result<Device, Problem> {
     let now = context.clock.now();
-    let changed = user
-        .transact(context, user.subject(), Demand::SecondFactor, now, |Acting { account, events, .. }| {
-            let not_found = || Problem::new(Code::DeviceNotFound);
-            let id = id.ok_or_else(not_found)?;
-            if Device::one(account, id, now).is_none() {
-                return Err(not_found());
-            }
-            if is_primary.is_some() && !account.make_primary(id, events) {
-                return Err(Problem::field("is_primary", "only an active device can be the primary one"));
-            }
-            if let Some(name) = name.clone() {
-                account.rename_device(id, name, events);
-            }
-            Device::one(account, id, now).ok_or_else(not_found)
-        })
-        .await?;
-    Ok(Reply::ok(&changed))
+    user.transact(context, user.subject(), Demand::SecondFactor, now, |Acting { account, events, .. }| {
+        let not_found = || Problem::new(Code::DeviceNotFound);
+        let id = id.ok_or_else(not_found)?;
+        if Device::one(account, id, now).is_none() {
+            return Err(not_found());
+        }
+        if make_primary && !account.make_primary(id, events) {
+            return Err(Problem::field("is_primary", "only an active device can be the primary one"));
+        }
+        if let Some(name) = name.clone() {
+            account.rename_device(id, name, events);
+        }
+        Device::one(account, id, now).ok_or_else(not_found)
+    })
+    .await
 }

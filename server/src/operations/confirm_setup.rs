@@ -14,7 +14,7 @@ use sidekey_core::{
 use super::shown;
 use crate::{
     backup_code_hash::FreshSet,
-    caller::{Enrolling, enroller},
+    caller::{Enroller, Enrolling, enroller},
     context::Context,
     entropy::Entropy,
     http::{Call, Code, Problem, Reply},
@@ -51,13 +51,44 @@ pub async fn run(context: &Context, mut call: Call) -> Result<Reply, Problem> {
     let fields = call.fields().await?;
     let device = DeviceId::parse(fields.text("device_id")?);
     let answer = fields.answer()?;
+    let Confirmed { family, backup_codes, return_url } = confirm(context, &enroller, device, &answer).await?;
+    Ok(Reply::ok(&Reply200 {
+        message: "The device is active.",
+        tokens: issue(context, &family, context.clock.now())?,
+        backup_codes_warning: backup_codes.as_ref().map(|_| shown::KEEP_BACKUP_CODES),
+        backup_codes,
+        return_url,
+    }))
+}
+
+/// A device that has become active.
+#[derive(Debug)]
+pub struct Confirmed {
+    /// The login that began with it.
+    pub family: Family,
+    /// The backup codes as they are shown, with the first device.
+    pub backup_codes: Option<Vec<String>>,
+    /// Where the enrolment session leads.
+    pub return_url: Option<String>,
+}
+
+/// Confirms a device by its first code.
+///
+/// # Errors
+/// No fresh second factor where a device is active, an unknown or expired setup, or a code that does not count.
+pub async fn confirm(
+    context: &Context,
+    enroller: &Enroller,
+    device: Option<DeviceId>,
+    answer: &Answer,
+) -> Result<Confirmed, Problem> {
     let account_id = enroller.account();
     let mut set: Option<FreshSet> = None;
     loop {
         let now = context.clock.now();
         let kept = set.as_ref().map(|set| &set.kept);
         let tried = enroller
-            .transact(context, now, |enrolling| attempt(enrolling, device, &answer, kept, now))
+            .transact(context, now, |enrolling| attempt(enrolling, device, answer, kept, now))
             .await?;
         match tried {
             Tried::NeedsBackupCodes => {
@@ -65,19 +96,13 @@ pub async fn run(context: &Context, mut call: Call) -> Result<Reply, Problem> {
                 // Many may have waited with the same code, and one of them has used it: looked at again before anything slow is done.
                 let account = context.store.account(account_id).await?;
                 let still = account.zip(device).is_some_and(|(account, device)| {
-                    would_be_first(&account, device, &answer, context.clock.now())
+                    would_be_first(&account, device, answer, context.clock.now())
                 });
                 set = if still { Some(permit.fresh_set(account_id, now).await?) } else { None };
             }
             Tried::Confirmed { family, first, return_url } => {
-                let shown_codes = set.filter(|_| first).map(|set| shown::backup_codes(&set.codes));
-                return Ok(Reply::ok(&Reply200 {
-                    message: "The device is active.",
-                    tokens: issue(context, &family, now)?,
-                    backup_codes_warning: shown_codes.as_ref().map(|_| shown::KEEP_BACKUP_CODES),
-                    backup_codes: shown_codes,
-                    return_url,
-                }));
+                let backup_codes = set.filter(|_| first).map(|set| shown::backup_codes(&set.codes));
+                return Ok(Confirmed { family, backup_codes, return_url });
             }
         }
     }

@@ -2,7 +2,6 @@
 
 use std::net::IpAddr;
 
-use data_encoding::BASE64URL_NOPAD;
 use http::StatusCode;
 use serde_json::{Value, json};
 use sidekey_core::{
@@ -17,10 +16,13 @@ use crate::{
     audit::{Origin, USER_AGENT_MAX},
     caller::{Acting, Demand, Host, Opener, User, hash, opener},
     context::Context,
-    entropy::{Entropy, random},
+    entropy::Entropy,
     http::{Call, Code, Fields, Problem, Reply, rfc3339},
     store::Subject,
-    token::pair::{self, Tokens, issue},
+    token::{
+        pair::{self, Tokens, issue},
+        session_link::{PARAMETER, SessionLink},
+    },
 };
 
 /// What a host says of the login that it has let through.
@@ -97,7 +99,7 @@ pub async fn for_host(context: &Context, app: &App, login: Login, origin: &Origi
         );
         return Err(Problem::field("return_url", &remedy));
     }
-    let id = new_session_id();
+    let link = SessionLink::generate(&context.pepper);
     let now = context.clock.now();
     // The trail tells where the user is, which the host knows, and not where the host is.
     let origin = &Origin {
@@ -113,8 +115,8 @@ pub async fn for_host(context: &Context, app: &App, login: Login, origin: &Origi
         remember_me: login.remember_me,
         return_url: login.return_url.map(String::from),
     };
-    let subject = Subject::account(account_id.clone()).with_session(hash(&id));
-    let enrollment_token = pair::enrollment_token(&context.pepper, &id);
+    let subject = Subject::account(account_id.clone()).with_session(hash(&link.id));
+    let enrollment_token = pair::enrollment_token(&context.pepper, &link.id);
     let opened = context
         .store
         .transact(subject, origin, now, |state| {
@@ -139,12 +141,12 @@ pub async fn for_host(context: &Context, app: &App, login: Login, origin: &Origi
         Opened::Enrollment(_) => json!({
             "requires_2fa": true,
             "requires_enrollment": true,
-            "session_id": id,
+            "session_id": link.id,
             "expires_in": LIFETIME,
-            "enroll_url": format!("{}#{id}", context.url("/2fa/enroll/")),
+            "enroll_url": format!("{}?{PARAMETER}={}", context.url("/2fa/enroll/"), link.link),
             "enrollment_token": enrollment_token,
         }),
-        Opened::Challenge(_) => challenge(context, &id),
+        Opened::Challenge(_) => challenge(context, &link),
     })
 }
 
@@ -159,13 +161,13 @@ fn let_in(tokens: &Tokens, invited: bool, enroll_by: Option<UnixTime>) -> Value 
     answer
 }
 
-fn challenge(context: &Context, id: &str) -> Value {
+fn challenge(context: &Context, link: &SessionLink) -> Value {
     json!({
         "requires_2fa": true,
-        "session_id": id,
+        "session_id": link.id,
         "expires_in": LIFETIME,
         "methods": ["totp", "backup_code"],
-        "verify_url": format!("{}#{id}", context.url("/2fa/challenge/")),
+        "verify_url": format!("{}?{PARAMETER}={}", context.url("/2fa/challenge/"), link.link),
     })
 }
 
@@ -179,10 +181,10 @@ async fn step_up(context: &Context, user: &User, fields: &Fields) -> Result<Repl
     if return_url.as_ref().is_some_and(|url| !url.as_str().starts_with(&own)) {
         return Err(Problem::field("return_url", "must be a page of this server"));
     }
-    let id = new_session_id();
+    let link = SessionLink::generate(&context.pepper);
     let now = context.clock.now();
     let login = LoginId::generate(&mut Entropy);
-    let subject = user.subject().with_session(hash(&id));
+    let subject = user.subject().with_session(hash(&link.id));
     user.transact(context, subject, Demand::Login, now, |acting| {
         let Acting { account, family, session, events } = acting;
         if !account.has_active_device() {
@@ -198,10 +200,5 @@ async fn step_up(context: &Context, user: &User, fields: &Fields) -> Result<Repl
         Ok(())
     })
     .await?;
-    Ok(Reply::json(StatusCode::CREATED, &challenge(context, &id)))
-}
-
-/// 256 random bits. Only their hash is stored.
-fn new_session_id() -> String {
-    BASE64URL_NOPAD.encode(&random::<32>())
+    Ok(Reply::json(StatusCode::CREATED, &challenge(context, &link)))
 }

@@ -8,7 +8,7 @@ use sidekey_core::{
 use super::shown;
 use crate::{
     backup_code_hash::FreshSet,
-    caller::{Acting, Demand, user},
+    caller::{Acting, Demand, User, user},
     context::Context,
     http::{Call, Code, Problem, Reply},
 };
@@ -26,6 +26,15 @@ pub async fn run(context: &Context, mut call: Call) -> Result<Reply, Problem> {
         return Err(Problem::new(Code::NotEnabled));
     }
     let answer = fields.answer_or_code_required()?;
+    let codes = renewed(context, &user, &answer).await?;
+    Ok(Reply::ok(&json!({ "backup_codes": codes, "warning": shown::KEEP_BACKUP_CODES })))
+}
+
+/// Replaces the backup codes of a user who answers with a code: the new ones as they are shown.
+///
+/// # Errors
+/// The user may not, or the code does not count.
+pub async fn renewed(context: &Context, user: &User, answer: &Answer) -> Result<Vec<String>, Problem> {
     let mut set: Option<FreshSet> = None;
     loop {
         let now = context.clock.now();
@@ -36,7 +45,7 @@ pub async fn run(context: &Context, mut call: Call) -> Result<Reply, Problem> {
                 user.subject(),
                 Demand::SecondFactor,
                 now,
-                |Acting { account, events, .. }| renew(account, &answer, kept, now, events),
+                |Acting { account, events, .. }| renew(account, answer, kept, now, events),
             )
             .await?;
         if renewed {
@@ -44,12 +53,11 @@ pub async fn run(context: &Context, mut call: Call) -> Result<Reply, Problem> {
         }
         let permit = context.hasher.set().await?;
         // Many may have waited with the same code, and one of them has used it: judged again before anything slow is done.
-        let account = context.user_account(&user, context.clock.now()).await?;
-        let still_right = account.is_some_and(|account| is_right(&account, &answer, context.clock.now()));
+        let account = context.user_account(user, context.clock.now()).await?;
+        let still_right = account.is_some_and(|account| is_right(&account, answer, context.clock.now()));
         set = if still_right { Some(permit.fresh_set(&user.account, now).await?) } else { None };
     }
-    let codes = set.map(|set| shown::backup_codes(&set.codes)).unwrap_or_default();
-    Ok(Reply::ok(&json!({ "backup_codes": codes, "warning": shown::KEEP_BACKUP_CODES })))
+    Ok(set.map(|set| shown::backup_codes(&set.codes)).unwrap_or_default())
 }
 
 /// Judges the answer and renews the codes with it; `false`, and nothing is used up or counted, if it is right and the new set,

@@ -4,6 +4,7 @@ use serde_json::json;
 use sidekey_core::event::Event;
 
 use crate::{
+    audit::Origin,
     context::Context,
     http::{Call, Problem, Reply},
     store::Subject,
@@ -23,16 +24,24 @@ pub async fn run(context: &Context, mut call: Call) -> Result<Reply, Problem> {
     let done = Reply::ok(&json!({ "message": "The login has ended." }));
     let Some((app, token)) = read_refresh_token(&context.pepper, text) else { return Ok(done) };
     let Some(family) = context.store.family(&app, token.login).await? else { return Ok(done) };
+    end_login(context, Subject::account(family.account).with_login(token.login), call.origin()).await?;
+    Ok(done)
+}
+
+/// Ends the login that the subject names.
+///
+/// # Errors
+/// The store is not available.
+pub async fn end_login(context: &Context, subject: Subject, origin: &Origin) -> Result<(), Problem> {
     let now = context.clock.now();
-    let subject = Subject::account(family.account).with_login(token.login);
     context
         .store
-        .transact(subject, call.origin(), now, |state| {
+        .transact(subject, origin, now, |state| {
             if let Some(family) = state.family.as_mut().filter(|family| !family.is_revoked()) {
                 family.revoke();
                 state.events.push(Event::LoginRevoked);
             }
         })
         .await?;
-    Ok(done)
+    Ok(())
 }

@@ -6,7 +6,8 @@ use sidekey_core::{
     account::Account,
     backup_code::{BackupCode, LOW},
     device::{ActiveDevice, PendingDevice},
-    id::DeviceId,
+    id::{AccountName, DeviceId, UserId},
+    refresh::Family,
     session::Session,
     time::UnixTime,
 };
@@ -15,7 +16,7 @@ use crate::{http::rfc3339, token::pair::Tokens};
 
 /// A device, as its owner sees it.
 #[derive(Serialize)]
-pub(super) struct Device {
+pub(crate) struct Device {
     id: String,
     name: String,
     is_primary: bool,
@@ -78,15 +79,24 @@ pub(super) struct Verified {
 impl Verified {
     /// The answer to a right code.
     pub(super) fn new(session: &Session, tokens: Tokens) -> Self {
-        let account_name = session.account_name.as_ref().map(ToString::to_string);
         Self {
             message: "Verified.",
             tokens,
-            user: json!({ "id": session.account.user.as_str(), "account_name": account_name }),
+            user: person(&session.account.user, session.account_name.as_ref()),
             persistent_session: session.remember_me,
             return_url: session.return_url.clone(),
         }
     }
+
+    /// The answer to a one-time code of a login.
+    pub(super) fn of_login(family: &Family, user: Value, tokens: Tokens) -> Self {
+        Self { message: "Verified.", tokens, user, persistent_session: family.remember_me, return_url: None }
+    }
+}
+
+/// A user by the host's name for them and the one that people see.
+pub(super) fn person(id: &UserId, name: Option<&AccountName>) -> Value {
+    json!({ "id": id.as_str(), "account_name": name.map(AccountName::as_str) })
 }
 
 /// Backup codes as they are shown, once.

@@ -4,13 +4,15 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde::Serialize;
 use sidekey_core::{
     device::PendingDevice,
-    id::{AccountId, AccountName, DeviceName, UserId},
+    id::{AccountId, AccountName, DeviceId, DeviceName, UserId},
     key_uri::KeyUri,
     qr::{DEFAULT_SCALE, QrMatrix},
+    totp::TotpParams,
 };
+use zeroize::Zeroizing;
 
 use crate::{
-    caller::{Enrolling, enroller},
+    caller::{Enroller, Enrolling, enroller},
     context::Context,
     entropy::Entropy,
     http::{Call, Code, Problem, Reply},
@@ -35,6 +37,40 @@ pub async fn run(context: &Context, mut call: Call) -> Result<Reply, Problem> {
     let fields = call.optional_fields().await?;
     let name = fields.optional("device_name", DeviceName::parse)?;
     let restart = fields.optional_flag("restart")?.unwrap_or(false);
+    let setup = start(context, &enroller, name, restart).await?;
+    Ok(Reply::ok(&setup.show()))
+}
+
+/// A pending device, ready to be shown.
+pub struct Setup {
+    /// The device's id.
+    pub device: DeviceId,
+    /// The device's name.
+    pub name: DeviceName,
+    /// What its authenticator shows.
+    pub params: TotpParams,
+    /// The secret in base32.
+    pub secret: Zeroizing<String>,
+    /// The key URI.
+    pub uri: Zeroizing<String>,
+    /// The key URI as a QR code.
+    pub qr: QrMatrix,
+    /// Seconds that are left.
+    pub expires_in: u64,
+    /// What people see of the account.
+    pub account_name: Option<AccountName>,
+}
+
+/// Starts a setup, or goes on with the one that this login has started.
+///
+/// # Errors
+/// No fresh second factor where a device is active, too many devices, or a credential that counts no more.
+pub async fn start(
+    context: &Context,
+    enroller: &Enroller,
+    name: Option<DeviceName>,
+    restart: bool,
+) -> Result<Setup, Problem> {
     context.count_account(enroller.account())?;
     let now = context.clock.now();
     let (account_id, login) = (enroller.account(), enroller.login());
@@ -45,8 +81,14 @@ pub async fn run(context: &Context, mut call: Call) -> Result<Reply, Problem> {
         })
         .await?;
     let label = label(account_name.as_ref(), &account_id.user);
-    let remaining = device.expires_at().since(now);
-    Ok(Reply::ok(&show(context, account_id, device, label, remaining)?))
+    let expires_in = device.expires_at().since(now);
+    let PendingDevice { id, name, secret, params, .. } = device;
+    let base32 = secret.to_base32();
+    let uri = KeyUri::new(Some(&context.settings.issuer), label, secret, params)
+        .map(|uri| uri.to_string())
+        .map_err(|error| broken(account_id, &error))?;
+    let qr = QrMatrix::encode(&uri).map_err(|error| broken(account_id, &error))?;
+    Ok(Setup { device: id, name, params, secret: base32, uri, qr, expires_in, account_name })
 }
 
 /// What authenticators call the account: its name, else the user's id, and a word where both are blank.
@@ -55,27 +97,18 @@ fn label<'a>(name: Option<&'a AccountName>, user: &'a UserId) -> &'a str {
     texts.into_iter().flatten().map(str::trim).find(|text| !text.is_empty()).unwrap_or("account")
 }
 
-fn show(
-    context: &Context,
-    account: &AccountId,
-    device: PendingDevice,
-    label: &str,
-    expires_in: u64,
-) -> Result<Answer, Problem> {
-    let PendingDevice { id, secret, params, .. } = device;
-    let base32 = secret.to_base32().to_string();
-    let uri = KeyUri::new(Some(&context.settings.issuer), label, secret, params)
-        .map(|uri| uri.to_string().to_string())
-        .map_err(|error| broken(account, &error))?;
-    let qr = QrMatrix::encode(&uri).map_err(|error| broken(account, &error))?;
-    Ok(Answer {
-        device_id: id.to_string(),
-        secret: base32,
-        provisioning_uri: uri,
-        qr_code_base64: format!("data:image/png;base64,{}", STANDARD.encode(qr.to_png(DEFAULT_SCALE))),
-        qr_code_svg: qr.to_svg(None),
-        expires_in,
-    })
+impl Setup {
+    fn show(&self) -> Answer {
+        let png = STANDARD.encode(self.qr.to_png(DEFAULT_SCALE));
+        Answer {
+            device_id: self.device.to_string(),
+            secret: self.secret.to_string(),
+            provisioning_uri: self.uri.to_string(),
+            qr_code_base64: format!("data:image/png;base64,{png}"),
+            qr_code_svg: self.qr.to_svg(None),
+            expires_in: self.expires_in,
+        }
+    }
 }
 
 fn broken(account: &AccountId, error: &dyn std::fmt::Display) -> Problem {

@@ -4,6 +4,8 @@ use serde::Serialize;
 use sidekey_core::{
     account::Account,
     backup_code::{BackupCode, BackupCodes},
+    refresh::Family,
+    session::Session,
 };
 
 use super::{
@@ -11,9 +13,10 @@ use super::{
     shown::{Verified, few_left},
 };
 use crate::{
+    audit::Origin,
     caller::hash,
     context::Context,
-    http::{Call, Problem, Reply},
+    http::{Call, Fields, Problem, Reply},
     store::Subject,
     token::pair::issue,
 };
@@ -34,6 +37,25 @@ pub async fn run(context: &Context, mut call: Call) -> Result<Reply, Problem> {
     let fields = call.fields().await?;
     let id = hash(fields.text("session_id")?);
     fields.text("backup_code")?;
+    let (session, family, remaining) = judge(context, call.origin(), id, &fields).await?;
+    Ok(Reply::ok(&Answer {
+        verified: Verified::new(&session, issue(context, &family, context.clock.now())?),
+        remaining_backup_codes: remaining,
+        warning: few_left(remaining),
+    }))
+}
+
+/// Judges `backup_code` of the fields for the session with this hash of its id: the session, spent, the login that it became, and how
+/// many backup codes are left.
+///
+/// # Errors
+/// An unknown or closed session, or a backup code that is malformed or does not count.
+pub async fn judge(
+    context: &Context,
+    origin: &Origin,
+    id: [u8; 32],
+    fields: &Fields,
+) -> Result<(Session, Family, usize), Problem> {
     let session = known_session(context, id).await?;
     // Looked at before anything slow is done for it, and judged for good in the transaction.
     let account = context.store.account(&session.account).await?;
@@ -45,7 +67,7 @@ pub async fn run(context: &Context, mut call: Call) -> Result<Reply, Problem> {
     let subject = Subject::account(session.account.clone()).with_session(id);
     let answered = context
         .store
-        .transact(subject, call.origin(), now, |state| {
+        .transact(subject, origin, now, |state| {
             let answered = answered(state, now, |session, account, events| {
                 Ok(session.answer_with_backup_code(account, attempt, now, events)?)
             });
@@ -54,10 +76,5 @@ pub async fn run(context: &Context, mut call: Call) -> Result<Reply, Problem> {
             answered.map(|(session, family)| (session, family, remaining))
         })
         .await?;
-    let (session, family, remaining) = answered.map_err(|problem| leading_back(problem, &session))?;
-    Ok(Reply::ok(&Answer {
-        verified: Verified::new(&session, issue(context, &family, now)?),
-        remaining_backup_codes: remaining,
-        warning: few_left(remaining),
-    }))
+    answered.map_err(|problem| leading_back(problem, &session))
 }

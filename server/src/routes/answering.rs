@@ -54,7 +54,7 @@ pub(super) async fn answer(
     };
     let outcome = match found {
         Ok(Found { access, endpoint, name, .. }) => {
-            let call = Call::new(headers, name, query, origin, body);
+            let call = Call::new(method.clone(), headers, name, query, origin, body);
             let work = admitted(context, &method, access, endpoint, call).instrument(span.clone());
             // A panic is a defect of ours: it ends this request and nobody else's. States are loaded anew for each, so none is left half changed.
             AssertUnwindSafe(work).catch_unwind().await.unwrap_or_else(|_| {
@@ -63,7 +63,7 @@ pub(super) async fn answer(
             })
         }
         Err(missed) if missed.pattern == NO_ROUTE && wants_a_page(&method, &headers) => {
-            pages::not_found(context)
+            Ok(pages::refused(context, &headers, &missed.problem))
         }
         Err(missed) => Err(missed.problem),
     };
@@ -93,8 +93,11 @@ async fn admitted(
     endpoint: Endpoint,
     call: Call,
 ) -> Result<Reply, Problem> {
-    if access.is_counted(method) {
-        context.count_address(call.origin().ip_address)?;
+    if access.is_counted(method)
+        && let Err(problem) = context.count_address(call.origin().ip_address)
+    {
+        let is_form = matches!(endpoint, Endpoint::Form(_));
+        return if is_form { Ok(pages::refused(context, &call.headers, &problem)) } else { Err(problem) };
     }
     dispatch(context, endpoint, call).await
 }

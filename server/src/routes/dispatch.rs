@@ -3,7 +3,7 @@
 use super::table::Endpoint;
 use crate::{
     context::Context,
-    development::{clock, demo},
+    development::{clock, demo, demo_page},
     http::{Call, Problem, Reply},
     operations, pages, service,
 };
@@ -19,7 +19,8 @@ pub(super) async fn dispatch(context: &Context, endpoint: Endpoint, call: Call) 
         Endpoint::RefreshToken => operations::refresh_token::run(context, call).await,
         Endpoint::VerifyBackupCode => operations::verify_backup_code::run(context, call).await,
         Endpoint::SessionStatus => operations::session_status::run(context, call).await,
-        Endpoint::Enroll => operations::enroll::run(context, call).await,
+        Endpoint::ExchangeCode => operations::exchange_code::run(context, call).await,
+        Endpoint::LinkAccount => operations::link_account::run(context, call).await,
         Endpoint::StartSetup => operations::start_setup::run(context, call).await,
         Endpoint::ConfirmSetup => operations::confirm_setup::run(context, call).await,
         Endpoint::ListDevices => operations::list_devices::run(context, call).await,
@@ -41,8 +42,9 @@ pub(super) async fn dispatch(context: &Context, endpoint: Endpoint, call: Call) 
         Endpoint::Health => Ok(service::health()),
         Endpoint::Ready => service::ready(context),
         Endpoint::Metrics => Ok(service::metrics(context)),
-        Endpoint::Page(page) => pages::page(context, page),
+        Endpoint::Page(page) | Endpoint::Form(page) => Ok(pages::answer(context, page, call).await),
         Endpoint::Asset => pages::asset(call.name.as_deref().unwrap_or_default()),
+        Endpoint::Demo | Endpoint::DemoForm => Ok(demo_page::answer(context, call).await),
         Endpoint::DemoSignIn => demo::sign_in(context, call).await,
         Endpoint::ReadClock => Ok(clock::read(context)),
         Endpoint::AdvanceClock => clock::advance(context, call).await,

@@ -2,7 +2,7 @@
 
 use http::Method;
 
-use crate::pages;
+use crate::pages::Page;
 
 /// What can be asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -12,7 +12,8 @@ pub(super) enum Endpoint {
     RefreshToken,
     VerifyBackupCode,
     SessionStatus,
-    Enroll,
+    ExchangeCode,
+    LinkAccount,
     StartSetup,
     ConfirmSetup,
     ListDevices,
@@ -34,8 +35,11 @@ pub(super) enum Endpoint {
     Health,
     Ready,
     Metrics,
-    Page(pages::Page),
+    Page(Page),
+    Form(Page),
     Asset,
+    Demo,
+    DemoForm,
     DemoSignIn,
     ReadClock,
     AdvanceClock,
@@ -82,7 +86,8 @@ pub(super) const TABLE: &[Row] = &[
     (Method::POST, "/2fa/token/refresh", Access::Anonymous, Endpoint::RefreshToken),
     (Method::POST, "/2fa/verify/backup", Access::Anonymous, Endpoint::VerifyBackupCode),
     (Method::GET, "/2fa/sessions/{}", Access::App, Endpoint::SessionStatus),
-    (Method::POST, "/2fa/enrollment", Access::Anonymous, Endpoint::Enroll),
+    (Method::POST, "/2fa/token", Access::App, Endpoint::ExchangeCode),
+    (Method::POST, "/2fa/account/link", Access::AppOrUser, Endpoint::LinkAccount),
     (Method::POST, "/2fa/setup", Access::Enroller, Endpoint::StartSetup),
     (Method::POST, "/2fa/setup/confirm", Access::Enroller, Endpoint::ConfirmSetup),
     (Method::GET, "/2fa/devices", Access::User, Endpoint::ListDevices),
@@ -104,12 +109,19 @@ pub(super) const TABLE: &[Row] = &[
     (Method::GET, "/healthz", Access::Everybody, Endpoint::Health),
     (Method::GET, "/readyz", Access::Everybody, Endpoint::Ready),
     (Method::GET, "/metrics", Access::Everybody, Endpoint::Metrics),
-    (Method::GET, "/2fa/enroll", Access::Everybody, Endpoint::Page(pages::Page::Enroll)),
-    (Method::GET, "/2fa/challenge", Access::Everybody, Endpoint::Page(pages::Page::Challenge)),
-    (Method::GET, "/2fa/account", Access::Everybody, Endpoint::Page(pages::Page::Account)),
-    (Method::GET, "/admin", Access::Everybody, Endpoint::Page(pages::Page::Admin)),
+    (Method::GET, "/2fa/challenge", Access::Everybody, Endpoint::Page(Page::Challenge)),
+    (Method::POST, "/2fa/challenge", Access::Anonymous, Endpoint::Form(Page::Challenge)),
+    (Method::GET, "/2fa/enroll", Access::Everybody, Endpoint::Page(Page::Enroll)),
+    (Method::POST, "/2fa/enroll", Access::Anonymous, Endpoint::Form(Page::Enroll)),
+    (Method::GET, "/2fa/account", Access::Everybody, Endpoint::Page(Page::Account)),
+    (Method::POST, "/2fa/account", Access::Anonymous, Endpoint::Form(Page::Account)),
+    (Method::GET, "/2fa/account/device", Access::Everybody, Endpoint::Page(Page::AddDevice)),
+    (Method::POST, "/2fa/account/device", Access::Anonymous, Endpoint::Form(Page::AddDevice)),
+    (Method::POST, "/2fa/account/backup-codes", Access::Anonymous, Endpoint::Form(Page::BackupCodesFile)),
+    (Method::GET, "/admin", Access::Everybody, Endpoint::Page(Page::Admin)),
     (Method::GET, "/2fa/assets/**", Access::Everybody, Endpoint::Asset),
-    (Method::GET, "/demo", Access::Development, Endpoint::Page(pages::Page::Demo)),
+    (Method::GET, "/demo", Access::Development, Endpoint::Demo),
+    (Method::POST, "/demo", Access::Development, Endpoint::DemoForm),
     (Method::POST, "/demo/sign-in", Access::Development, Endpoint::DemoSignIn),
     (Method::GET, "/development/clock", Access::Development, Endpoint::ReadClock),
     (Method::POST, "/development/clock", Access::Development, Endpoint::AdvanceClock),

@@ -1,14 +1,18 @@
 //! Access tokens: JWTs (RFC 7519) of the type `at+jwt` (RFC 9068), signed with ES256 (RFC 7518 section 3.4).
 //!
 //! - [`pair`]: what a login gets, an access token and a refresh token;
+//! - [`numbered`]: texts that name a login and cannot be made by anybody else;
+//! - [`session_link`]: the link that hands a session over to a browser, and the session's id;
 //! - this file: the claims, and the [`Signer`] that signs, verifies and publishes;
 //! - `key`: one signing key in memory;
 //! - `stored`: signing keys in the store;
 //! - [`rotation`]: the next key, and what becomes of the one before it.
 
 mod key;
+pub mod numbered;
 pub mod pair;
 pub mod rotation;
+pub mod session_link;
 mod stored;
 #[cfg(test)]
 mod tests;

@@ -1,7 +1,7 @@
 //! The pair of tokens that a login gets: an access token that says what was proved, and a refresh token.
 //!
-//! A refresh token is `base64url(login, number, MAC, app)`, the MAC under the store's pepper. The server knows its own tokens by it,
-//! the spent ones too, keeps only the number of the living one, and can tell a client that lost an answer the same one again.
+//! A refresh token is a [`Numbered`] text. The server knows its own tokens by it, the spent ones too, keeps only the number of the
+//! living one, and can tell a client that lost an answer the same one again.
 
 use data_encoding::BASE64URL_NOPAD;
 use serde::Serialize;
@@ -11,7 +11,6 @@ use sidekey_core::{
     refresh::Family,
     time::UnixTime,
 };
-use subtle::ConstantTimeEq;
 
 use crate::{
     caller::ENROLLMENT_TOKEN_PREFIX,
@@ -19,14 +18,11 @@ use crate::{
     entropy::random,
     http::{Code, Problem},
     keyring::Pepper,
-    token::{ACCESS_TOKEN_SECONDS, AccessClaims},
+    token::{
+        ACCESS_TOKEN_SECONDS, AccessClaims,
+        numbered::{Numbered, Purpose},
+    },
 };
-
-const LOGIN_BYTES: usize = 16;
-const NUMBER_BYTES: usize = 8;
-const MAC_BYTES: usize = 32;
-/// App ids are part of the MAC, so that a token is known with its app or not at all.
-const DOMAIN: &str = "refresh-token";
 
 /// What a client gets.
 #[derive(Serialize)]
@@ -35,6 +31,13 @@ pub struct Tokens {
     refresh_token: String,
     token_type: &'static str,
     expires_in: u64,
+}
+
+impl Tokens {
+    /// The access token.
+    pub fn access_token(&self) -> &str {
+        &self.access_token
+    }
 }
 
 /// A refresh token that is ours.
@@ -84,33 +87,15 @@ fn access_token(
     })
 }
 
+/// The refresh token of a login with this number.
 fn refresh_token(pepper: &Pepper, account: &AccountId, login: LoginId, number: u64) -> String {
-    let app = account.app.as_str();
-    let mut bytes = Vec::with_capacity(LOGIN_BYTES + NUMBER_BYTES + MAC_BYTES + app.len());
-    bytes.extend_from_slice(login.as_bytes());
-    bytes.extend_from_slice(&number.to_be_bytes());
-    bytes.extend_from_slice(&mac(pepper, app, login.as_bytes(), &number.to_be_bytes()));
-    bytes.extend_from_slice(app.as_bytes());
-    BASE64URL_NOPAD.encode(&bytes)
-}
-
-fn mac(pepper: &Pepper, app: &str, login: &[u8], number: &[u8]) -> [u8; MAC_BYTES] {
-    pepper.mac(DOMAIN, &[app.as_bytes(), login, number])
+    Numbered { app: account.app.clone(), login, number }.write(pepper, Purpose::RefreshToken)
 }
 
 /// Reads a refresh token: its app, and which token it is, if it is one of ours.
 pub fn read_refresh_token(pepper: &Pepper, text: &str) -> Option<(AppId, RefreshToken)> {
-    if text.len() > 256 {
-        return None;
-    }
-    let bytes = BASE64URL_NOPAD.decode(text.as_bytes()).ok()?;
-    let (login, rest) = bytes.split_first_chunk::<LOGIN_BYTES>()?;
-    let (number, rest) = rest.split_first_chunk::<NUMBER_BYTES>()?;
-    let (given, app) = rest.split_first_chunk::<MAC_BYTES>()?;
-    let app = std::str::from_utf8(app).ok()?;
-    let ours: bool = mac(pepper, app, login, number).ct_eq(given).into();
-    let app = AppId::parse(app).ok().filter(|_| ours)?;
-    Some((app, RefreshToken { login: LoginId::from_bytes(*login), number: u64::from_be_bytes(*number) }))
+    let Numbered { app, login, number } = Numbered::read(pepper, Purpose::RefreshToken, text)?;
+    Some((app, RefreshToken { login, number }))
 }
 
 /// The enrolment token of a session: derived, so that the page that was sent here with the session can be given it again.

@@ -1,0 +1,55 @@
+//! `POST /2fa/token/`: the application turns the one-time code that came with a browser into the tokens of the login.
+
+use sidekey_core::{id::AccountName, refresh::Family};
+
+use super::shown::{Verified, person};
+use crate::{
+    caller::{Host, host},
+    context::Context,
+    http::{Call, Code, Problem, Reply},
+    store::Subject,
+    token::{
+        numbered::{Numbered, Purpose},
+        pair::issue,
+    },
+};
+
+/// Gives the tokens of the login, once. The second use of a code ends the login.
+///
+/// # Errors
+/// No valid API key, a malformed body, or a code that is not the app's, is over, or was used.
+pub async fn run(context: &Context, mut call: Call) -> Result<Reply, Problem> {
+    let host = host(context, &call).await?;
+    let fields = call.fields().await?;
+    let (family, account_name) = exchange(context, &host, fields.text("code")?).await?;
+    let person = person(&family.account.user, account_name.as_ref());
+    let tokens = issue(context, &family, context.clock.now())?;
+    Ok(Reply::ok(&Verified::of_login(&family, person, tokens)))
+}
+
+/// Uses a code: the login that it leads to, and what people see of the account.
+///
+/// # Errors
+/// It is not the app's, is over, or was used.
+pub async fn exchange(
+    context: &Context,
+    host: &Host,
+    code: &str,
+) -> Result<(Family, Option<AccountName>), Problem> {
+    let refused = || Problem::new(Code::InvalidCode);
+    let code = Numbered::read(&context.pepper, Purpose::ReturnCode, code);
+    let code = code.filter(|code| code.app == host.app.id).ok_or_else(refused)?;
+    let family = context.store.family(&code.app, code.login).await?.ok_or_else(refused)?;
+    let now = context.clock.now();
+    let subject = Subject::account(family.account).with_login(code.login);
+    context
+        .store
+        .transact(subject, &host.origin, now, |state| {
+            let account = state.account.as_ref();
+            let family = state.family.as_mut().ok_or_else(refused)?;
+            let redeemed = family.redeem_return_code(account, code.number, now, &mut state.events);
+            redeemed.map_err(|_| refused())?;
+            Ok::<_, Problem>((family.clone(), account.and_then(|account| account.name.clone())))
+        })
+        .await?
+}

@@ -1,0 +1,62 @@
+//! `POST /2fa/account/link/`: the address that leads a user of the application to their account page.
+
+use serde_json::json;
+use sidekey_core::{id::LoginId, ticket::LIFETIME};
+
+use crate::{
+    audit::Origin,
+    caller::{Host, Opener, User, opener},
+    context::Context,
+    http::{Call, Code, Problem, Reply},
+    store::Subject,
+    token::{
+        numbered::{Numbered, Purpose},
+        session_link::PARAMETER,
+    },
+};
+
+/// Gives the address. It opens the page of that one login, once, within a minute.
+///
+/// # Errors
+/// No valid credential; with an API key, no such login of the app; a login that has ended.
+pub async fn run(context: &Context, mut call: Call) -> Result<Reply, Problem> {
+    let account_url = match opener(context, &call).await? {
+        Opener::User(User { account, login, origin, .. }) => {
+            let subject = Subject::account(account).with_login(login);
+            link(context, subject, &origin, Problem::credentials_invalid).await?
+        }
+        Opener::Host(Host { app, origin }) => {
+            let fields = call.fields().await?;
+            let not_found = || Problem::new(Code::SessionNotFound);
+            let login = LoginId::parse(fields.text("sid")?).ok_or_else(not_found)?;
+            let family = context.store.family(&app.id, login).await?.ok_or_else(not_found)?;
+            link(context, Subject::account(family.account).with_login(login), &origin, not_found).await?
+        }
+    };
+    Ok(Reply::ok(&json!({ "account_url": account_url, "expires_in": LIFETIME })))
+}
+
+/// The address for the login that the subject names; `refused` where it has ended.
+///
+/// # Errors
+/// The login has ended.
+pub async fn link(
+    context: &Context,
+    subject: Subject,
+    origin: &Origin,
+    refused: impl Fn() -> Problem + Send + Sync,
+) -> Result<String, Problem> {
+    let now = context.clock.now();
+    let link = context
+        .store
+        .transact(subject, origin, now, |state| {
+            let known = state.account.as_ref().zip(state.family.as_mut());
+            let known = known.filter(|(account, family)| family.opens_pages(account, now));
+            let (account, family) = known.ok_or_else(&refused)?;
+            let (app, login) = (account.id.app.clone(), family.login);
+            Ok::<_, Problem>(Numbered { app, login, number: family.give_account_link(now) })
+        })
+        .await??;
+    let link = link.write(&context.pepper, Purpose::AccountLink);
+    Ok(format!("{}?{PARAMETER}={link}", context.url("/2fa/account/")))
+}

@@ -1,0 +1,204 @@
+//! `/2fa/challenge/`: a code or a backup code for the session that this browser was handed, and the way back to the application.
+
+use askama::Template;
+use http::StatusCode;
+use sidekey_core::{
+    account::Account,
+    backup_code::{BackupCodes, LOW},
+    session::{Closed, Purpose},
+    time::UnixTime,
+};
+
+use super::{
+    Form, Frame, Visit,
+    hand_over::{self, Leaving},
+    refusal::{Asked, Failed, Failure},
+    view::{self, Message, Shown},
+    visit::Handed,
+};
+use crate::{
+    context::Context,
+    http::{Call, Code, Problem},
+    operations::{verify_backup_code, verify_code},
+};
+
+const PATH: &str = "/2fa/challenge/";
+
+#[derive(Template)]
+#[template(path = "challenge.html")]
+struct Challenge {
+    frame: Frame,
+    account: String,
+    is_step_up: bool,
+    failed: Failed,
+    needs_next_code: bool,
+    attempts_remaining: u8,
+}
+
+/// The page.
+///
+/// # Errors
+/// The store is not available.
+pub(super) async fn show(context: &Context, visit: &Visit, call: &Call) -> Result<Shown, Problem> {
+    if let Some(shown) = hand_over::of_session(context, visit, call, PATH).await? {
+        return Ok(shown);
+    }
+    match visit.handed(context).await? {
+        Some(handed) if handed.session.purpose == Purpose::Enrollment && !handed.is_verified(context) => {
+            Ok(view::redirect(&context.url("/2fa/enroll/")))
+        }
+        Some(handed) => standing(context, visit, call, handed, Failed::default()).await,
+        None => no_session(context, visit),
+    }
+}
+
+/// What the form asks for: a code, a backup code, or to go on after the last step.
+///
+/// # Errors
+/// The form is not this browser's, or the store is not available.
+pub(super) async fn post(
+    context: &Context,
+    visit: &Visit,
+    call: &Call,
+    form: &Form,
+) -> Result<Shown, Problem> {
+    let Some(handed) = visit.posted_for_session(context, form).await? else {
+        return no_session(context, visit);
+    };
+    if form.text("action") == "continue" {
+        return hand_over::leave(context, call, &handed.session, Leaving::Again).await;
+    }
+    let answer = form.answer();
+    let (asked, judged) = if form.text("action") == "backup-code" {
+        let judged = match answer.optional_text("backup_code") {
+            Ok(None) => Err(Problem::field("backup_code", "is required")),
+            _ => verify_backup_code::judge(context, call.origin(), handed.id, &answer).await,
+        };
+        (Asked::BackupCode, judged.map(|(session, family, remaining)| (session, family, remaining <= LOW)))
+    } else {
+        let judged = verify_code::judge(context, call.origin(), handed.id, &answer).await;
+        (Asked::Code, judged.map(|(session, family)| (session, family, false)))
+    };
+    match judged {
+        Ok((session, family, is_low)) => {
+            let onward = hand_over::leave(context, call, &session, Leaving::Verified).await?;
+            // Whoever runs out of backup codes is told before they go on.
+            let onward = if is_low { view::redirect(&context.url(PATH)) } else { onward };
+            Ok(onward.with_cookie(&hand_over::login_cookie(context, &family)))
+        }
+        Err(problem) if is_of_the_form(problem.code()) => {
+            let frame = Frame::of(context, visit, Some(&handed.session.account.app)).await?;
+            let failure = Failure::of(&frame.text, "", asked, &problem);
+            let Some(handed) = visit.handed(context).await? else { return no_session(context, visit) };
+            standing(context, visit, call, handed, Failed(Some(failure))).await
+        }
+        Err(problem) => match (problem.code(), visit.handed(context).await?) {
+            (
+                Code::SessionExpired | Code::MaxAttemptsExceeded | Code::SessionAlreadyVerified,
+                Some(handed),
+            ) => standing(context, visit, call, handed, Failed::default()).await,
+            (_, Some(_)) => Err(problem),
+            (_, None) => no_session(context, visit),
+        },
+    }
+}
+
+/// Whether the form itself shows the refusal: something else may be typed into it.
+pub(super) fn is_of_the_form(code: Code) -> bool {
+    matches!(
+        code,
+        Code::Validation
+            | Code::InvalidCode
+            | Code::CodeRequired
+            | Code::NextCodeRequired
+            | Code::AccountThrottled
+            | Code::AccountLocked
+    )
+}
+
+/// The page of a session as it stands.
+async fn standing(
+    context: &Context,
+    visit: &Visit,
+    call: &Call,
+    handed: Handed,
+    failed: Failed,
+) -> Result<Shown, Problem> {
+    let Handed { session, csrf, .. } = handed;
+    let now = context.clock.now();
+    let account = context.store.account(&session.account).await?;
+    let frame = Frame::of(context, visit, Some(&session.account.app)).await?.with_csrf(&csrf);
+    let return_url = session.return_url.clone();
+    let shown = match session.require_challenge(account.as_ref(), now) {
+        Ok(()) => {
+            let failed = Failed(failed.0.or_else(|| waiting(&frame, account.as_ref(), now)));
+            let name = session.account_name.as_ref().map(ToString::to_string);
+            let page = Challenge {
+                account: name.unwrap_or_else(|| session.account.user.to_string()),
+                is_step_up: session.purpose == Purpose::StepUp,
+                needs_next_code: account.is_some_and(|account| account.needs_next_code(now)),
+                attempts_remaining: session.attempts_remaining(),
+                failed,
+                frame,
+            };
+            view::page(page.failed.status(), &page)
+        }
+        Err(Closed::Verified) => {
+            let is_here =
+                visit.signed_in(context, call).await?.filter(|person| person.user.login == session.login);
+            let left = account.as_ref().and_then(Account::backup_codes).map(BackupCodes::remaining);
+            let few_left = left.filter(|left| *left <= LOW && is_here.is_some());
+            let lead = match few_left {
+                Some(left) => frame.with("challenge.few-codes", "count", left),
+                None => frame.t("challenge.verified-lead"),
+            };
+            let title = frame.t("challenge.verified");
+            verified(Verified { title, lead, back: return_url.clone(), is_here: is_here.is_some(), frame })
+        }
+        Err(closed) => {
+            let (title, lead) = match closed {
+                Closed::Failed => (frame.t("challenge.ended"), frame.t("error.MAX_ATTEMPTS_EXCEEDED")),
+                _ => (frame.t("challenge.ended"), frame.t("error.SESSION_EXPIRED")),
+            };
+            let status =
+                if closed == Closed::Failed { StatusCode::FORBIDDEN } else { StatusCode::BAD_REQUEST };
+            let onward = hand_over::back(&frame, &session);
+            view::page(status, &Message { title, lead, onward, other: None, frame })
+        }
+    };
+    Ok(shown.leading_to(return_url.as_deref()))
+}
+
+/// What a form says before anything was typed: that it has to wait.
+fn waiting(frame: &Frame, account: Option<&Account>, now: UnixTime) -> Option<Failure> {
+    let seconds = account?.throttled_until(now)?.since(now);
+    let problem = Problem::new(Code::AccountThrottled).retry_after(seconds);
+    let failure = Failure::of(&frame.text, "", Asked::Code, &problem);
+    Some(Failure { status: StatusCode::OK, ..failure })
+}
+
+#[derive(Template)]
+#[template(path = "verified.html")]
+pub(super) struct Verified {
+    pub(super) frame: Frame,
+    /// The heading.
+    pub(super) title: String,
+    /// What has been done.
+    pub(super) lead: String,
+    /// The application's address.
+    pub(super) back: Option<String>,
+    /// Whether this browser has signed in, and may go on with it.
+    pub(super) is_here: bool,
+}
+
+/// The page of a session that was verified.
+pub(super) fn verified(page: Verified) -> Shown {
+    view::page(StatusCode::OK, &page)
+}
+
+/// Nobody was sent here.
+pub(super) fn no_session(context: &Context, visit: &Visit) -> Result<Shown, Problem> {
+    let frame = Frame::plain(context, visit);
+    let (title, lead) = (frame.t("challenge.no-session"), frame.t("challenge.no-session-lead"));
+    Ok(view::page(StatusCode::OK, &Message { title, lead, onward: None, other: None, frame }))
+}

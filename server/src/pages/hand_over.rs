@@ -1,0 +1,188 @@
+//! Where a browser comes in and where it goes: a link becomes a cookie, once, and a login becomes a one-time code.
+
+use http::StatusCode;
+use sidekey_core::{id::AppId, refresh::Family, session::Session};
+
+use super::{
+    Frame, Visit,
+    cookie::Cookie,
+    view::{self, Message, Shown},
+};
+use crate::{
+    caller::hash,
+    context::Context,
+    http::{Call, Code, Problem},
+    store::Subject,
+    token::{
+        numbered::{Numbered, Purpose},
+        session_link::{PARAMETER, session_id},
+    },
+};
+
+/// Takes a session over, if the address carries a link to one. The second browser that comes with a link is refused: an address stays in
+/// histories and logs.
+///
+/// # Errors
+/// The store is not available.
+pub(super) async fn of_session(
+    context: &Context,
+    visit: &Visit,
+    call: &Call,
+    path: &str,
+) -> Result<Option<Shown>, Problem> {
+    let Some(link) = call.parameter(PARAMETER).filter(|_| visit.takes_links) else { return Ok(None) };
+    let clean = context.url(path);
+    let id = session_id(&context.pepper, &link);
+    if visit.holds(&id) {
+        return Ok(Some(view::redirect(&clean)));
+    }
+    let Some(session) = context.store.session(&hash(&id)).await? else {
+        return unknown_link(context, visit, None).await.map(Some);
+    };
+    let subject = Subject::account(session.account.clone()).with_session(hash(&id));
+    let now = context.clock.now();
+    let taken = context
+        .store
+        .transact(subject, call.origin(), now, |state| state.session.as_mut().is_some_and(Session::hand_over))
+        .await?;
+    if !taken {
+        return unknown_link(context, visit, Some(&session)).await.map(Some);
+    }
+    Ok(Some(view::redirect(&clean).with_cookie(&Cookie::Session.set(context, &id))))
+}
+
+async fn unknown_link(context: &Context, visit: &Visit, session: Option<&Session>) -> Result<Shown, Problem> {
+    let app = session.map(|session| &session.account.app);
+    let frame = Frame::of(context, visit, app).await?;
+    let onward = session.and_then(|session| back(&frame, session));
+    let (title, lead) = (frame.t("link.title"), frame.t("link.lead"));
+    Ok(view::page(StatusCode::BAD_REQUEST, &Message { title, lead, onward, other: None, frame }))
+}
+
+/// The way back to the application, where it said one.
+pub(super) fn back(frame: &Frame, session: &Session) -> Option<(String, String)> {
+    session.return_url.as_ref().map(|url| (url.clone(), frame.t("back-to-app")))
+}
+
+/// The cookie by which the pages know a login.
+pub(super) fn login_cookie(context: &Context, family: &Family) -> String {
+    Cookie::Login.set(context, &login_value(context, family))
+}
+
+/// What that cookie holds.
+pub(super) fn login_value(context: &Context, family: &Family) -> String {
+    let of = Numbered { app: family.account.app.clone(), login: family.login, number: 0 };
+    of.write(&context.pepper, Purpose::PageLogin)
+}
+
+/// When a one-time code is given out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Leaving {
+    /// The session was verified on a page just now.
+    Verified,
+    /// It was before: in place of the code that was given out then, if that was not used. A session that was verified by the API has
+    /// given its tokens already.
+    Again,
+}
+
+/// Leads a browser whose session was verified to the application, with a one-time code for the tokens; to the account page, if the
+/// application named no address. A login yields its tokens once: afterwards the address has no code.
+///
+/// # Errors
+/// The store is not available.
+pub(super) async fn leave(
+    context: &Context,
+    call: &Call,
+    session: &Session,
+    leaving: Leaving,
+) -> Result<Shown, Problem> {
+    let Some(url) = &session.return_url else { return Ok(view::redirect(&context.url("/2fa/account/"))) };
+    let now = context.clock.now();
+    let subject = Subject::account(session.account.clone()).with_login(session.login);
+    let number = context
+        .store
+        .transact(subject, call.origin(), now, |state| {
+            let account = state.account.as_ref();
+            let family = state.family.as_mut().filter(|family| family.is_alive(account, now))?;
+            let may = leaving == Leaving::Verified || family.has_return_code();
+            if may { family.give_return_code(now) } else { None }
+        })
+        .await?;
+    let app: &AppId = &session.account.app;
+    Ok(match number {
+        Some(number) => {
+            let of = Numbered { app: app.clone(), login: session.login, number };
+            let code = of.write(&context.pepper, Purpose::ReturnCode);
+            view::redirect(&with_parameter(url, "code", &code))
+        }
+        None => view::redirect(url),
+    })
+}
+
+/// Takes a login over by the link that the application got for its account page.
+///
+/// # Errors
+/// The store is not available, or the link is over, used, or none.
+pub(super) async fn of_login(
+    context: &Context,
+    visit: &Visit,
+    call: &Call,
+) -> Result<Option<Shown>, Problem> {
+    let Some(link) = call.parameter(PARAMETER).filter(|_| visit.takes_links) else { return Ok(None) };
+    let refused = || Problem::new(Code::SessionNotFound);
+    let Some(of) = Numbered::read(&context.pepper, Purpose::AccountLink, &link) else {
+        return Err(refused());
+    };
+    let family = context.store.family(&of.app, of.login).await?.ok_or_else(refused)?;
+    let now = context.clock.now();
+    let subject = Subject::account(family.account).with_login(of.login);
+    let redeemed = context
+        .store
+        .transact(subject, call.origin(), now, |state| {
+            let known = state.account.as_ref().zip(state.family.as_mut());
+            let (_, family) = known.filter(|(account, family)| family.opens_pages(account, now))?;
+            family.redeem_account_link(of.number, now).is_ok().then(|| family.clone())
+        })
+        .await?;
+    let clean = view::redirect(&context.url("/2fa/account/"));
+    match redeemed {
+        Some(family) => Ok(Some(clean.with_cookie(&login_cookie(context, &family)))),
+        // A reload of the link in the browser that came by it.
+        None if visit.signed_in(context, call).await?.is_some_and(|person| person.user.login == of.login) => {
+            Ok(Some(clean))
+        }
+        None => Err(refused()),
+    }
+}
+
+/// An address with one more parameter, before its fragment.
+fn with_parameter(url: &str, name: &str, value: &str) -> String {
+    let (address, fragment) = match url.split_once('#') {
+        Some((address, fragment)) => (address, format!("#{fragment}")),
+        None => (url, String::new()),
+    };
+    let separator = match address.split_once('?') {
+        None => "?",
+        Some((_, "")) => "",
+        Some(_) => "&",
+    };
+    format!("{address}{separator}{name}={value}{fragment}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_parameter_comes_after_the_others_and_before_the_fragment() {
+        for (url, expected) in [
+            ("https://a.example/x", "https://a.example/x?code=1"),
+            ("https://a.example/x?", "https://a.example/x?code=1"),
+            ("https://a.example/x?y=z", "https://a.example/x?y=z&code=1"),
+            ("https://a.example/x?y=z#part?q", "https://a.example/x?y=z&code=1#part?q"),
+            ("https://a.example/#part", "https://a.example/?code=1#part"),
+        ] {
+            assert_eq!(with_parameter(url, "code", "1"), expected);
+        }
+    }
+}

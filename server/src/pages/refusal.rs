@@ -1,0 +1,139 @@
+//! The sentence for every error: what happened, and what to do.
+
+use http::StatusCode;
+
+use super::{
+    Frame, Visit,
+    locale::Text,
+    view::{self, Message, Shown},
+};
+use crate::{
+    context::Context,
+    http::{Code, Problem},
+};
+
+/// What a form asked for when it was refused: the same error of the API reads differently.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Asked {
+    /// A code of the app.
+    Code,
+    /// A backup code.
+    BackupCode,
+    /// A device's name.
+    Name,
+    /// Something else.
+    Other,
+}
+
+/// A refusal as a form shows it.
+#[derive(Clone, Debug)]
+pub(super) struct Failure {
+    /// What was asked for.
+    pub(super) asked: Asked,
+    /// Which of several forms it was, such as `remove` and a device's id.
+    pub(super) form: String,
+    /// What happened and what to do.
+    pub(super) sentence: String,
+    /// Seconds to wait, where that helps.
+    pub(super) wait: Option<u64>,
+    /// Whether two codes are needed.
+    pub(super) needs_next_code: bool,
+    /// The status of the answer.
+    pub(super) status: StatusCode,
+}
+
+impl Failure {
+    /// The refusal of a form.
+    pub(super) fn of(text: &Text, form: impl Into<String>, asked: Asked, problem: &Problem) -> Self {
+        let mut sentence = sentence(text, asked, problem);
+        if let Some(left) = problem.number("attempts_remaining") {
+            sentence = format!("{sentence} {}", text.with("error.attempts", "count", left));
+        }
+        Self {
+            asked,
+            form: form.into(),
+            sentence,
+            wait: problem.number("retry_after"),
+            needs_next_code: problem.code() == Code::NextCodeRequired,
+            status: problem.status(),
+        }
+    }
+}
+
+/// What was refused on a page, if anything was: templates ask field by field.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Failed(pub(super) Option<Failure>);
+
+impl Failed {
+    /// The refusal of a code of the app.
+    pub(super) fn of_code(&self) -> Option<&Failure> {
+        self.of(Asked::Code)
+    }
+
+    /// The refusal of a backup code.
+    pub(super) fn of_backup_code(&self) -> Option<&Failure> {
+        self.of(Asked::BackupCode)
+    }
+
+    /// The refusal of a name.
+    pub(super) fn of_name(&self) -> Option<&Failure> {
+        self.of(Asked::Name)
+    }
+
+    fn of(&self, asked: Asked) -> Option<&Failure> {
+        self.0.as_ref().filter(|failure| failure.asked == asked)
+    }
+
+    /// The refusals of one of several forms.
+    pub(super) fn at(&self, form: &str) -> Self {
+        Self(self.0.clone().filter(|failure| failure.form == form))
+    }
+
+    /// The same for a form of a device.
+    pub(super) fn at_device(&self, form: &str, device: &str) -> Self {
+        self.at(&format!("{form} {device}"))
+    }
+
+    /// Whatever it is of.
+    pub(super) fn any(&self) -> Option<&Failure> {
+        self.0.as_ref()
+    }
+
+    /// Whether two codes were asked for.
+    pub(super) fn needs_next_code(&self) -> bool {
+        self.0.as_ref().is_some_and(|failure| failure.needs_next_code)
+    }
+
+    /// The status of the page.
+    pub(super) fn status(&self) -> StatusCode {
+        self.0.as_ref().map_or(StatusCode::OK, |failure| failure.status)
+    }
+}
+
+/// The sentence for a problem.
+pub(super) fn sentence(text: &Text, asked: Asked, problem: &Problem) -> String {
+    let name = format!("error.{}", problem.code().name());
+    let special = match asked {
+        Asked::Code => format!("{name}.code"),
+        Asked::BackupCode => format!("{name}.backup"),
+        Asked::Name => format!("{name}.name"),
+        Asked::Other => name.clone(),
+    };
+    let name = if super::locale::english().has(&special) { special } else { name };
+    text.with(&name, "seconds", problem.number("retry_after").unwrap_or_default())
+}
+
+/// A page for a refusal that no form can show.
+pub(super) fn page(context: &Context, visit: &Visit, problem: &Problem) -> Shown {
+    let frame = Frame::plain(context, visit);
+    let lead = match problem.code() {
+        // On a page, what is forbidden is a form that is too old or not ours.
+        Code::Forbidden => frame.t("error.form"),
+        _ => sentence(&frame.text, Asked::Other, problem),
+    };
+    let title = match problem.code() {
+        Code::NotFound => frame.t("failed.nothing"),
+        _ => frame.t("failed.title"),
+    };
+    view::page(problem.status(), &Message { title, lead, onward: None, other: None, frame })
+}

@@ -1,0 +1,176 @@
+//! What a browser brings along.
+
+use http::{HeaderMap, Method};
+use sidekey_core::{
+    account::Account,
+    session::{Session, Status},
+    time::UnixTime,
+};
+
+use super::{
+    cookie::Cookie,
+    csrf,
+    form::Form,
+    locale::{self, Locale},
+};
+use crate::{
+    audit::Actor,
+    caller::{User, hash},
+    context::Context,
+    http::{Call, Problem},
+    token::numbered::{Numbered, Purpose},
+};
+
+/// One request of a browser.
+pub(crate) struct Visit {
+    /// The language that it reads.
+    pub(super) locale: &'static Locale,
+    /// The language that the application asked for just now, to be remembered.
+    pub(super) asked_for: Option<&'static Locale>,
+    /// Whether it may use up a link: a look at the head of an answer does not.
+    pub(super) takes_links: bool,
+    session: Option<String>,
+    login: Option<String>,
+}
+
+/// The session that a browser was handed.
+pub(super) struct Handed {
+    /// The session.
+    pub(super) session: Session,
+    /// The hash of its id.
+    pub(super) id: [u8; 32],
+    /// What its forms carry.
+    pub(super) csrf: String,
+}
+
+/// Somebody who is signed in to the pages.
+pub(super) struct SignedIn {
+    /// As the operations know them.
+    pub(super) user: User,
+    /// The account.
+    pub(super) account: Account,
+    /// What their forms carry.
+    pub(super) csrf: String,
+}
+
+impl Handed {
+    /// Whether it was answered rightly.
+    pub(super) fn is_verified(&self, context: &Context) -> bool {
+        matches!(self.session.status(context.clock.now()), Status::Verified { .. })
+    }
+}
+
+impl Visit {
+    /// Looks at cookies and languages.
+    pub(crate) fn of(context: &Context, call: &Call) -> Self {
+        let asked_for =
+            call.parameter("ui_locales").and_then(|tags| locale::first_of(tags.split_whitespace()));
+        let remembered = Cookie::Language.read(context, &call.headers);
+        let remembered = remembered.and_then(|tag| locale::first_of([tag.as_str()].into_iter()));
+        let locale = asked_for.or(remembered).unwrap_or_else(|| locale::accepted(&call.headers));
+        Self {
+            locale,
+            asked_for,
+            takes_links: call.method == Method::GET,
+            session: Cookie::Session.read(context, &call.headers),
+            login: Cookie::Login.read(context, &call.headers),
+        }
+    }
+
+    /// Somebody of whom nothing is looked at but the language.
+    pub(super) fn unknown(headers: &HeaderMap) -> Self {
+        let locale = locale::accepted(headers);
+        Self { locale, asked_for: None, takes_links: false, session: None, login: None }
+    }
+
+    /// The session that this browser holds, closed or not.
+    ///
+    /// # Errors
+    /// The store is not available.
+    pub(super) async fn handed(&self, context: &Context) -> Result<Option<Handed>, Problem> {
+        let Some(cookie) = &self.session else { return Ok(None) };
+        let id = hash(cookie);
+        let session = context.store.session(&id).await?;
+        Ok(session.map(|session| Handed { session, id, csrf: csrf::token(&context.pepper, cookie) }))
+    }
+
+    /// Whether this browser holds the session with this id.
+    pub(super) fn holds(&self, session_id: &str) -> bool {
+        self.session.as_deref() == Some(session_id)
+    }
+
+    /// Who is signed in to the pages in this browser.
+    ///
+    /// # Errors
+    /// The store is not available.
+    pub(super) async fn signed_in(
+        &self,
+        context: &Context,
+        call: &Call,
+    ) -> Result<Option<SignedIn>, Problem> {
+        let Some(cookie) = &self.login else { return Ok(None) };
+        let Some(of) = Numbered::read(&context.pepper, Purpose::PageLogin, cookie) else { return Ok(None) };
+        let Some(family) = context.store.family(&of.app, of.login).await? else { return Ok(None) };
+        let Some(account) = context.store.account(&family.account).await? else { return Ok(None) };
+        if !family.opens_pages(&account, context.clock.now()) {
+            return Ok(None);
+        }
+        let origin = call.origin_as(Actor::User { login: family.login.to_string() });
+        let user = User {
+            account: family.account.clone(),
+            login: family.login,
+            second_factor: family.factor_on_pages(),
+            origin,
+        };
+        Ok(Some(SignedIn { user, account, csrf: csrf::token(&context.pepper, cookie) }))
+    }
+
+    /// The session, if the form was posted for it.
+    ///
+    /// # Errors
+    /// The form is not this browser's.
+    pub(super) async fn posted_for_session(
+        &self,
+        context: &Context,
+        form: &Form,
+    ) -> Result<Option<Handed>, Problem> {
+        if let Some(cookie) = &self.session {
+            csrf::require_token(context, cookie, form)?;
+        }
+        self.handed(context).await
+    }
+
+    /// Who is signed in, if the form was posted for them.
+    ///
+    /// # Errors
+    /// The form is not this browser's.
+    pub(super) async fn posted_for_login(
+        &self,
+        context: &Context,
+        call: &Call,
+        form: &Form,
+    ) -> Result<Option<SignedIn>, Problem> {
+        if let Some(cookie) = &self.login {
+            csrf::require_token(context, cookie, form)?;
+        }
+        self.signed_in(context, call).await
+    }
+}
+
+impl SignedIn {
+    /// What people see of the account.
+    pub(super) fn name(&self) -> &str {
+        self.account.name.as_ref().map_or_else(|| self.account.id.user.as_str(), |name| name.as_str())
+    }
+
+    /// Whether a second factor was given, and lately enough to change devices.
+    pub(super) fn is_fresh(&self, now: UnixTime) -> bool {
+        let max_age = Some(sidekey_core::login::FRESH);
+        self.account.require_second_factor(self.user.second_factor, max_age, now).is_ok()
+    }
+
+    /// Whether a second factor is missing that the account demands.
+    pub(super) fn is_half_way(&self, now: UnixTime) -> bool {
+        self.account.require_second_factor(self.user.second_factor, None, now).is_err()
+    }
+}

@@ -1,0 +1,116 @@
+//! A browser without scripts: it keeps cookies, posts the forms of the page that it shows, and is told where it is led.
+
+use std::collections::BTreeMap;
+
+use crate::answer::Answer;
+use crate::server::Server;
+
+/// One browser with its cookies.
+#[derive(Clone)]
+pub struct Browser<'s> {
+    server: &'s Server,
+    /// By name.
+    pub cookies: BTreeMap<String, String>,
+    /// The page that it shows.
+    pub html: String,
+}
+
+impl<'s> Browser<'s> {
+    /// A browser that has been nowhere yet.
+    pub fn new(server: &'s Server) -> Self {
+        Self { server, cookies: BTreeMap::new(), html: String::new() }
+    }
+
+    /// Follows a link: a path, or an address of this server.
+    pub async fn get(&mut self, url: &str) -> Answer {
+        let call = self.server.get(self.path(url)).header("cookie", &self.cookie_line());
+        self.took(call.header("sec-fetch-site", "none").await)
+    }
+
+    /// Follows a link and the redirects after it.
+    pub async fn visit(&mut self, url: &str) -> Answer {
+        let mut answer = self.get(url).await;
+        for _ in 0..5 {
+            if answer.status != 303 {
+                return answer;
+            }
+            answer = self.get(&answer.header("location").to_string()).await;
+        }
+        panic!("{answer}: led in circles")
+    }
+
+    /// Posts a form of the page that it shows: its token besides these fields.
+    pub async fn post(&mut self, path: &str, fields: &[(&str, &str)]) -> Answer {
+        let csrf = self.hidden("csrf").unwrap_or_default();
+        let mut fields = fields.to_vec();
+        fields.push(("csrf", &csrf));
+        self.post_as_it_is(path, &fields, &[("sec-fetch-site", "same-origin"), ("origin", "null")]).await
+    }
+
+    /// Posts exactly these fields with these headers.
+    pub async fn post_as_it_is(
+        &mut self,
+        path: &str,
+        fields: &[(&str, &str)],
+        headers: &[(&str, &str)],
+    ) -> Answer {
+        let body: Vec<String> =
+            fields.iter().map(|(name, value)| format!("{name}={}", encoded(value))).collect();
+        let call = self.server.post(path).body("application/x-www-form-urlencoded", body.join("&"));
+        let call = call.header("cookie", &self.cookie_line());
+        let call = headers.iter().fold(call, |call, (name, value)| call.header(name, value));
+        self.took(call.await)
+    }
+
+    /// The value of a hidden field of the page that it shows.
+    pub fn hidden(&self, name: &str) -> Option<String> {
+        let start = format!("name=\"{name}\" value=\"");
+        let (_, rest) = self.html.split_once(&start)?;
+        rest.split('"').next().map(str::to_owned)
+    }
+
+    /// The heading of the page that it shows.
+    pub fn heading(&self) -> String {
+        let inner =
+            self.html.split("<h1").nth(1).and_then(|rest| rest.split("</h1>").next()).unwrap_or_default();
+        inner.split_once('>').map(|(_, text)| text.to_owned()).unwrap_or_default()
+    }
+
+    fn path<'a>(&self, url: &'a str) -> &'a str {
+        url.strip_prefix(&self.server.url("")).unwrap_or(url)
+    }
+
+    fn cookie_line(&self) -> String {
+        let pairs: Vec<String> = self.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        pairs.join("; ")
+    }
+
+    fn took(&mut self, answer: Answer) -> Answer {
+        for line in answer.headers.get_all("set-cookie") {
+            let line = line.to_str().expect("ASCII");
+            let (pair, attributes) = line.split_once(';').expect("attributes");
+            let (name, value) = pair.split_once('=').expect("a value");
+            if attributes.contains("Max-Age=0") {
+                self.cookies.remove(name);
+            } else {
+                self.cookies.insert(name.to_owned(), value.to_owned());
+            }
+        }
+        if answer.status != 303 && answer.header("content-type").starts_with("text/html") {
+            self.html = answer.body();
+        }
+        answer
+    }
+}
+
+/// Percent-encoded as a form's value.
+fn encoded(value: &str) -> String {
+    value.bytes().fold(String::new(), |mut out, byte| {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            out.push(char::from(byte));
+        } else {
+            out.push_str(&format!("%{byte:02X}"));
+        }
+        out
+    })
+}
