@@ -41,7 +41,7 @@ impl<'s> Browser<'s> {
 
     /// Posts a form of the page that it shows: its token besides these fields.
     pub async fn post(&mut self, path: &str, fields: &[(&str, &str)]) -> Answer {
-        let csrf = self.hidden("csrf").unwrap_or_default();
+        let csrf = self.token(path).unwrap_or_default();
         let mut fields = fields.to_vec();
         fields.push(("csrf", &csrf));
         self.post_as_it_is(path, &fields, &[("sec-fetch-site", "same-origin"), ("origin", "null")]).await
@@ -62,11 +62,16 @@ impl<'s> Browser<'s> {
         self.took(call.await)
     }
 
-    /// The value of a hidden field of the page that it shows.
+    /// The token of the form of the page that is posted to this path.
+    pub fn token(&self, path: &str) -> Option<String> {
+        let action = format!("action=\"{}\"", path.split('?').next().unwrap_or_default());
+        let (_, form) = self.html.split_once(&action)?;
+        hidden_in(form, "csrf")
+    }
+
+    /// The value of the first hidden field of this name on the page that it shows.
     pub fn hidden(&self, name: &str) -> Option<String> {
-        let start = format!("name=\"{name}\" value=\"");
-        let (_, rest) = self.html.split_once(&start)?;
-        rest.split('"').next().map(str::to_owned)
+        hidden_in(&self.html, name)
     }
 
     /// The heading of the page that it shows.
@@ -101,6 +106,11 @@ impl<'s> Browser<'s> {
         }
         answer
     }
+}
+
+fn hidden_in(html: &str, name: &str) -> Option<String> {
+    let (_, rest) = html.split_once(&format!("name=\"{name}\" value=\""))?;
+    rest.split('"').next().map(str::to_owned)
 }
 
 /// Percent-encoded as a form's value.
