@@ -5,12 +5,16 @@ import { readFile, readdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 
+import jsqr from "jsqr";
 import { qrSvg } from "sidekey";
 
 import { launch } from "../browser/browser.mjs";
 import { HERE } from "./process.mjs";
 import { answers, questions } from "./questions.mjs";
 import { PAGE, POLICY, TRUSTED_TYPES, ask, inFolder, serve } from "./site.mjs";
+
+/** The function is the module itself, whatever its types say. @type {typeof jsqr.default} */
+const scan = /** @type {any} */ (jsqr);
 
 const PACKAGE = join(HERE, "node_modules/sidekey");
 
@@ -57,6 +61,16 @@ test("trusted types: a symbol is drawn without text that becomes markup", async 
   const [, text = ""] = questions.texts;
   const [, path] = / d="([^"]+)"/.exec(qrSvg(text)) ?? [];
   assert.deepEqual(await inPage(TRUSTED_TYPES, "draw", text), { answer: path, complaints: [] });
+});
+
+test("a PNG is an image for the browser, and jsqr reads what it shows", async () => {
+  for (const text of questions.texts) {
+    const result = await inPage(POLICY, "photograph", text);
+    const { width, height, grey } = result?.answer;
+    assert.ok(grey.every((/** @type {number} */ value) => value === 0 || value === 255), "black and white, nothing transparent");
+    const pixels = Uint8ClampedArray.from(grey.flatMap((/** @type {number} */ value) => [value, value, value, 255]));
+    assert.equal(scan(pixels, width, height)?.data, text);
+  }
 });
 
 test("a policy that forbids WebAssembly is named by the error, with the remedy", async () => {
