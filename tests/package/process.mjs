@@ -10,6 +10,9 @@ export const HERE = fileURLToPath(new URL(".", import.meta.url));
 /** The colours, questions and reports home of the toolchains are of no use here. */
 const ENVIRONMENT = { ...process.env, NO_COLOR: "1", FORCE_COLOR: undefined, NODE_OPTIONS: undefined, CI: "1", NEXT_TELEMETRY_DISABLED: "1" };
 
+/** After this long something hangs: a build of Next.js takes half a minute. */
+export const PATIENCE_MS = 240_000;
+
 /**
  * Runs Node.js and gives what it printed.
  *
@@ -17,11 +20,11 @@ const ENVIRONMENT = { ...process.env, NO_COLOR: "1", FORCE_COLOR: undefined, NOD
  * @param {{ cwd?: string, input?: string, env?: Record<string, string> }} [options]
  */
 export async function node(args, { cwd = HERE, input = "", env = {} } = {}) {
-  const child = spawn(process.execPath, args, { cwd, env: { ...ENVIRONMENT, ...env }, stdio: "pipe" });
+  const child = spawn(process.execPath, args, { cwd, env: { ...ENVIRONMENT, ...env }, stdio: "pipe", timeout: PATIENCE_MS, killSignal: "SIGKILL" });
   const output = gather(child);
   child.stdin.end(input);
-  const [status] = await once(child, "close");
-  if (status !== 0) throw new Error(`node ${args.join(" ")} ended with ${status}:\n${output.stdout}${output.stderr}`);
+  const [status, signal] = await once(child, "close");
+  if (status !== 0) throw new Error(`node ${args.join(" ")} ended with ${status ?? signal}:\n${output.stdout}${output.stderr}`);
   return output;
 }
 
@@ -32,7 +35,7 @@ export async function node(args, { cwd = HERE, input = "", env = {} } = {}) {
  * @param {{ cwd?: string, env?: Record<string, string> }} [options]
  */
 export async function start(program, args, pattern, { cwd = HERE, env = {} } = {}) {
-  const child = spawn(program, args, { cwd, env: { ...ENVIRONMENT, ...env }, stdio: "pipe" });
+  const child = spawn(program, args, { cwd, env: { ...ENVIRONMENT, ...env }, stdio: "pipe", timeout: PATIENCE_MS });
   const output = gather(child);
   const ended = once(child, "close");
   const port = await new Promise((resolve, reject) => {

@@ -11,6 +11,8 @@ export const POLICY = "default-src 'none'; img-src data:; script-src 'self' 'was
 /** The same where text cannot become markup or a script's address, as of a worker. */
 export const TRUSTED_TYPES = `${POLICY}; require-trusted-types-for 'script'`;
 
+const ANSWER_MS = 60_000;
+
 /** @type {Record<string, string>} */
 const MEDIA_TYPES = {
   ".html": "text/html; charset=utf-8",
@@ -64,14 +66,28 @@ export async function ask(browser, url, question, name = "answer") {
     page.on("console", (message) => ["error", "warning"].includes(message.type()) && complaints.push(message.text()));
     page.on("pageerror", (error) => complaints.push(error.stack || error.message));
     await page.goto(url);
-    await page.waitForFunction((name) => name in globalThis, name, { timeout: 30_000 }).catch((cause) => {
+    await page.waitForFunction((name) => name in globalThis, name, { timeout: ANSWER_MS }).catch((cause) => {
       throw new Error(`${url} has no function \`${name}\`: ${complaints.join("\n")}`, { cause });
     });
     // A rejection of the page arrives here as a rejection.
-    const answer = await page.evaluate(([name, question]) => /** @type {any} */ (globalThis)[name](question), /** @type {const} */ ([name, question]));
-    return { answer, complaints };
+    const answer = page.evaluate(([name, question]) => /** @type {any} */ (globalThis)[name](question), /** @type {const} */ ([name, question]));
+    return { answer: await inTime(answer), complaints };
   } finally {
     await page.close();
+  }
+}
+
+/** A page that hangs would keep its test waiting for ever. @template T @param {Promise<T>} answer @returns {Promise<T>} */
+async function inTime(answer) {
+  /** @type {NodeJS.Timeout | undefined} */
+  let timer;
+  const late = new Promise((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`no answer from the page within ${ANSWER_MS / 1000} s`)), ANSWER_MS);
+  });
+  try {
+    return await Promise.race([answer, /** @type {Promise<never>} */ (late)]);
+  } finally {
+    clearTimeout(timer);
   }
 }
 

@@ -3,11 +3,13 @@
 //! - [`setup`]: what the steps need on this machine
 //! - [`dependencies`]: cargo-deny over the tree of crates
 //! - [`javascript`]: Node's test runner and the type check
+//! - [`npm`]: the packed npm package, with the toolchains of its users
 //! - [`hygiene`]: what must never stand in a tracked file
 
 mod dependencies;
 mod hygiene;
 mod javascript;
+mod npm;
 mod setup;
 
 use std::process::{Command, ExitCode};
@@ -62,6 +64,11 @@ const STEPS: &[Step] = &[
     Step { name: "fuzz-build", about: "every fuzz target over its committed seeds", run: fuzz::replay },
     Step { name: "wasm-node", about: "the packed npm package in Node.js", run: javascript::wasm },
     Step { name: "component", about: "the component, in Node.js by jco", run: javascript::component },
+    Step {
+        name: "npm",
+        about: "the packed npm package in Node.js, bundlers, frameworks and Chromium",
+        run: npm::run,
+    },
     Step { name: "server", about: "release build of the server", run: server },
     Step { name: "http", about: "the release binary over HTTP, with crashes and power cuts", run: http },
     Step { name: "browser", about: "the whole journey in headless Chromium", run: javascript::browser },
@@ -149,9 +156,7 @@ fn with_programs<'a>(command: &'a mut Command, workspace: &Workspace) -> Outcome
         return Err(Failure::new(format!("`{}` does not exist", server.display()))
             .with_remedy("build it: cargo xtask test --only package --only server"));
     }
-    if let Some(chromium) = process::find(setup::CHROMIUM) {
-        command.env("SIDEKEY_CHROMIUM", chromium);
-    }
+    setup::name_chromium(command);
     Ok(command.env("SIDEKEY_BIN", server).env("SIDEKEY_PYTHON", setup::python(workspace)))
 }
 

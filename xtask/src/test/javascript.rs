@@ -13,15 +13,19 @@ use crate::workspace::Workspace;
 
 /// The type check of the package, the pages' scripts and the tests.
 pub(super) fn types(workspace: &Workspace) -> Outcome {
+    for project in ["wasm/npm/tsconfig.json", "web/tsconfig.json", "tests/tsconfig.json"] {
+        check_types(workspace, project)?;
+    }
+    Ok(())
+}
+
+pub(super) fn check_types(workspace: &Workspace, project: &str) -> Outcome {
     let compiler = workspace.root.join("tests/node_modules/typescript/bin/tsc");
     if !compiler.is_file() {
         return Err(Failure::new("the TypeScript compiler is not there")
             .with_remedy("cargo xtask test --only setup gets it"));
     }
-    for project in ["wasm/npm/tsconfig.json", "web/tsconfig.json", "tests/tsconfig.json"] {
-        process::run(workspace.command("node").arg(&compiler).args(["--noEmit", "--project", project]))?;
-    }
-    Ok(())
+    process::run(workspace.command("node").arg(&compiler).args(["--noEmit", "--project", project]))
 }
 
 /// The packed npm package, in Node.js.
@@ -41,7 +45,8 @@ pub(super) fn browser(workspace: &Workspace) -> Outcome {
     process::run(super::with_programs(&mut test_runner(workspace, "tests/browser")?, workspace)?)
 }
 
-fn test_runner(workspace: &Workspace, folder: &str) -> Outcome<Command> {
+/// Node's test runner over the test files of a folder.
+pub(super) fn test_runner(workspace: &Workspace, folder: &str) -> Outcome<Command> {
     let mut command = workspace.command("node");
     command.args(["--test", "--test-reporter=spec"]).args(test_files(&workspace.root.join(folder))?);
     Ok(command)
@@ -62,7 +67,7 @@ fn test_files(folder: &Path) -> Outcome<Vec<PathBuf>> {
 fn collect(folder: &Path, found: &mut Vec<PathBuf>) -> io::Result<()> {
     for entry in fs::read_dir(folder)? {
         let path = entry?.path();
-        if path.is_dir() {
+        if path.is_dir() && !path.ends_with("node_modules") {
             collect(&path, found)?;
         } else if path.to_str().is_some_and(|name| name.ends_with(".test.mjs")) {
             found.push(path);

@@ -12,7 +12,7 @@ use crate::wasm;
 use crate::workspace::Workspace;
 
 /// The names under which systems know the browser.
-pub(super) const CHROMIUM: &[&str] = &["chromium", "chromium-browser", "google-chrome"];
+const CHROMIUM: &[&str] = &["chromium", "chromium-browser", "google-chrome"];
 
 /// The first release with all that the tests use of its test runner.
 const NODE_MAJOR: u32 = 20;
@@ -43,13 +43,20 @@ pub(super) fn run(workspace: &Workspace) -> Outcome {
         install(workspace, &missing)?;
     }
     check_node(workspace)?;
-    npm_packages(workspace)?;
+    npm_packages(workspace, "tests")?;
     python_packages(workspace)
 }
 
 /// The interpreter that has the packages of tests/requirements.txt.
 pub(super) fn python(workspace: &Workspace) -> PathBuf {
     workspace.target.join("python").join("bin").join("python")
+}
+
+/// Tells tests which browser there is, through the environment.
+pub(super) fn name_chromium(command: &mut Command) {
+    if let Some(chromium) = process::find(CHROMIUM) {
+        command.env("SIDEKEY_CHROMIUM", chromium);
+    }
 }
 
 fn missing() -> Vec<(&'static str, &'static str)> {
@@ -98,10 +105,12 @@ fn major(version: &str) -> Option<u32> {
     version.trim().strip_prefix('v')?.split('.').next()?.parse().ok()
 }
 
-fn npm_packages(workspace: &Workspace) -> Outcome {
-    let folder = workspace.root.join("tests");
+/// What the lock file of a folder lists. No script of a package runs.
+pub(super) fn npm_packages(workspace: &Workspace, folder: &str) -> Outcome {
+    let folder = workspace.root.join(folder);
     unless_done(&folder.join("package-lock.json"), &folder.join("node_modules").join(".installed"), || {
-        process::run(workspace.command("npm").args(["ci", "--no-audit", "--no-fund"]).current_dir(&folder))
+        let mut npm = workspace.command("npm");
+        process::run(npm.args(["ci", "--no-audit", "--no-fund", "--ignore-scripts"]).current_dir(&folder))
     })
 }
 

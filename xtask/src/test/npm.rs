@@ -1,0 +1,26 @@
+//! The step `npm`: the tarball as a user gets it, in the toolchains that users have.
+
+use super::{javascript, setup};
+use crate::Outcome;
+use crate::failure::Failure;
+use crate::process;
+use crate::workspace::Workspace;
+
+const FOLDER: &str = "tests/package";
+
+pub(super) fn run(workspace: &Workspace) -> Outcome {
+    for program in ["node", "npm"] {
+        if process::find(&[program]).is_none() {
+            return Err(Failure::new(format!("`{program}` is not installed"))
+                .with_remedy("cargo xtask test --only setup gets it, or says how"));
+        }
+    }
+    // Some 300 MB of toolchains, hence not among what every other step waits for.
+    setup::npm_packages(workspace, FOLDER)?;
+    let mut install = workspace.command("node");
+    process::run(install.arg(format!("{FOLDER}/install.mjs")).arg(workspace.target.join("package")))?;
+    javascript::check_types(workspace, "tests/package/tsconfig.tests.json")?;
+    let mut tests = javascript::test_runner(workspace, FOLDER)?;
+    setup::name_chromium(&mut tests);
+    process::run(&mut tests)
+}
