@@ -27,11 +27,24 @@ pub(crate) fn generate(module: &Path, folder: &Path) -> Outcome<Bindings> {
     bindgen(module, folder).map_err(|cause| {
         Failure::new(format!("could not make the bindings of the browser module: {cause:#}"))
     })?;
-    Ok(Bindings {
-        module: folder.join("glue_bg.wasm"),
-        glue: folder.join("glue.js"),
-        types: folder.join("glue.d.ts"),
-    })
+    let glue = folder.join("glue.js");
+    know_modules_by_their_tag(&glue)?;
+    Ok(Bindings { module: folder.join("glue_bg.wasm"), glue, types: folder.join("glue.d.ts") })
+}
+
+/// What the glue asks of a module, and what it asks here: one of another realm, as the edge runtime of Next.js gives, is none
+/// for `instanceof`.
+const KNOWN_BY_CLASS: &str = "module instanceof WebAssembly.Module";
+const KNOWN_BY_TAG: &str = "Object.prototype.toString.call(module) === '[object WebAssembly.Module]'";
+
+fn know_modules_by_their_tag(glue: &Path) -> Outcome {
+    let text =
+        fs::read_to_string(glue).map_err(Failure::because(format!("could not read `{}`", glue.display())))?;
+    if !text.contains(KNOWN_BY_CLASS) {
+        return Err(Failure::new(format!("wasm-bindgen's glue no longer asks for `{KNOWN_BY_CLASS}`")));
+    }
+    fs::write(glue, text.replace(KNOWN_BY_CLASS, KNOWN_BY_TAG))
+        .map_err(Failure::because(format!("could not write `{}`", glue.display())))
 }
 
 /// wasm-bindgen's own program does no more than this.

@@ -43,7 +43,7 @@ pub(super) fn run(workspace: &Workspace) -> Outcome {
         install(workspace, &missing)?;
     }
     check_node(workspace)?;
-    npm_packages(workspace, "tests")?;
+    npm_packages(workspace, "tests", &["ci"])?;
     python_packages(workspace)
 }
 
@@ -105,12 +105,13 @@ fn major(version: &str) -> Option<u32> {
     version.trim().strip_prefix('v')?.split('.').next()?.parse().ok()
 }
 
-/// What the lock file of a folder lists. No script of a package runs.
-pub(super) fn npm_packages(workspace: &Workspace, folder: &str) -> Outcome {
+/// What the lock file of a folder lists, by this subcommand of npm. No script of a package runs.
+pub(super) fn npm_packages(workspace: &Workspace, folder: &str, subcommand: &[&str]) -> Outcome {
     let folder = workspace.root.join(folder);
     unless_done(&folder.join("package-lock.json"), &folder.join("node_modules").join(".installed"), || {
         let mut npm = workspace.command("npm");
-        process::run(npm.args(["ci", "--no-audit", "--no-fund", "--ignore-scripts"]).current_dir(&folder))
+        npm.args(subcommand).args(["--no-audit", "--no-fund", "--ignore-scripts"]);
+        process::run(npm.current_dir(&folder))
     })
 }
 
