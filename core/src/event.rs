@@ -1,6 +1,10 @@
 //! What has happened, for the audit trail and for everybody who wants to be told. No event holds anything secret.
 
-use crate::{id::DeviceId, login::Method, time::UnixTime};
+use crate::{
+    id::{BrowserId, DeviceId},
+    login::Method,
+    time::UnixTime,
+};
 
 /// One thing that happened to an account.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -81,6 +85,28 @@ pub enum Event {
     ReturnCodeReused,
     /// A login was ended by its owner.
     LoginRevoked,
+    /// A browser is spared codes from now on.
+    BrowserTrusted {
+        /// The browser.
+        browser: BrowserId,
+    },
+    /// A trusted browser was spared a code.
+    TrustedBrowserUsed {
+        /// The browser.
+        browser: BrowserId,
+    },
+    /// A spent token of a trusted browser was presented again: the browser is trusted no more.
+    TrustedBrowserReused {
+        /// The browser.
+        browser: BrowserId,
+    },
+    /// The owner trusts a browser no more.
+    BrowserForgotten {
+        /// The browser.
+        browser: BrowserId,
+    },
+    /// The owner has ended every login and every trust in a browser.
+    SignedOutEverywhere,
     /// The user was erased.
     UserErased,
 }

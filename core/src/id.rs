@@ -156,6 +156,11 @@ random_id! {
 }
 
 random_id! {
+    /// A browser that is trusted.
+    BrowserId
+}
+
+random_id! {
     /// One life of an account. A new one is drawn whenever everything that was given out before must be dead: when 2FA is
     /// turned off, when a user is erased, after a restore.
     Incarnation

@@ -12,7 +12,7 @@
 //! | names | [`id`] |
 //! | one-time passwords | [`totp`] (RFC 6238), [`preview`], [`key_uri`], [`qr`], [`text`] |
 //! | what others say and understand | [`config`], [`compat`], [`migration`] |
-//! | states and their transitions | [`device`], [`account`], [`session`], [`refresh`], [`ticket`], [`throttle`] |
+//! | states and their transitions | [`device`], [`account`], [`session`], [`refresh`], [`trusted_browser`], [`ticket`], [`throttle`] |
 //! | what a login proved | [`login`] |
 //! | what an app demands | [`policy`], [`protect`] |
 //! | what happened | [`event`] |
@@ -74,3 +74,4 @@ pub mod throttle;
 pub mod ticket;
 pub mod time;
 pub mod totp;
+pub mod trusted_browser;

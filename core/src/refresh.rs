@@ -54,6 +54,8 @@ pub struct Family {
     /// The second factor that the pages of this login were given last, if they asked again. No token tells of it: whoever holds
     /// the refresh token gains nothing by it.
     on_pages: Option<SecondFactor>,
+    /// The account's generation at the login, see [`Account::generation`].
+    generation: u64,
 }
 
 /// The request that the last rotation answered: a hash of its idempotency key, and when.
@@ -94,6 +96,7 @@ impl Family {
             return_code: Ticket::default(),
             account_link: Ticket::default(),
             on_pages: None,
+            generation: account.generation(),
         }
     }
 
@@ -106,7 +109,9 @@ impl Family {
     pub fn is_alive(&self, account: Option<&Account>, now: UnixTime) -> bool {
         !self.revoked
             && now < self.expires_at
-            && account.is_some_and(|account| account.incarnation == self.incarnation)
+            && account.is_some_and(|account| {
+                account.incarnation == self.incarnation && account.generation() == self.generation
+            })
     }
 
     /// Whether the login was ended, by its owner or by the reuse of a token.
@@ -114,10 +119,11 @@ impl Family {
         self.revoked
     }
 
-    /// Whether access tokens of this login still tell of this account: the login was not ended and the user not erased. They
+    /// Whether access tokens of this login still tell of this account: the login was not ended, the user neither erased nor
+    /// signed out everywhere. They
     /// outlive a turning off of 2FA, after which refresh tokens are dead.
     pub fn speaks_for(&self, account: &Account) -> bool {
-        !self.revoked && self.birth == account.birth
+        !self.revoked && self.birth == account.birth && self.generation == account.generation()
     }
 
     /// Whether access tokens of this login may set up devices of this account. A token from before 2FA was turned off may not:

@@ -202,6 +202,7 @@ impl Shown {
             | Event::AccountThrottled { .. }
             | Event::AccountLocked
             | Event::SessionFailed
+            | Event::TrustedBrowserReused { .. }
             | Event::RefreshTokenReused => Outcome::Refused,
             _ => Outcome::Ok,
         }

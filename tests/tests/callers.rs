@@ -14,7 +14,7 @@ const HOST: [(&str, &str, &str); 7] = [
 ];
 
 /// Method, path and body of every route that a user calls; `{D}` is a device.
-const USER: [(&str, &str, &str); 8] = [
+const USER: [(&str, &str, &str); 11] = [
     ("POST", "/2fa/setup/", "{}"),
     ("POST", "/2fa/setup/confirm/", r#"{"device_id":"{D}","code":"123456"}"#),
     ("GET", "/2fa/devices/", ""),
@@ -22,6 +22,9 @@ const USER: [(&str, &str, &str); 8] = [
     ("DELETE", "/2fa/devices/{D}/", ""),
     ("POST", "/2fa/disable/", r#"{"code":"123456"}"#),
     ("GET", "/2fa/backup-codes/", ""),
+    ("GET", "/2fa/trusted-browsers/", ""),
+    ("DELETE", "/2fa/trusted-browsers/00000000000000000000000000000000/", ""),
+    ("POST", "/2fa/sign-out/", ""),
     ("POST", "/2fa/backup-codes/regenerate/", r#"{"code":"123456"}"#),
 ];
 

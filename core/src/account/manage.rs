@@ -110,6 +110,12 @@ impl Account {
         events.push(Event::TwoFactorDisabled);
     }
 
+    /// Ends every login of the account and the trust in every browser.
+    pub fn sign_out_everywhere(&mut self, events: &mut Vec<Event>) {
+        self.generation = self.generation.saturating_add(1);
+        events.push(Event::SignedOutEverywhere);
+    }
+
     /// Replaces the backup codes, after an answer has counted.
     pub fn renew_backup_codes(&mut self, codes: BackupCodes, events: &mut Vec<Event>) {
         self.backup_codes = Some(codes);

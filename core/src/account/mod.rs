@@ -70,6 +70,8 @@ pub struct Account<S = Secret> {
     backup_codes: Option<BackupCodes>,
     totp_throttle: Throttle,
     backup_throttle: Throttle,
+    /// How often the owner has signed out everywhere. Logins and trusted browsers remember it.
+    generation: u64,
 }
 
 /// A token without a second factor, or with one that is too old, was used where one is needed.
@@ -98,7 +100,13 @@ impl<S> Account<S> {
             backup_codes: None,
             totp_throttle: Throttle::default(),
             backup_throttle: Throttle::default(),
+            generation: 0,
         }
+    }
+
+    /// How often the owner has signed out everywhere: what was given out before is dead.
+    pub fn generation(&self) -> u64 {
+        self.generation
     }
 
     /// Whether 2FA is on.
@@ -213,6 +221,7 @@ impl<S> Account<S> {
             backup_codes: self.backup_codes,
             totp_throttle: self.totp_throttle,
             backup_throttle: self.backup_throttle,
+            generation: self.generation,
         })
     }
 }

@@ -4,7 +4,7 @@ use super::Account;
 use crate::{
     event::{Asks, Event},
     id::{AccountName, LoginId},
-    login::Grant,
+    login::{Grant, SecondFactor},
     policy::{Admission, Enforcement},
     refresh::Family,
     session::{Opening, Purpose, Session},
@@ -24,6 +24,8 @@ pub struct Login {
     pub remember_me: bool,
     /// Where the browser goes afterwards.
     pub return_url: Option<String>,
+    /// The second factor that the browser is trusted by ([`crate::trusted_browser`]), which spares it the challenge.
+    pub trusted: Option<SecondFactor>,
 }
 
 /// How the login goes on.
@@ -33,7 +35,7 @@ pub enum Opened {
     Challenge(Session),
     /// By the enrolment that the app demands.
     Enrollment(Session),
-    /// In, without a second factor.
+    /// In, without a challenge.
     LetIn {
         /// The login's refresh tokens.
         family: Family,
@@ -53,12 +55,19 @@ impl Account {
         now: UnixTime,
         events: &mut Vec<Event>,
     ) -> Opened {
-        let Login { id, account_name, is_admin, remember_me, return_url } = login;
+        let Login { id, account_name, is_admin, remember_me, return_url, trusted } = login;
         self.is_admin = is_admin;
         if account_name.is_some() {
             self.name = account_name;
         }
         let opening = |purpose| Opening { purpose, login: id, remember_me, return_url };
+        let counts = |factor| self.require_second_factor(Some(factor), None, now).is_ok();
+        let second_factor = trusted.filter(|_| self.has_active_device()).filter(|factor| counts(*factor));
+        if second_factor.is_some() {
+            events.push(Event::SessionOpened { asks: Asks::Nothing });
+            let family = Family::start(self, Grant { login: id, second_factor, remember_me }, now);
+            return Opened::LetIn { family, invited: false, enroll_by: None };
+        }
         if self.has_active_device() {
             return Opened::Challenge(Session::open(self, opening(Purpose::Login), now, events));
         }
@@ -84,6 +93,7 @@ mod tests {
         code::Code,
         device::Answer,
         id::{AccountId, AppId, UserId},
+        login::Method,
         time::Step,
         totp::code_at,
     };
@@ -113,6 +123,7 @@ mod tests {
             is_admin,
             remember_me: true,
             return_url: Some("https://app.example/after".to_owned()),
+            trusted: None,
         }
     }
 
@@ -133,6 +144,22 @@ mod tests {
             assert_eq!((session.purpose, session.remember_me), (Purpose::Login, true));
             assert_eq!(session.return_url.as_deref(), Some("https://app.example/after"));
         }
+    }
+
+    #[test]
+    fn a_trusted_browser_is_spared_the_challenge_and_its_factor_is_that_of_the_login() {
+        let (mut account, mut events) = (enrolled(), Vec::new());
+        let of = |at| Login { trusted: Some(SecondFactor { method: Method::Otp, at }), ..login(false) };
+        let opened = account.open(of(NOW), Enforcement::Optional, NOW.plus(DAY), &mut events);
+        let Opened::LetIn { family, invited: false, .. } = opened else { panic!("not let in") };
+        assert_eq!(family.second_factor.map(|factor| factor.at), Some(NOW));
+        let before = UnixTime::from_secs(NOW.as_secs() - 1);
+        let opened = account.open(of(before), Enforcement::Optional, NOW, &mut events);
+        assert!(matches!(opened, Opened::Challenge(_)), "it was given to other devices");
+        let mut without = super::tests::account();
+        let required = Enforcement::Required { grace_seconds: 0 };
+        let opened = without.open(of(NOW), required, NOW, &mut events);
+        assert!(matches!(opened, Opened::Enrollment(_)), "no browser spares an enrolment");
     }
 
     #[test]

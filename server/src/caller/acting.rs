@@ -8,6 +8,7 @@ use sidekey_core::{
     refresh::Family,
     session::Session,
     time::UnixTime,
+    trusted_browser::TrustedBrowser,
 };
 
 use super::{Enroller, User};
@@ -61,6 +62,8 @@ pub struct Acting<'a> {
     pub family: &'a mut Family,
     /// The session that the transaction was asked to load.
     pub session: &'a mut Option<Session>,
+    /// The browsers that the account trusts, if the transaction was asked to load them.
+    pub browsers: &'a mut Vec<TrustedBrowser>,
     /// What happened.
     pub events: &'a mut Vec<Event>,
 }
@@ -100,10 +103,11 @@ impl User {
     ) -> Result<T, Problem> {
         let decide = |state: &mut State| {
             demand.require(self.second_factor, state.account.as_ref(), state.family.as_ref(), now)?;
-            let State { account: Some(account), family: Some(family), session, events, .. } = state else {
+            let State { account: Some(account), family: Some(family), session, browsers, events, .. } = state
+            else {
                 return Err(Problem::credentials_invalid());
             };
-            decide(Acting { account, family, session, events })
+            decide(Acting { account, family, session, browsers, events })
         };
         context.store.transact(subject, &self.origin, now, decide).await?
     }

@@ -134,6 +134,7 @@ pub(super) async fn open(
         remember_me,
         is_admin: false,
         return_url: ReturnUrl::parse(&own_page(context)).ok(),
+        trusted_browser: None,
     };
     open_session::for_host(context, &app, login, &call.origin_as(Actor::App)).await
 }

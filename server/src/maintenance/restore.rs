@@ -236,6 +236,8 @@ fn is_left_out(key: &Key) -> bool {
             | Kind::RefreshFamily
             | Kind::RefreshToken
             | Kind::Logins
+            | Kind::TrustedBrowser
+            | Kind::SpentToken
             | Kind::SigningKey,
         ) => true,
         Some(Kind::Meta) => matches!(key.name(Kind::Meta), Some(SENTINEL_RECORD | PEPPER_RECORD)),

@@ -9,6 +9,7 @@ use sidekey_core::{
     id::{AccountId, AccountName, LoginId, UserId},
     session::{LIFETIME, Opening, Purpose, Session},
     time::UnixTime,
+    trusted_browser,
 };
 
 use crate::{
@@ -20,6 +21,7 @@ use crate::{
     http::{Call, Code, Fields, Problem, Reply, rfc3339},
     store::Subject,
     token::{
+        browser,
         pair::{self, Tokens, issue},
         session_link::{PARAMETER, SessionLink},
     },
@@ -42,6 +44,8 @@ pub struct Login {
     pub is_admin: bool,
     /// Where the browser goes afterwards.
     pub return_url: Option<ReturnUrl>,
+    /// By what the browser says that it is trusted.
+    pub trusted_browser: Option<browser::Presented>,
 }
 
 /// Opens a session.
@@ -74,6 +78,7 @@ impl Login {
             remember_me: fields.optional_flag("remember_me")?.unwrap_or(false),
             is_admin: fields.optional_flag("is_admin")?.unwrap_or(false),
             return_url: read_return_url(fields)?,
+            trusted_browser: fields.optional_text("trusted_browser_token")?.map(browser::Presented::new),
         })
     }
 }
@@ -114,15 +119,23 @@ pub async fn for_host(context: &Context, app: &App, login: Login, origin: &Origi
         is_admin: login.is_admin,
         remember_me: login.remember_me,
         return_url: login.return_url.map(String::from),
+        trusted: None,
     };
+    let token =
+        login.trusted_browser.as_ref().and_then(|token| browser::read(&context.pepper, &app.id, token));
     let subject = Subject::account(account_id.clone()).with_session(hash(&link.id));
+    let subject = if token.is_some() { subject.with_browsers() } else { subject };
     let enrollment_token = pair::enrollment_token(&context.pepper, &link.id);
-    let opened = context
+    let (opened, spared) = context
         .store
         .transact(subject, origin, now, |state| {
             let account =
                 state.account.get_or_insert_with(|| Account::new(account_id.clone(), now, &mut Entropy));
-            let opened = account.open(rule.clone(), app.enforcement, now, &mut state.events);
+            let trusted = token.and_then(|token| {
+                trusted_browser::spend(&mut state.browsers, account, token, now, &mut state.events)
+            });
+            let rule = account::Login { trusted, ..rule.clone() };
+            let opened = account.open(rule, app.enforcement, now, &mut state.events);
             match &opened {
                 Opened::Challenge(session) => state.session = Some(session.clone()),
                 Opened::Enrollment(session) => {
@@ -131,12 +144,18 @@ pub async fn for_host(context: &Context, app: &App, login: Login, origin: &Origi
                 }
                 Opened::LetIn { family, .. } => state.started = Some(family.clone()),
             }
-            opened
+            let spared = trusted.and(token).and_then(|(id, _)| state.browsers.iter().find(|b| b.id == id));
+            (opened, spared.cloned())
         })
         .await?;
     Ok(match opened {
         Opened::LetIn { family, invited, enroll_by } => {
-            let_in(&issue(context, &family, now)?, invited, enroll_by)
+            let mut answer = let_in(&issue(context, &family, now)?, invited, enroll_by);
+            if let (Some(browser), Some(answer)) = (spared, answer.as_object_mut()) {
+                let token = browser::write(&context.pepper, &browser);
+                answer.insert("trusted_browser_token".to_owned(), token.into());
+            }
+            answer
         }
         Opened::Enrollment(_) => json!({
             "requires_2fa": true,
@@ -186,7 +205,7 @@ async fn step_up(context: &Context, user: &User, fields: &Fields) -> Result<Repl
     let login = LoginId::generate(&mut Entropy);
     let subject = user.subject().with_session(hash(&link.id));
     user.transact(context, subject, Demand::Login, now, |acting| {
-        let Acting { account, family, session, events } = acting;
+        let Acting { account, family, session, events, .. } = acting;
         if !account.has_active_device() {
             return Err(Problem::new(Code::NotEnabled));
         }

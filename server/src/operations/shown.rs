@@ -74,6 +74,8 @@ pub(super) struct Verified {
     persistent_session: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     return_url: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    trusted_browser_token: Option<String>,
 }
 
 impl Verified {
@@ -85,12 +87,25 @@ impl Verified {
             user: person(&session.account.user, session.account_name.as_ref()),
             persistent_session: session.remember_me,
             return_url: session.return_url.clone(),
+            trusted_browser_token: None,
         }
+    }
+
+    /// With the token of the browser that is trusted from now on, where it is.
+    pub(super) fn with_trusted_browser(self, token: Option<String>) -> Self {
+        Self { trusted_browser_token: token, ..self }
     }
 
     /// The answer to a one-time code of a login.
     pub(super) fn of_login(family: &Family, user: Value, tokens: Tokens) -> Self {
-        Self { message: "Verified.", tokens, user, persistent_session: family.remember_me, return_url: None }
+        Self {
+            message: "Verified.",
+            tokens,
+            user,
+            persistent_session: family.remember_me,
+            return_url: None,
+            trusted_browser_token: None,
+        }
     }
 }
 

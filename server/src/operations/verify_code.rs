@@ -1,6 +1,11 @@
 //! `POST /2fa/verify/`: a browser answers a session with the code of an authenticator.
 
-use sidekey_core::{refresh::Family, session::Session};
+use sidekey_core::{
+    id::BrowserId,
+    refresh::Family,
+    session::Session,
+    trusted_browser::{self, TrustedBrowser},
+};
 
 use super::{
     answering::{answered, known_session, leading_back},
@@ -10,10 +15,22 @@ use crate::{
     audit::Origin,
     caller::hash,
     context::Context,
+    entropy::Entropy,
     http::{Call, Fields, Problem, Reply},
     store::Subject,
-    token::pair::issue,
+    token::{browser, pair::issue},
 };
+
+/// What a right code leads to.
+#[derive(Debug)]
+pub struct Answered {
+    /// The session, spent.
+    pub session: Session,
+    /// The login that it became.
+    pub family: Family,
+    /// The browser, trusted from now on, where that was asked for.
+    pub browser: Option<TrustedBrowser>,
+}
 
 /// Judges a code; a right one spends the session and gives tokens.
 ///
@@ -23,12 +40,15 @@ pub async fn run(context: &Context, mut call: Call) -> Result<Reply, Problem> {
     let fields = call.fields().await?;
     let id = hash(fields.text("session_id")?);
     fields.text("code")?;
-    let (session, family) = judge(context, call.origin(), id, &fields).await?;
-    Ok(Reply::ok(&Verified::new(&session, issue(context, &family, context.clock.now())?)))
+    let trust = fields.optional_flag("trust_device")?.unwrap_or(false);
+    let Answered { session, family, browser } = judge(context, call.origin(), id, &fields, trust).await?;
+    let tokens = issue(context, &family, context.clock.now())?;
+    let browser = browser.map(|browser| browser::write(&context.pepper, &browser));
+    Ok(Reply::ok(&Verified::new(&session, tokens).with_trusted_browser(browser)))
 }
 
-/// Judges `code` and `next_code` of the fields for the session with this hash of its id: the session, spent, and the login that it
-/// became.
+/// Judges `code` and `next_code` of the fields for the session with this hash of its id. With `trust`, the browser that brings a
+/// right one is trusted.
 ///
 /// # Errors
 /// An unknown or closed session, or a code that is malformed or does not count.
@@ -37,19 +57,29 @@ pub async fn judge(
     origin: &Origin,
     id: [u8; 32],
     fields: &Fields,
-) -> Result<(Session, Family), Problem> {
+    trust: bool,
+) -> Result<Answered, Problem> {
     let session = known_session(context, id).await?;
     let now = context.clock.now();
     let subject = Subject::account(session.account.clone()).with_session(id);
+    let subject = if trust { subject.with_browsers() } else { subject };
     let answered = context
         .store
         .transact(subject, origin, now, |state| {
-            answered(state, now, |session, account, events| {
+            let (session, family) = answered(state, now, |session, account, events| {
                 // The session is judged before the form of the code: a closed one tells nothing of it.
                 session.require_challenge(Some(account), now)?;
                 let answer = fields.answer()?;
                 Ok(session.answer(account, &answer, now, events)?)
-            })
+            })?;
+            let factor = family.second_factor.filter(|_| trust);
+            let browser = state.account.as_ref().zip(factor).and_then(|(account, factor)| {
+                let (id, seen) = (BrowserId::generate(&mut Entropy), origin.user_agent.clone());
+                let new = TrustedBrowser::trust(account, id, factor, seen, &mut state.events)?;
+                trusted_browser::add(&mut state.browsers, new.clone(), account, now);
+                Some(new)
+            });
+            Ok(Answered { session, family, browser })
         })
         .await?;
     answered.map_err(|problem| leading_back(problem, &session))

@@ -76,8 +76,8 @@ pub(super) async fn post(
         };
         (Asked::BackupCode, judged.map(|(session, family, remaining)| (session, family, remaining <= LOW)))
     } else {
-        let judged = verify_code::judge(context, call.origin(), handed.id, &answer).await;
-        (Asked::Code, judged.map(|(session, family)| (session, family, false)))
+        let judged = verify_code::judge(context, call.origin(), handed.id, &answer, false).await;
+        (Asked::Code, judged.map(|answered| (answered.session, answered.family, false)))
     };
     match judged {
         Ok((session, family, is_low)) => {

@@ -13,6 +13,7 @@ use sidekey_core::{
     secret::Secret,
     session::Session,
     time::UnixTime,
+    trusted_browser::TrustedBrowser,
 };
 
 use super::{Key, Kind, StoreError, logins::Logins};
@@ -39,6 +40,12 @@ pub fn enrollment_token_key(token_hash: &[u8; 32]) -> Key {
 /// Where the refresh tokens of a login are stored.
 pub fn family_key(app: &str, login: LoginId) -> Key {
     Key::of(Kind::RefreshFamily).part(app).fixed(login.as_bytes())
+}
+
+/// Where a trusted browser is stored.
+pub(super) fn browser_key(browser: &TrustedBrowser) -> Key {
+    let AccountId { app, user } = &browser.account;
+    Key::trusted_browsers(app.as_str(), user.as_str()).fixed(browser.id.as_bytes())
 }
 
 /// Bytes of a record without secrets.
@@ -101,6 +108,11 @@ pub fn check(key: &Key, bytes: &[u8], keyring: Option<&Keyring>) -> Result<usize
             let place = family_key(family.account.app.as_str(), family.login);
             if place == *key { Ok(0) } else { Err(elsewhere()) }
         }
+        Some(Kind::TrustedBrowser) => {
+            let browser: TrustedBrowser = decode(key, bytes)?;
+            if browser_key(&browser) == *key { Ok(0) } else { Err(elsewhere()) }
+        }
+        Some(Kind::SpentToken) if bytes.is_empty() => Ok(0),
         _ => Err(damaged(key, "an unknown kind of record")),
     }
 }

@@ -51,12 +51,16 @@ pub enum Kind {
     /// The audit log by account, newest first. Then: app id, the first 16 bytes of SHA-256 of the user id, `u64::MAX` less the
     /// sequence number (8 bytes, big endian).
     Activity = 0x0e,
+    /// A browser that an account trusts. Then: app id, SHA-256 of the user id (32 bytes), browser id (16 bytes).
+    TrustedBrowser = 0x0f,
     /// The latest logins of an account. Then: the account's key.
     Logins = 0x10,
+    /// A token for one action that was spent. Then: app id, the token's id (16 bytes).
+    SpentToken = 0x11,
 }
 
 impl Kind {
-    const ALL: [Self; 15] = [
+    const ALL: [Self; 17] = [
         Self::Meta,
         Self::App,
         Self::ApiKey,
@@ -72,6 +76,8 @@ impl Kind {
         Self::Outbox,
         Self::Activity,
         Self::Logins,
+        Self::TrustedBrowser,
+        Self::SpentToken,
     ];
 }
 
@@ -150,6 +156,11 @@ impl Key {
     /// The account of a user: user ids are personal data, so the key has their hash.
     pub fn account(app: &str, user: &str) -> Self {
         Self::of(Kind::Account).part(app).fixed(&Sha256::digest(user).into())
+    }
+
+    /// The browsers that a user's account trusts, and with the id of one that one.
+    pub fn trusted_browsers(app: &str, user: &str) -> Self {
+        Self::of(Kind::TrustedBrowser).part(app).fixed(&Sha256::digest(user).into())
     }
 
     /// The note that the record under `key` may be removed from `at` on.

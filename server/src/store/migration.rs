@@ -3,7 +3,7 @@
 //! | from | what is done |
 //! |---|---|
 //! | 1 | sessions, enrolment tokens and refresh tokens are removed, because their fields have changed: everybody signs in again. Then everything is read, and its head is written, beside the database and in it |
-//! | 2 | everything is read and compared with its head; what sessions and refresh tokens have got since is appended to them, see [`upgraded`]; the log by account is made, and a head is written that tells where the audit log begins |
+//! | 2 | everything is read and compared with its head; what accounts, sessions and refresh tokens have got since is appended to them, see [`upgraded`]; the log by account is made, and a head is written that tells where the audit log begins |
 
 use std::io;
 
@@ -152,13 +152,17 @@ impl Inspection {
 
 /// What sessions have got in format 3: not handed over.
 const SESSION_3: &[u8] = &[0];
-/// What refresh tokens have got in format 3: no return code, no link to the account page, no second factor on pages.
-const FAMILY_3: &[u8] = &[0, 0, 0, 0, 0];
+/// What refresh tokens have got in format 3: no return code, no link to the account page, no second factor on pages, never signed out
+/// everywhere.
+const FAMILY_3: &[u8] = &[0, 0, 0, 0, 0, 0];
+/// What accounts have got in format 3: never signed out everywhere.
+const ACCOUNT_3: &[u8] = &[0];
 
 /// The value of a record of format `from` as this program has it; `None` if it is the same. New fields stand at the end of a record
 /// and begin with the value that nothing has happened to them.
 pub(crate) fn upgraded(from: u16, key: &Key, value: &[u8]) -> Option<Vec<u8>> {
     let appended = match key.kind() {
+        Some(Kind::Account) if from < 3 => ACCOUNT_3,
         Some(Kind::Session) if from < 3 => SESSION_3,
         Some(Kind::RefreshFamily) if from < 3 => FAMILY_3,
         _ => return None,
@@ -190,6 +194,7 @@ mod tests {
     use super::*;
     use crate::{
         entropy::Entropy,
+        keyring::{Keyring, MasterKey},
         store::{Batch, Engine as _, SledEngine, codec, sled::Options},
     };
 
@@ -238,6 +243,20 @@ mod tests {
         let stored = engine.get(&codec::family_key("shop", family.login)).await.unwrap().unwrap();
         assert_eq!(from_bytes::<Family>(&stored.value), Ok(family));
         assert!(engine.high_water() >= NOW, "time does not go back");
+    }
+
+    #[test]
+    fn an_account_of_format_2_has_never_been_signed_out_everywhere() {
+        let keyring = Keyring::new(MasterKey::generate(&mut Entropy));
+        let id = AccountId { app: AppId::parse("shop").unwrap(), user: UserId::parse("42").unwrap() };
+        let (key, account) = (codec::account_key(&id), Account::new(id, NOW, &mut Entropy));
+        let value = codec::encode_account(&keyring, account.clone()).unwrap();
+        let before = value.strip_suffix(ACCOUNT_3).unwrap();
+        for from in [1, 2] {
+            let changed = upgraded(from, &key, before).unwrap();
+            assert_eq!(codec::decode_account(&keyring, &key, &changed), Ok(account.clone()));
+        }
+        assert_eq!(upgraded(3, &key, &value), None);
     }
 
     #[tokio::test]

@@ -12,13 +12,14 @@ use sidekey_core::{
     refresh::Family,
     session::Session,
     time::UnixTime,
+    trusted_browser::{MAX_BROWSERS, TrustedBrowser},
 };
 
 use super::{
     Batch, CommitError, Engine, Key, Record, StoreError, Version,
     codec::{
-        account_key, decode, decode_account, encode, encode_account, enrollment_token_key, family_key,
-        session_key,
+        account_key, browser_key, decode, decode_account, encode, encode_account, enrollment_token_key,
+        family_key, session_key,
     },
     logins::{self, Logins},
 };
@@ -48,6 +49,7 @@ pub struct Subject {
     account: AccountId,
     session: Option<[u8; 32]>,
     login: Option<LoginId>,
+    browsers: bool,
 }
 
 /// What was loaded, and may be changed: `None` is not there, and what is set to `None` is removed.
@@ -59,6 +61,8 @@ pub struct State {
     pub session: Option<Session>,
     /// The refresh tokens of the login.
     pub family: Option<Family>,
+    /// The browsers that the account trusts.
+    pub browsers: Vec<TrustedBrowser>,
     /// A login that starts now: its refresh tokens are new.
     pub started: Option<Family>,
     /// The hash of a token that is to lead to the session from now on.
@@ -70,7 +74,7 @@ pub struct State {
 impl Subject {
     /// An account.
     pub fn account(account: AccountId) -> Self {
-        Self { account, session: None, login: None }
+        Self { account, session: None, login: None, browsers: false }
     }
 
     /// And the session with this hash of its id.
@@ -83,6 +87,12 @@ impl Subject {
     #[must_use]
     pub fn with_login(self, login: LoginId) -> Self {
         Self { login: Some(login), ..self }
+    }
+
+    /// And the browsers that the account trusts.
+    #[must_use]
+    pub fn with_browsers(self) -> Self {
+        Self { browsers: true, ..self }
     }
 
     fn account_key(&self) -> Key {
@@ -197,7 +207,29 @@ impl Store {
         });
         let session = self.read(subject.session_key(), |key, record| decode(key, &record.value));
         let family = self.read(subject.family_key(), |key, record| decode(key, &record.value));
-        Ok(Loaded { account: account.await?, session: session.await?, family: family.await? })
+        let browsers =
+            if subject.browsers { self.found_browsers(&subject.account).await? } else { Vec::new() };
+        Ok(Loaded { account: account.await?, session: session.await?, family: family.await?, browsers })
+    }
+
+    /// The browsers that an account trusts, and those whose trust is over and that are not swept yet.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub async fn browsers(&self, account: &AccountId) -> Result<Vec<TrustedBrowser>, StoreError> {
+        let found = self.found_browsers(account).await?;
+        Ok(found.into_iter().filter_map(|found| found.value).collect())
+    }
+
+    async fn found_browsers(&self, account: &AccountId) -> Result<Vec<Found<TrustedBrowser>>, StoreError> {
+        let prefix = Key::trusted_browsers(account.app.as_str(), account.user.as_str());
+        // One more than there are at most would be a defect; it shows here as a browser that is not seen.
+        let records = self.engine.scan(&prefix, None, MAX_BROWSERS).await?;
+        let read = |(key, record): (Key, Record)| {
+            let value = Some(decode(&key, &record.value)?);
+            Ok(Found { version: Some(record.version), value, key })
+        };
+        records.into_iter().map(read).collect()
     }
 
     /// The list of the account's logins, if one starts or the account goes.
@@ -232,7 +264,7 @@ impl Store {
         state: State,
         origin: &Origin,
     ) -> Result<Batch, StoreError> {
-        let State { account, session, family, started, enrollment_token, events } = state;
+        let State { account, session, family, browsers, started, enrollment_token, events } = state;
         let mut batch = Batch::new();
         batch.decided_at(origin.at);
         if let (Some(session), Some(Found { key, value: None, .. })) = (&session, &loaded.session) {
@@ -248,6 +280,7 @@ impl Store {
                 None => logins.end(&mut batch, version, &subject.account),
             }
         }
+        write_browsers(&mut batch, subject, &loaded.browsers, browsers)?;
         if let Some(family) = started {
             let key = family_key(family.account.app.as_str(), family.login);
             batch.put(Key::expiry(family.expires_at, &key), Vec::new());
@@ -282,6 +315,7 @@ struct Loaded {
     account: Option<Found<Account>>,
     session: Option<Found<Session>>,
     family: Option<Found<Family>>,
+    browsers: Vec<Found<TrustedBrowser>>,
 }
 
 impl Loaded {
@@ -290,6 +324,7 @@ impl Loaded {
             account: self.account.as_ref().and_then(|found| found.value.clone()),
             session: self.session.as_ref().and_then(|found| found.value.clone()),
             family: self.family.as_ref().and_then(|found| found.value.clone()),
+            browsers: self.browsers.iter().filter_map(|found| found.value.clone()).collect(),
             ..State::default()
         }
     }
@@ -298,8 +333,38 @@ impl Loaded {
         let account = self.account.as_ref().map(|found| (found.key.clone(), found.version));
         let session = self.session.as_ref().map(|found| (found.key.clone(), found.version));
         let family = self.family.as_ref().map(|found| (found.key.clone(), found.version));
-        account.into_iter().chain(session).chain(family)
+        let browsers = self.browsers.iter().map(|found| (found.key.clone(), found.version));
+        account.into_iter().chain(session).chain(family).chain(browsers)
     }
+}
+
+/// Adds the writes that lead from the browsers that were found to those that are wanted.
+fn write_browsers(
+    batch: &mut Batch,
+    subject: &Subject,
+    found: &[Found<TrustedBrowser>],
+    wanted: Vec<TrustedBrowser>,
+) -> Result<(), StoreError> {
+    if !subject.browsers {
+        return if wanted.is_empty() { Ok(()) } else { Err(undeclared()) };
+    }
+    let is_wanted = |found: &Found<_>| wanted.iter().any(|browser| browser_key(browser) == found.key);
+    for gone in found.iter().filter(|found| !is_wanted(found)) {
+        batch.delete(gone.key.clone());
+    }
+    for browser in wanted {
+        let key = browser_key(&browser);
+        match found.iter().find(|found| found.key == key) {
+            Some(found) if found.value.as_ref() == Some(&browser) => continue,
+            Some(_) => {}
+            None => {
+                batch.expect(key.clone(), None);
+                batch.put(Key::expiry(browser.expires_at(), &key), Vec::new());
+            }
+        }
+        batch.put(key, encode(&browser)?);
+    }
+    Ok(())
 }
 
 /// A decision changed what its subject does not name: a defect of ours, and nothing of it may be acknowledged.

@@ -1,5 +1,6 @@
 //! Access tokens: JWTs (RFC 7519) of the type `at+jwt` (RFC 9068), signed with ES256 (RFC 7518 section 3.4).
 //!
+//! - [`browser`]: what a trusted browser gets;
 //! - [`pair`]: what a login gets, an access token and a refresh token;
 //! - [`numbered`]: texts that name a login and cannot be made by anybody else;
 //! - [`session_link`]: the link that hands a session over to a browser, and the session's id;
@@ -8,6 +9,7 @@
 //! - `stored`: signing keys in the store;
 //! - [`rotation`]: the next key, and what becomes of the one before it.
 
+pub mod browser;
 mod key;
 pub mod numbered;
 pub mod pair;

@@ -1,0 +1,35 @@
+//! `DELETE /2fa/trusted-browsers/{id}/`: a browser is trusted no more.
+
+use serde_json::json;
+use sidekey_core::{event::Event, id::BrowserId};
+
+use crate::{
+    caller::{Acting, Demand, user},
+    context::Context,
+    http::{Call, Code, Problem, Reply},
+};
+
+/// Ends the trust in a browser of the user's. Its next login is challenged.
+///
+/// # Errors
+/// No valid access token, a malformed body, or no such browser.
+pub async fn run(context: &Context, mut call: Call) -> Result<Reply, Problem> {
+    let user = user(context, &call).await?;
+    call.optional_fields().await?;
+    let id = call.name.as_deref().and_then(BrowserId::parse);
+    let now = context.clock.now();
+    let subject = user.subject().with_browsers();
+    user.transact(context, subject, Demand::SecondFactor, now, |acting| {
+        let Acting { account, browsers, events, .. } = acting;
+        let is_it = |browser: &sidekey_core::trusted_browser::TrustedBrowser| {
+            Some(browser.id) == id && browser.is_alive(account, now)
+        };
+        let found = browsers.iter().find(|browser| is_it(browser)).map(|browser| browser.id);
+        let browser = found.ok_or_else(|| Problem::new(Code::NotFound))?;
+        browsers.retain(|other| other.id != browser);
+        events.push(Event::BrowserForgotten { browser });
+        Ok(())
+    })
+    .await?;
+    Ok(Reply::ok(&json!({ "message": "The browser is trusted no more." })))
+}

@@ -1,0 +1,33 @@
+//! `GET /2fa/trusted-browsers/`: the browsers that are spared codes.
+
+use serde_json::json;
+use sidekey_core::trusted_browser::TrustedBrowser;
+
+use crate::{
+    caller::user,
+    context::Context,
+    http::{Call, Problem, Reply, rfc3339},
+};
+
+/// Lists the browsers that the user trusts.
+///
+/// # Errors
+/// No valid access token, or one without a second factor where there is a device.
+pub async fn run(context: &Context, call: Call) -> Result<Reply, Problem> {
+    let user = user(context, &call).await?;
+    let now = context.clock.now();
+    let account = context.user_account(&user, now).await?;
+    let browsers = context.store.browsers(&user.account).await?;
+    let is_alive = |browser: &&TrustedBrowser| account.as_ref().is_some_and(|a| browser.is_alive(a, now));
+    let shown = |browser: &TrustedBrowser| {
+        json!({
+            "id": browser.id.to_string(),
+            "user_agent": browser.user_agent,
+            "trusted_at": rfc3339(browser.second_factor.at),
+            "last_used_at": browser.last_used_at.map(rfc3339),
+            "expires_at": rfc3339(browser.expires_at()),
+        })
+    };
+    let shown: Vec<_> = browsers.iter().filter(is_alive).map(shown).collect();
+    Ok(Reply::ok(&json!({ "trusted_browsers": shown })))
+}

@@ -1,0 +1,32 @@
+//! `POST /2fa/sign-out/`: the user signs out everywhere.
+
+use serde_json::json;
+
+use crate::{
+    caller::{Acting, Demand, user},
+    context::Context,
+    http::{Call, Problem, Reply},
+};
+
+/// Ends every login of the user, this one included, and the trust in every browser. It asks for no fresh second factor: who sees
+/// something strange must be able to stop it at once, and a thief gains nothing by it.
+///
+/// # Errors
+/// No valid access token, one without a second factor where there is a device, or a malformed body.
+pub async fn run(context: &Context, mut call: Call) -> Result<Reply, Problem> {
+    let user = user(context, &call).await?;
+    call.optional_fields().await?;
+    let now = context.clock.now();
+    user.transact(
+        context,
+        user.subject(),
+        Demand::SecondFactor,
+        now,
+        |Acting { account, events, .. }| {
+            account.sign_out_everywhere(events);
+            Ok(())
+        },
+    )
+    .await?;
+    Ok(Reply::ok(&json!({ "message": "You are signed out everywhere." })))
+}
