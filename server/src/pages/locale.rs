@@ -197,6 +197,44 @@ mod tests {
     }
 
     #[test]
+    fn every_file_is_a_language_and_none_is_left_out_for_a_mistake_in_it() {
+        let tags: Vec<&str> = ALL.iter().map(|locale| locale.tag.as_str()).collect();
+        assert_eq!(tags.len(), Files::iter().count(), "{tags:?}");
+        for tag in [ENGLISH, "ar", "de", "es", "fr", "ja", "pt", "zh"] {
+            assert!(tags.contains(&tag), "{tag}");
+        }
+    }
+
+    #[test]
+    fn languages_with_a_script_of_their_own_are_written_in_it() {
+        let is_arabic = |c: char| matches!(c, '\u{600}'..='\u{6ff}');
+        let is_han = |c: char| matches!(c, '\u{4e00}'..='\u{9fff}');
+        let is_japanese = |c: char| matches!(c, '\u{3040}'..='\u{30ff}') || is_han(c);
+        let scripts: [(&str, &dyn Fn(char) -> bool); 3] =
+            [("ar", &is_arabic), ("ja", &is_japanese), ("zh", &is_han)];
+        for (tag, is_own) in scripts {
+            let locale = first_of(std::iter::once(tag)).unwrap();
+            assert_eq!(locale.tag, tag);
+            for (name, sentence) in &locale.sentences {
+                assert!(sentence.chars().any(is_own), "{tag}: {name}");
+            }
+        }
+        let chinese = first_of(std::iter::once("zh")).unwrap();
+        let kana = |c: char| matches!(c, '\u{3040}'..='\u{30ff}');
+        assert!(!chinese.sentences.values().any(|sentence| sentence.contains(kana)));
+    }
+
+    #[test]
+    fn sentences_have_typographic_quotes_and_no_blank_too_many() {
+        for locale in ALL.iter() {
+            for (name, sentence) in &locale.sentences {
+                let is_clean = sentence.trim() == sentence && !sentence.contains("  ");
+                assert!(is_clean && !sentence.contains(['"', '\'', '<', '>']), "{}: {name}", locale.tag);
+            }
+        }
+    }
+
+    #[test]
     fn every_sentence_that_is_named_exists_and_every_other_is_gone() {
         let sources = sources();
         let mut named = BTreeSet::new();
