@@ -6,12 +6,15 @@ import { join } from "node:path";
 import { test } from "node:test";
 
 import { build } from "esbuild";
+// @ts-expect-error: it has no types of its own
+import workerd from "workerd";
 
 import { HERE, start } from "./process.mjs";
 import { answers, questions } from "./questions.mjs";
 import { inFolder } from "./site.mjs";
 
-const WORKERD = join(HERE, "node_modules/workerd/bin/workerd");
+/** The program itself: the script of that name would start it and leave it running when it is ended. @type {string} */
+const WORKERD = workerd.default;
 
 /** @param {string} outdir @param {string} condition */
 async function bundle(outdir, condition) {
