@@ -34,7 +34,7 @@ impl<'s> Browser<'s> {
             if answer.status != 303 {
                 return answer;
             }
-            answer = self.get(&answer.header("location").to_string()).await;
+            answer = self.get(answer.header("location")).await;
         }
         panic!("{answer}: led in circles")
     }
@@ -115,12 +115,9 @@ fn hidden_in(html: &str, name: &str) -> Option<String> {
 
 /// Percent-encoded as a form's value.
 fn encoded(value: &str) -> String {
-    value.bytes().fold(String::new(), |mut out, byte| {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-            out.push(char::from(byte));
-        } else {
-            out.push_str(&format!("%{byte:02X}"));
-        }
-        out
-    })
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
+    value
+        .bytes()
+        .map(|byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") })
+        .collect()
 }
