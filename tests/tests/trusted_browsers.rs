@@ -163,9 +163,9 @@ async fn its_owner_sees_and_forgets_it() {
     let (token, kept) = (trust(&mut user).await, trust(&mut user).await);
     let all = listed(&user).await;
     assert_eq!(all.len(), 2);
-    let used = spared(&open(&app, "ann", &token).await);
+    let rotated = spared(&open(&app, "ann", &token).await);
     let after = listed(&user).await;
-    let one = after.iter().find(|one| one["last_used_at"].is_string()).expect("the one that was used");
+    let one = after.iter().find(|one| one["last_used_at"].is_string()).expect("the one that was rotated");
     let id = one["id"].as_str().expect("an id").to_string();
     let mut bob = app.enrol("bob").await;
     trust(&mut bob).await;
@@ -174,7 +174,7 @@ async fn its_owner_sees_and_forgets_it() {
     user.call("DELETE", "/2fa/trusted-browsers/nonsense/").await.refused(404, "NOT_FOUND");
     user.call("DELETE", &path).await.ok();
     user.call("DELETE", &path).await.refused(404, "NOT_FOUND");
-    challenged(&open(&app, "ann", &used).await);
+    challenged(&open(&app, "ann", &rotated).await);
     spared(&open(&app, "ann", &kept).await);
 }
 

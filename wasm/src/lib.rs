@@ -138,6 +138,7 @@ pub fn qr_modules(text: &str, level: Option<String>) -> Result<Vec<u8>, Failure>
 /// # Errors
 /// A text that is too long, an unknown level.
 #[wasm_bindgen(js_name = qrSvg)]
+#[expect(clippy::needless_pass_by_value, reason = "wasm-bindgen has no optional borrowed strings")]
 pub fn qr_svg(text: &str, level: Option<String>, title: Option<String>) -> Result<String, Failure> {
     Ok(qr(text, level)?.to_svg(title.as_deref()))
 }

@@ -107,7 +107,7 @@ pub(super) async fn show(context: &Context, visit: &Visit, call: &Call) -> Resul
     if let Some(shown) = hand_over::of_login(context, visit, call).await? {
         return Ok(shown);
     }
-    let Some(person) = visit.signed_in(context, call).await? else { return signed_out(context, visit) };
+    let Some(person) = visit.signed_in(context, call).await? else { return Ok(signed_out(context, visit)) };
     if person.is_half_way(context.clock.now()) {
         return confirm_page(context, visit, person, Next::Account, Failed::default()).await;
     }
@@ -131,7 +131,7 @@ pub(super) async fn post(
     form: &Form,
 ) -> Result<Shown, Problem> {
     let Some(person) = visit.posted_for_login(context, call, form).await? else {
-        return signed_out(context, visit);
+        return Ok(signed_out(context, visit));
     };
     let action = form.text("action");
     if action == "sign-out" {
@@ -262,7 +262,7 @@ async fn refused(
     asked: Asked,
     problem: Problem,
 ) -> Result<Shown, Problem> {
-    let Some(person) = visit.signed_in(context, call).await? else { return signed_out(context, visit) };
+    let Some(person) = visit.signed_in(context, call).await? else { return Ok(signed_out(context, visit)) };
     match problem.code() {
         Code::SecondFactorRequired => {
             confirm_page(context, visit, person, Next::Account, Failed::default()).await
@@ -316,11 +316,8 @@ fn devices(account: &Account) -> Vec<DeviceRow> {
 }
 
 /// Nobody is signed in here.
-///
-/// # Errors
-/// Never; it has the form of its neighbours.
-pub(super) fn signed_out(context: &Context, visit: &Visit) -> Result<Shown, Problem> {
+pub(super) fn signed_out(context: &Context, visit: &Visit) -> Shown {
     let frame = Frame::plain(context, visit);
     let (title, lead) = (frame.t("account.signed-out"), frame.t("account.signed-out-lead"));
-    Ok(view::page(StatusCode::OK, &Message { title, lead, onward: None, other: None, frame }))
+    view::page(StatusCode::OK, &Message { title, lead, onward: None, other: None, frame })
 }

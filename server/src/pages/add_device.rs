@@ -26,7 +26,7 @@ const REPLACES: &str = "replaces";
 /// There are as many devices as there may be, or the store is not available.
 pub(super) async fn show(context: &Context, visit: &Visit, call: &Call) -> Result<Shown, Problem> {
     let Some(person) = visit.signed_in(context, call).await? else {
-        return account::signed_out(context, visit);
+        return Ok(account::signed_out(context, visit));
     };
     let replaces = call.parameter(REPLACES).and_then(|id| DeviceId::parse(&id));
     if !person.is_fresh(context.clock.now()) {
@@ -56,7 +56,7 @@ pub(super) async fn post(
     form: &Form,
 ) -> Result<Shown, Problem> {
     let Some(person) = visit.posted_for_login(context, call, form).await? else {
-        return account::signed_out(context, visit);
+        return Ok(account::signed_out(context, visit));
     };
     let replaces = DeviceId::parse(form.text(REPLACES));
     if !person.is_fresh(context.clock.now()) {
@@ -79,7 +79,7 @@ pub(super) async fn post(
         Posted::Confirmed(confirmed) => confirmed,
     };
     let (family, Enroller::User(user)) = (&confirmed.family, enroller) else {
-        return account::signed_out(context, visit);
+        return Ok(account::signed_out(context, visit));
     };
     // The old device goes last: until the new one is proved, the old one works.
     if let Some(old) = replaces {

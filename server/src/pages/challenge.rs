@@ -48,7 +48,7 @@ pub(super) async fn show(context: &Context, visit: &Visit, call: &Call) -> Resul
             Ok(view::redirect(&context.url("/2fa/enroll/")))
         }
         Some(handed) => standing(context, visit, call, handed, Failed::default()).await,
-        None => no_session(context, visit),
+        None => Ok(no_session(context, visit)),
     }
 }
 
@@ -63,7 +63,7 @@ pub(super) async fn post(
     form: &Form,
 ) -> Result<Shown, Problem> {
     let Some(handed) = visit.posted_for_session(context, form).await? else {
-        return no_session(context, visit);
+        return Ok(no_session(context, visit));
     };
     if form.text("action") == "continue" {
         return hand_over::leave(context, call, &handed.session, Leaving::Again).await;
@@ -89,7 +89,7 @@ pub(super) async fn post(
         Err(problem) if is_of_the_form(problem.code()) => {
             let frame = Frame::of(context, visit, Some(&handed.session.account.app)).await?;
             let failure = Failure::of(&frame.text, "", asked, &problem);
-            let Some(handed) = visit.handed(context).await? else { return no_session(context, visit) };
+            let Some(handed) = visit.handed(context).await? else { return Ok(no_session(context, visit)) };
             standing(context, visit, call, handed, Failed(Some(failure))).await
         }
         Err(problem) => match (problem.code(), visit.handed(context).await?) {
@@ -98,7 +98,7 @@ pub(super) async fn post(
                 Some(handed),
             ) => standing(context, visit, call, handed, Failed::default()).await,
             (_, Some(_)) => Err(problem),
-            (_, None) => no_session(context, visit),
+            (_, None) => Ok(no_session(context, visit)),
         },
     }
 }
@@ -153,7 +153,7 @@ async fn standing(
                 None => frame.t("challenge.verified-lead"),
             };
             let title = frame.t("challenge.verified");
-            verified(Verified { title, lead, back: return_url.clone(), is_here: is_here.is_some(), frame })
+            verified(&Verified { title, lead, back: return_url.clone(), is_here: is_here.is_some(), frame })
         }
         Err(closed) => {
             let (title, lead) = match closed {
@@ -192,13 +192,13 @@ pub(super) struct Verified {
 }
 
 /// The page of a session that was verified.
-pub(super) fn verified(page: Verified) -> Shown {
-    view::page(StatusCode::OK, &page)
+pub(super) fn verified(page: &Verified) -> Shown {
+    view::page(StatusCode::OK, page)
 }
 
 /// Nobody was sent here.
-pub(super) fn no_session(context: &Context, visit: &Visit) -> Result<Shown, Problem> {
+pub(super) fn no_session(context: &Context, visit: &Visit) -> Shown {
     let frame = Frame::plain(context, visit);
     let (title, lead) = (frame.t("challenge.no-session"), frame.t("challenge.no-session-lead"));
-    Ok(view::page(StatusCode::OK, &Message { title, lead, onward: None, other: None, frame }))
+    view::page(StatusCode::OK, &Message { title, lead, onward: None, other: None, frame })
 }

@@ -29,7 +29,7 @@ pub(super) async fn show(context: &Context, visit: &Visit, call: &Call) -> Resul
     if let Some(shown) = hand_over::of_session(context, visit, call, PATH).await? {
         return Ok(shown);
     }
-    let Some(handed) = visit.handed(context).await? else { return no_session(context, visit) };
+    let Some(handed) = visit.handed(context).await? else { return Ok(no_session(context, visit)) };
     if handed.session.purpose != Purpose::Enrollment {
         return Ok(view::redirect(&context.url("/2fa/challenge/")));
     }
@@ -54,7 +54,7 @@ pub(super) async fn post(
     form: &Form,
 ) -> Result<Shown, Problem> {
     let Some(handed) = visit.posted_for_session(context, form).await? else {
-        return no_session(context, visit);
+        return Ok(no_session(context, visit));
     };
     let session = &handed.session;
     match form.text("action") {
@@ -85,7 +85,7 @@ pub(super) async fn post(
         Err(problem) if matches!(problem.code(), Code::AuthRequired | Code::SecondFactorRequired) => {
             return match visit.handed(context).await? {
                 Some(handed) => closed(context, visit, call, &handed).await?.ok_or(problem),
-                None => no_session(context, visit),
+                None => Ok(no_session(context, visit)),
             };
         }
         Err(problem) => return Err(problem),
@@ -130,7 +130,7 @@ async fn closed(
     let shown = if closed == Closed::Verified {
         let lead = if is_here { "enroll.already-lead" } else { "enroll.already-lead-out" };
         let (title, lead) = (frame.t("enroll.already"), frame.t(lead));
-        verified(Verified { title, lead, back: session.return_url.clone(), is_here, frame })
+        verified(&Verified { title, lead, back: session.return_url.clone(), is_here, frame })
     } else {
         let (title, lead) = (frame.t("challenge.ended"), frame.t("error.SESSION_EXPIRED"));
         let message = Message { title, lead, onward: back, other: None, frame };

@@ -117,6 +117,10 @@ impl Text {
     }
 
     /// A sentence with a value in it.
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "templates hand in what they have, numbers and texts alike"
+    )]
     pub(crate) fn with(&self, name: &str, key: &str, value: impl ToString) -> String {
         self.fill(name, &[(key, &value.to_string())])
     }
