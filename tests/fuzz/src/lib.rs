@@ -1,6 +1,7 @@
 //! What must hold for input of any kind: one module for each fuzz target, with a function `run` that panics where it does not.
 //!
 //! - [`key_uri`]: key URIs
+//! - [`migration`]: exports of Google Authenticator
 //! - [`request_body`]: bodies of requests, and every accessor of their members
 //! - [`jwt`]: access tokens
 //! - [`stored_record`]: records, the accounts, sessions and logins in them, and sealed values
@@ -16,6 +17,7 @@ pub mod codes;
 pub mod edit;
 pub mod jwt;
 pub mod key_uri;
+pub mod migration;
 pub mod path;
 pub mod request_body;
 pub mod stored_record;
@@ -28,6 +30,7 @@ pub const TARGETS: &[Target] = &[
     ("codes", codes::run),
     ("jwt", jwt::run),
     ("key_uri", key_uri::run),
+    ("migration", migration::run),
     ("path", path::run),
     ("request_body", request_body::run),
     ("stored_record", stored_record::run),

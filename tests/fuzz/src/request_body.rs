@@ -61,7 +61,9 @@ pub fn run(input: &[u8]) {
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
     let origin = Origin::local(Actor::Anonymous, UnixTime::from_secs(1_790_000_000));
     let body_stream: BodyStream = Box::pin(stream::iter(chunks));
-    let mut call = Call::new(headers, None, origin, body_stream);
+    let query = String::from_utf8_lossy(body).into_owned();
+    let mut call = Call::new(headers, None, query, origin, body_stream);
+    members(&call.query());
     let fields = match manner {
         1 => call.fields_or_form().now_or_never(),
         2 => call.optional_fields().now_or_never(),

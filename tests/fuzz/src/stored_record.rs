@@ -1,6 +1,9 @@
 //! What comes from the disk: a record that is not what was written is never taken for it, and no bytes make a decoder panic.
 
-use std::{collections::BTreeMap, sync::LazyLock};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, LazyLock},
+};
 
 use rand::{SeedableRng as _, rngs::StdRng};
 use serde::{Serialize, de::DeserializeOwned};
@@ -15,9 +18,13 @@ use sidekey_core::{
 };
 use sidekey_server::{
     keyring::{Keyring, MasterKey, Sealed, associated_data},
+    maintenance::check::Checker,
     store::{
-        Key, Kind, Record,
-        codec::{account_key, family_key, session_key},
+        FORMAT, Key, Kind, Record,
+        codec::{
+            account_key, account_seals, check as check_fields, family_key, resealed_account,
+            restored_account, session_key,
+        },
         fuzzing,
         record::{check, decode},
     },
@@ -31,7 +38,7 @@ const STORE: [u8; 16] = [7; 16];
 
 /// Something valid of each kind. Ids and keys are the same in every run; only the nonces of seals differ.
 struct Valid {
-    keyring: Keyring,
+    keyring: Arc<Keyring>,
     key: Key,
     /// The account's id and the secrets of its devices.
     id: AccountId,
@@ -74,7 +81,7 @@ static VALID: LazyLock<Valid> = LazyLock::new(|| {
         family: fuzzing::value(&family).expect("a value"),
         family_key: family_key("shop", login),
         account: fuzzing::account_value(&keyring, account).expect("a value"),
-        keyring,
+        keyring: Arc::new(keyring),
         sealed,
     }
 });
@@ -85,7 +92,7 @@ fn place_of_seal() -> Vec<u8> {
 
 /// By the first byte: 1 to 3, edits of the record of an account, a session, a login; 4 to 6, edits of the values in them; 7, edits of a sealed
 /// value; 8, a text of master keys. Anything else: the input as record, as value of each kind and as sealed value, and its
-/// halves as key and value.
+/// halves as key and value, both for a check of the store too.
 pub fn run(input: &[u8]) {
     let valid = &*VALID;
     match input.split_first() {
@@ -104,6 +111,7 @@ pub fn run(input: &[u8]) {
             family(input);
             seal(input.to_vec());
             signing_key(input);
+            each_kind(input);
             let (place, bytes) = halves(input);
             key(&Key::from_bytes(place), bytes);
         }
@@ -150,7 +158,44 @@ fn account(bytes: &[u8]) {
     let _ =
         (account.throttled_until(NOW), account.backup_codes_wait(NOW), account.pending_devices(NOW).count());
     let again = fuzzing::account_value(&valid.keyring, account.clone()).expect("what is read is written");
-    assert_eq!(fuzzing::read_account(&valid.keyring, &valid.key, &again), Ok(account));
+    assert_eq!(fuzzing::read_account(&valid.keyring, &valid.key, &again), Ok(account.clone()));
+    restored(bytes, &account);
+}
+
+/// After a restore an account has the same devices, sealed as they were, and no code that may have been used.
+fn restored(bytes: &[u8], before: &Account) {
+    let valid = &*VALID;
+    let rng = &mut StdRng::seed_from_u64(5);
+    let stored = restored_account(&valid.key, bytes, NOW, rng).expect("what is read is restored");
+    let after =
+        fuzzing::read_account(&valid.keyring, &valid.key, &stored).expect("what was restored is read");
+    assert_eq!(after.active_devices().len(), before.active_devices().len());
+    assert_eq!(after.pending_devices(NOW).count(), 0);
+    assert!(
+        after.backup_codes().is_none_or(|codes| codes.remaining() == 0),
+        "a backup code outlives a restore"
+    );
+    let seals = account_seals(&valid.key, &stored).expect("what was restored is read");
+    let sealed = check_fields(&account_key(&after.id), &stored, Some(&valid.keyring));
+    assert_eq!(sealed, Ok(seals.len()));
+    let resealed = resealed_account(&valid.keyring, &valid.key, &stored).expect("its secrets open");
+    assert_eq!(fuzzing::read_account(&valid.keyring, &valid.key, &resealed), Ok(after));
+}
+
+/// A check of the store reads a value of any kind, and says no more than that it is damaged.
+fn each_kind(value: &[u8]) {
+    for kind in 0..=u8::MAX {
+        let place = Key::from_bytes(&[kind, 1, b'a']);
+        checked(&place, value);
+        let _ = check_fields(&place, value, Some(&VALID.keyring));
+    }
+}
+
+fn checked(key: &Key, value: &[u8]) {
+    let mut checker = Checker::new(STORE, Some(Arc::clone(&VALID.keyring)));
+    checker.record(key.as_bytes(), &fuzzing::record(key, 1, value));
+    assert_eq!(checker.tally().records, 1);
+    let _ = checker.finish(FORMAT, None);
 }
 
 fn session(bytes: &[u8]) {
@@ -215,6 +260,7 @@ fn key(key: &Key, value: &[u8]) {
     assert!(key.to_string().is_ascii());
     let stored = fuzzing::record(key, 1, value);
     assert_eq!(decode(key, &stored).map(|record| record.value), Ok(value.to_vec()));
+    checked(key, value);
 }
 
 fn master_keys(text: &[u8]) {
