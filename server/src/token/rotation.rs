@@ -319,11 +319,14 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_overlap_shorter_than_the_key_set_lives_is_refused() {
+    async fn an_overlap_shorter_than_the_key_set_lives_or_over_thirty_days_is_refused() {
         let (_folder, context) = context(NOW, &[]).await;
-        for overlap in [0, JWKS_MAX_AGE - 1, MAX_OVERLAP + 1] {
+        let thirty_days = 2_592_000;
+        for overlap in [0, JWKS_MAX_AGE - 1, thirty_days + 1] {
             assert!(matches!(rotate(&context, overlap).await, Err(RotationError::Overlap)));
         }
         assert_eq!(phases(&context).await, [Phase::Signing]);
+        rotate(&context, thirty_days).await.unwrap();
+        assert_eq!(phases(&context).await, [Phase::Signing, Phase::Next]);
     }
 }

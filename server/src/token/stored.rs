@@ -254,4 +254,20 @@ mod tests {
         assert!(before.reload(&*store, &old).await.is_err());
         assert_eq!(before.jwks(NOW.as_secs()), after.jwks(NOW.as_secs()), "it stays as it was");
     }
+
+    #[tokio::test]
+    async fn a_key_opens_only_in_the_store_and_record_that_it_was_sealed_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let (store, keyring) = (store(folder.path()), keyring());
+        Signer::load_or_create(&*store, &keyring, NOW, &mut Entropy).await.unwrap();
+        let (here, record) = scan(&*store).await.unwrap().remove(0);
+        check(store.id(), Some(&keyring), &here, &record).unwrap();
+        for (store, place) in [([9; 16], here.clone()), (store.id(), place("another"))] {
+            let refused = check(store, Some(&keyring), &place, &record).unwrap_err();
+            assert!(matches!(refused, SignerError::Sealed { .. }), "{refused}");
+        }
+        let damaged = Record { value: Vec::new(), ..record };
+        let refused = check(store.id(), None, &here, &damaged).unwrap_err();
+        assert!(matches!(refused, SignerError::Damaged { .. }), "{refused}");
+    }
 }

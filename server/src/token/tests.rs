@@ -3,7 +3,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use serde_json::{Value, json};
 
-use super::{ACCESS_TOKEN_SECONDS, AccessClaims, Signer, SigningKey, Term, TokenError};
+use super::{ACCESS_TOKEN_SECONDS, AccessClaims, Signer, SigningKey, TOKEN_MAX_BYTES, Term, TokenError};
 
 const NOW: u64 = 1_790_000_000;
 const ISSUER: &str = "https://login.example";
@@ -282,4 +282,22 @@ fn a_key_that_is_printed_shows_no_secret() {
     let fixture = fixture();
     let printed = format!("{:?}", fixture.signer.keys.get()[0]);
     assert_eq!(printed, format!("SigningKey {{ kid: {:?}, .. }}", fixture.kid()));
+}
+
+#[test]
+fn a_token_longer_than_any_of_ours_is_not_looked_at() {
+    let fixture = fixture();
+    let of_length =
+        |jti: usize| fixture.signer.sign(&AccessClaims { jti: "j".repeat(jti), ..claims() }).unwrap();
+    let (short, long): (Vec<_>, Vec<_>) = (5_000..7_000)
+        .map(of_length)
+        .filter(|token| token.len().abs_diff(TOKEN_MAX_BYTES) < 4)
+        .partition(|token| token.len() <= TOKEN_MAX_BYTES);
+    assert!(short.iter().any(|token| token.len() == TOKEN_MAX_BYTES) && !long.is_empty());
+    for token in short {
+        assert!(fixture.verify(&token).is_ok(), "{} bytes", token.len());
+    }
+    for token in long {
+        assert_eq!(fixture.verify(&token), Err(TokenError::Malformed), "{} bytes", token.len());
+    }
 }

@@ -5,6 +5,7 @@ use sidekey_tests::json;
 
 use super::account::{Account, Count, Flight, Stage, WORN};
 use super::random::Random;
+use super::settle::state;
 use super::world::{As, Down, Reply, World};
 
 /// One operation of an account, by chance.
@@ -301,7 +302,11 @@ async fn rename(account: &mut Account, world: &World, random: &mut Random) -> Re
 
 async fn regenerate(account: &mut Account, world: &World) -> Result<(), Down> {
     // With none used, a later look could not tell new ones from old ones.
-    if account.backups_left().is_some_and(|left| left == 10) {
+    let left = match account.backups_left() {
+        Some(left) => Some(left as u64),
+        None => state(account, world).await?["backup_codes_remaining"].as_u64(),
+    };
+    if left == Some(10) {
         return Ok(());
     }
     let Some(access) = account.access(world) else { return Ok(()) };
