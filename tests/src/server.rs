@@ -180,7 +180,8 @@ impl Server {
         Stopped { status, log: self.stderr.finish(), banner: self.stdout.finish() }
     }
 
-    /// Stops the server and starts it again with the same data folder and options. Its clock is real time again.
+    /// Stops the server and starts it again with the same data folder and options. Its clock goes on where the store's latest
+    /// decision was, if that is ahead of real time.
     pub fn restart(mut self) -> Self {
         self.terminate();
         let _ = self.child.wait();
