@@ -109,4 +109,19 @@ mod tests {
             assert_eq!(Numbered::read(&pepper, Purpose::ReturnCode, text), None, "{text}");
         }
     }
+
+    #[test]
+    fn a_text_with_any_bit_changed_is_none_of_ours() {
+        let pepper = Pepper::generate(&mut Entropy);
+        let app = AppId::parse("shop").unwrap();
+        let numbered = Numbered { app, login: LoginId::generate(&mut Entropy), number: 7 };
+        let text = numbered.write(&pepper, Purpose::RefreshToken);
+        let bytes = BASE64URL_NOPAD.decode(text.as_bytes()).unwrap();
+        for bit in 0..bytes.len() * 8 {
+            let mut changed = bytes.clone();
+            changed[bit / 8] ^= 1 << (bit % 8);
+            let changed = BASE64URL_NOPAD.encode(&changed);
+            assert_eq!(Numbered::read(&pepper, Purpose::RefreshToken, &changed), None, "bit {bit}");
+        }
+    }
 }
