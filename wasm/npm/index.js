@@ -2,8 +2,8 @@
 /** The package with the core's bytes inlined: nothing is fetched, and the first call instantiates them. */
 
 import { createApi } from "./api.js";
-import { bytes } from "./generated/bytes.js";
-import { inflate } from "./inflate.js";
+import { bytes, size } from "./generated/bytes.js";
+import { unpack } from "./unpack.js";
 
 export { OtpError } from "./error.js";
 
@@ -23,4 +23,4 @@ export const {
   qrSvg,
   ready,
   watchCode,
-} = /* @__PURE__ */ createApi(() => inflate(bytes));
+} = /* @__PURE__ */ createApi(() => unpack(bytes, size));

@@ -1,18 +1,19 @@
 //! The module as a JavaScript file, for whoever cannot or will not fetch it.
 
-use std::io;
+use std::io::{self, Write};
 
-use zopfli::{Format, Options};
+use lzma_rust2::{LzmaOptions, LzmaWriter};
 
 /// A script that exports the bytes: packed, because base64 hides from the compression of a server what could be compressed.
-/// `inflate.js` of the package unpacks them.
+/// `unpack.js` of the package unpacks them, which knows these parameters.
 pub(crate) fn script(module: &[u8]) -> io::Result<String> {
-    let mut packed = Vec::new();
-    zopfli::compress(Options::default(), Format::Deflate, module, &mut packed)?;
+    let options = LzmaOptions { lc: 3, lp: 0, pb: 0, ..LzmaOptions::with_preset(9) };
+    let mut packer = LzmaWriter::new_no_header(Vec::new(), &options, false)?;
+    packer.write_all(module)?;
+    let packed = base64(&packer.finish()?);
+    let size = module.len();
     Ok(format!(
-        "/** The core: base64 of DEFLATE of the module, {} bytes. */\nexport const bytes =\n  \"{}\";\n",
-        module.len(),
-        base64(&packed)
+        "/** Bytes of the core. */\nexport const size = {size};\n/** The core: base64 of LZMA. */\nexport const bytes =\n  \"{packed}\";\n"
     ))
 }
 
