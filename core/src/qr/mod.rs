@@ -1,29 +1,33 @@
 //! QR codes (ISO/IEC 18004) of key URIs: modules, SVG and PNG.
 //!
+//! By hand because of the browser: a general library takes a seventh of the module for modes and tables that key URIs have no
+//! use for. The tests compare with one, mask included.
+//!
+//! - [`codewords`]: data and error correction
+//! - [`symbol`]: where they and the patterns stand
+//! - [`mask`]: which mask is the best
+//! - [`svg`], [`png`]: pictures
+//!
 //! The text is encoded in byte mode at the smallest version that holds it. Level M repairs 15 % of the symbol, which a screen
 //! with reflections or a folded print needs; only a text too long for it falls back to level L. Whoever asks for another
 //! level gets that one or none.
 
+mod codewords;
+mod mask;
 mod png;
 mod svg;
+mod symbol;
 
 #[cfg(test)]
 mod tests;
 
 use core::fmt;
 
-use qrcode::{
-    EcLevel, QrCode,
-    bits::Bits,
-    types::{Color, Mode, Version},
-};
-
 pub use self::png::{DEFAULT_SCALE, MAX_SCALE};
+use self::{codewords::Layout, symbol::Symbol};
 
 /// The light border that a reader needs around the symbol, in modules (ISO/IEC 18004 §5.3.8).
 pub const QUIET_ZONE: usize = 4;
-
-const LARGEST_VERSION: i16 = 40;
 
 /// The modules of one QR code, without its quiet zone.
 #[derive(Clone, PartialEq, Eq)]
@@ -59,15 +63,6 @@ impl Level {
             _ => Err(QrError::Level),
         }
     }
-
-    const fn of_library(self) -> EcLevel {
-        match self {
-            Self::L => EcLevel::L,
-            Self::M => EcLevel::M,
-            Self::Q => EcLevel::Q,
-            Self::H => EcLevel::H,
-        }
-    }
 }
 
 /// Why there is no QR code.
@@ -93,9 +88,9 @@ impl QrMatrix {
     /// # Errors
     /// [`QrError::TooLong`] if no QR code of this level holds the text.
     pub fn encode_at(text: &str, level: Level) -> Result<Self, QrError> {
-        let code = byte_mode(text.as_bytes(), level.of_library())?;
-        let size = code.width();
-        Ok(Self { size, dark: code.into_colors().into_iter().map(|color| color == Color::Dark).collect() })
+        let layout = Layout::smallest(text.len(), level).ok_or(QrError::TooLong)?;
+        let symbol = mask::best(&Symbol::new(&layout, &layout.codewords(text.as_bytes())));
+        Ok(Self { size: symbol.size, dark: symbol.dark })
     }
 
     /// Modules on each side, quiet zone not counted: 21 to 177.
@@ -145,23 +140,3 @@ impl fmt::Display for QrError {
 }
 
 impl core::error::Error for QrError {}
-
-fn byte_mode(data: &[u8], level: EcLevel) -> Result<QrCode, QrError> {
-    let version = smallest_version(data.len(), level).ok_or(QrError::TooLong)?;
-    let mut bits = Bits::new(version);
-    bits.push_byte_data(data)
-        .and_then(|()| bits.push_terminator(level))
-        .and_then(|()| QrCode::with_bits(bits, level))
-        .map_err(|_| QrError::TooLong)
-}
-
-fn smallest_version(bytes: usize, level: EcLevel) -> Option<Version> {
-    // Data that no version holds is not worth the arithmetic, which it could overflow.
-    if bytes > usize::from(u16::MAX) {
-        return None;
-    }
-    (1..=LARGEST_VERSION).map(Version::Normal).find(|version| {
-        let header = version.mode_bits_count() + Mode::Byte.length_bits_count(*version);
-        Bits::new(*version).max_len(level).is_ok_and(|capacity| header + 8 * bytes <= capacity)
-    })
-}

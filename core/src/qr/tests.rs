@@ -1,4 +1,11 @@
+use std::collections::BTreeMap;
+
 use proptest::prelude::*;
+use qrcode::{
+    EcLevel, QrCode,
+    bits::Bits,
+    types::{Color, Version},
+};
 
 use super::*;
 
@@ -123,6 +130,73 @@ fn a_level_is_kept_or_refused() {
     assert_eq!(Level::named("m"), Err(QrError::Level));
 }
 
+/// The same by a library: the smallest version in byte mode.
+fn by_library(text: &str, level: Level) -> Option<Vec<bool>> {
+    let bits = (1..=40).find_map(|version| library_bits(text, version, level))?;
+    let colors = QrCode::with_bits(bits, of_library(level)).ok()?.into_colors();
+    Some(colors.into_iter().map(|color| color == Color::Dark).collect())
+}
+
+fn library_bits(text: &str, version: usize, level: Level) -> Option<Bits> {
+    let mut bits = Bits::new(Version::Normal(i16::try_from(version).unwrap()));
+    bits.push_byte_data(text.as_bytes()).ok()?;
+    bits.push_terminator(of_library(level)).ok()?;
+    Some(bits)
+}
+
+fn of_library(level: Level) -> EcLevel {
+    match level {
+        Level::L => EcLevel::L,
+        Level::M => EcLevel::M,
+        Level::Q => EcLevel::Q,
+        Level::H => EcLevel::H,
+    }
+}
+
+#[test]
+fn every_version_of_every_level_has_the_librarys_codewords() {
+    let text = "key".repeat(1_000);
+    for level in [Level::L, Level::M, Level::Q, Level::H] {
+        let versions: BTreeMap<usize, usize> = (0..text.len())
+            .filter_map(|bytes| Some((Layout::smallest(bytes, level)?.version, bytes)))
+            .collect();
+        assert_eq!(versions.len(), 40, "{level:?}");
+        for (version, bytes) in versions {
+            // The most that the version holds.
+            let codewords = Layout::smallest(bytes, level).unwrap().codewords(&text.as_bytes()[..bytes]);
+            let bits = library_bits(&text[..bytes], version, level).unwrap();
+            let library_version = Version::Normal(i16::try_from(version).unwrap());
+            let (data, correction) =
+                qrcode::ec::construct_codewords(&bits.into_bytes(), library_version, of_library(level))
+                    .unwrap();
+            assert_eq!(codewords, [data, correction].concat(), "{level:?} {version}");
+            assert!(library_bits(&text[..=bytes], version, level).is_none(), "{level:?} {version}");
+        }
+    }
+}
+
+#[test]
+fn symbols_of_all_sizes_are_the_librarys() {
+    let text = "key".repeat(1_000);
+    for (version, level) in [
+        (1, Level::L),
+        (2, Level::Q),
+        (6, Level::H),
+        (7, Level::M),
+        (14, Level::L),
+        (21, Level::Q),
+        (32, Level::H),
+        (40, Level::M),
+    ] {
+        let bytes = (0..text.len())
+            .rfind(|bytes| Layout::smallest(*bytes, level).is_some_and(|layout| layout.version == version))
+            .unwrap();
+        let matrix = QrMatrix::encode_at(&text[..bytes], level).unwrap();
+        assert_eq!(matrix.size(), 17 + 4 * version);
+        assert!(Some(matrix.dark) == by_library(&text[..bytes], level), "{level:?} {version}");
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(32))]
 
@@ -131,5 +205,12 @@ proptest! {
         let matrix = QrMatrix::encode(&text).unwrap();
         prop_assert_eq!(matrix.modules().len(), matrix.size() * matrix.size());
         prop_assert!(matrix.is_dark(0, 0));
+    }
+
+    #[test]
+    fn any_text_gives_the_librarys_symbol(text in "\\PC{0,300}", level in 0..4_usize) {
+        let level = [Level::L, Level::M, Level::Q, Level::H][level];
+        let matrix = QrMatrix::encode_at(&text, level);
+        prop_assert_eq!(matrix.ok().map(|matrix| matrix.dark), by_library(&text, level));
     }
 }
