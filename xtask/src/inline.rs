@@ -10,10 +10,10 @@ pub(crate) fn script(module: &[u8]) -> io::Result<String> {
     let options = LzmaOptions { lc: 3, lp: 0, pb: 0, ..LzmaOptions::with_preset(9) };
     let mut packer = LzmaWriter::new_no_header(Vec::new(), &options, false)?;
     packer.write_all(module)?;
-    let packed = base64(&packer.finish()?);
+    let text = base64(&packer.finish()?);
     let size = module.len();
     Ok(format!(
-        "/** Bytes of the core. */\nexport const size = {size};\n/** The core: base64 of LZMA. */\nexport const bytes =\n  \"{packed}\";\n"
+        "/** Bytes of the core. */\nexport const size = {size};\n/** The core: base64 of LZMA. */\nexport const bytes =\n  \"{text}\";\n"
     ))
 }
 
