@@ -82,7 +82,7 @@ test("point 25: the keyboard alone goes the whole way", async () => {
     const { page } = person;
     const app = await person.app();
     await person.tabTo("a[href^='otpauth:']");
-    await person.tabTo("[data-copy]");
+    await person.tabTo("button[type=button]");
     await person.tabTo(CODE.replace(":visible", ""));
     const outline = await page.evaluate(() => {
       const { outlineStyle, outlineWidth } = getComputedStyle(/** @type {Element} */ (document.activeElement));
