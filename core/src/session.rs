@@ -5,9 +5,10 @@ use crate::{
     backup_code::{Attempt, BackupCodes},
     device::Answer,
     event::{Asks, Event},
-    id::{AccountId, AccountName, DeviceId, Incarnation, LoginId},
+    id::{AccountId, AccountName, BrowserId, DeviceId, Incarnation, LoginId},
     login::{Grant, SecondFactor},
     time::UnixTime,
+    trusted_browser::{self, TrustedBrowser},
 };
 
 /// How long a session lives, in seconds.
@@ -231,6 +232,24 @@ impl Session {
             Err(BackupRefusal::Wrong) => Err(self.wrong(events)),
             Err(refusal) => Err(AnswerRefusal::Refused(refusal)),
         }
+    }
+
+    /// Answers the challenge of a login by the trust in its browser: the login carries the second factor by which the browser became
+    /// trusted. A token that does not count leaves the challenge as it is. A step-up is never spared, because it asks for a second
+    /// factor that is given now, and it does not spend the token either.
+    pub fn spare(
+        &mut self,
+        account: &Account,
+        browsers: &mut Vec<TrustedBrowser>,
+        token: (BrowserId, u64),
+        now: UnixTime,
+        events: &mut Vec<Event>,
+    ) -> Option<Grant> {
+        if self.purpose != Purpose::Login || self.require_open(Some(account), now).is_err() {
+            return None;
+        }
+        let factor = trusted_browser::spend(browsers, account, token, now, events)?;
+        Some(self.verified(factor, now))
     }
 
     /// Confirms a device by a session for enrolment, and spends it: the first code is the second factor of the login.

@@ -19,7 +19,10 @@ use super::{
 use crate::{
     context::Context,
     http::{Call, Code, Problem},
-    operations::{verify_backup_code, verify_code},
+    operations::{
+        verify_backup_code,
+        verify_code::{self, Answered},
+    },
 };
 
 const PATH: &str = "/2fa/challenge/";
@@ -74,17 +77,26 @@ pub(super) async fn post(
             Ok(None) => Err(Problem::field("backup_code", "is required")),
             _ => verify_backup_code::judge(context, call.origin(), handed.id, &answer).await,
         };
-        (Asked::BackupCode, judged.map(|(session, family, remaining)| (session, family, remaining <= LOW)))
+        let judged = judged.map(|(session, family, remaining)| {
+            (Answered { session, family, browser: None }, remaining <= LOW)
+        });
+        (Asked::BackupCode, judged)
     } else {
-        let judged = verify_code::judge(context, call.origin(), handed.id, &answer, false).await;
-        (Asked::Code, judged.map(|answered| (answered.session, answered.family, false)))
+        // A step-up says that it is the user now, not that the browser is theirs.
+        let trust = form.is_ticked("trust") && handed.session.purpose == Purpose::Login;
+        let judged = verify_code::judge(context, call.origin(), handed.id, &answer, trust).await;
+        (Asked::Code, judged.map(|answered| (answered, false)))
     };
     match judged {
-        Ok((session, family, is_low)) => {
+        Ok((Answered { session, family, browser }, is_low)) => {
             let onward = hand_over::leave(context, call, &session, Leaving::Verified).await?;
             // Whoever runs out of backup codes is told before they go on.
             let onward = if is_low { view::redirect(&context.url(PATH)) } else { onward };
-            Ok(onward.with_cookie(&hand_over::login_cookie(context, &family)))
+            let onward = onward.with_cookie(&hand_over::login_cookie(context, &family));
+            Ok(match browser {
+                Some(browser) => onward.with_cookie(&hand_over::browser_cookie(context, &browser)),
+                None => onward,
+            })
         }
         Err(problem) if is_of_the_form(problem.code()) => {
             let frame = Frame::of(context, visit, Some(&handed.session.account.app)).await?;

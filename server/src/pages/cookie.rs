@@ -4,6 +4,7 @@
 //! without the prefix and without `Secure`, because browsers would drop them.
 
 use http::{HeaderMap, header};
+use sidekey_core::trusted_browser;
 
 use crate::context::Context;
 
@@ -14,6 +15,8 @@ pub(crate) enum Cookie {
     Session,
     /// The login of the account page.
     Login,
+    /// The browser's trust: the token that spares it the next challenge.
+    Browser,
     /// The language that the application asked for.
     Language,
     /// The demo application's own sign-in.
@@ -25,6 +28,7 @@ impl Cookie {
         match self {
             Self::Session => "sidekey-session",
             Self::Login => "sidekey-login",
+            Self::Browser => "sidekey-browser",
             Self::Language => "sidekey-language",
             Self::Demo => "sidekey-demo",
         }
@@ -44,15 +48,28 @@ impl Cookie {
         values.next().filter(|value| !value.is_empty() && values.next().is_none()).map(str::to_owned)
     }
 
-    /// The header that sets it until the browser closes. No value of ours needs quoting: they are base64url or a language tag.
+    /// How long a browser keeps it, in seconds; without a number, until it closes.
+    const fn max_age(self) -> Option<u64> {
+        match self {
+            Self::Browser => Some(trusted_browser::LIFETIME),
+            Self::Session | Self::Login | Self::Language | Self::Demo => None,
+        }
+    }
+
+    /// The header that sets it. No value of ours needs quoting: they are base64url or a language tag.
     pub(crate) fn set(self, context: &Context, value: &str) -> String {
-        let secure = if context.public_url.is_https() { "; Secure" } else { "" };
-        format!("{}={value}; Path=/; HttpOnly; SameSite=Lax{secure}", self.full_name(context))
+        self.header(context, value, self.max_age())
     }
 
     /// The header that takes it away.
     pub(crate) fn clear(self, context: &Context) -> String {
-        format!("{}; Max-Age=0", self.set(context, ""))
+        self.header(context, "", Some(0))
+    }
+
+    fn header(self, context: &Context, value: &str, max_age: Option<u64>) -> String {
+        let secure = if context.public_url.is_https() { "; Secure" } else { "" };
+        let max_age = max_age.map(|seconds| format!("; Max-Age={seconds}")).unwrap_or_default();
+        format!("{}={value}; Path=/; HttpOnly; SameSite=Lax{secure}{max_age}", self.full_name(context))
     }
 }
 
@@ -75,6 +92,10 @@ mod tests {
         assert_eq!(
             Cookie::Login.clear(&context),
             "__Host-sidekey-login=; Path=/; HttpOnly; SameSite=Lax; Secure; Max-Age=0"
+        );
+        assert_eq!(
+            Cookie::Browser.set(&context, "abc"),
+            "__Host-sidekey-browser=abc; Path=/; HttpOnly; SameSite=Lax; Secure; Max-Age=2592000"
         );
     }
 

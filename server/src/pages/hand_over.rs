@@ -1,7 +1,13 @@
 //! Where a browser comes in and where it goes: a link becomes a cookie, once, and a login becomes a one-time code.
 
 use http::StatusCode;
-use sidekey_core::{id::AppId, refresh::Family, session::Session};
+use sidekey_core::{
+    id::{AppId, BrowserId},
+    refresh::Family,
+    session::Session,
+    time::UnixTime,
+    trusted_browser::TrustedBrowser,
+};
 
 use super::{
     Frame, Visit,
@@ -12,15 +18,16 @@ use crate::{
     caller::hash,
     context::Context,
     http::{Call, Code, Problem},
-    store::Subject,
+    store::{State, Subject},
     token::{
+        browser,
         numbered::{Numbered, Purpose},
         session_link::{PARAMETER, session_id},
     },
 };
 
 /// Takes a session over, if the address carries a link to one. The second browser that comes with a link is refused: an address stays in
-/// histories and logs.
+/// histories and logs. A browser that the user trusts goes straight on to the application, without a challenge.
 ///
 /// # Errors
 /// The store is not available.
@@ -39,16 +46,44 @@ pub(super) async fn of_session(
     let Some(session) = context.store.session(&hash(&id)).await? else {
         return unknown_link(context, visit, None).await.map(Some);
     };
+    let token = visit.trusted_browser(context, &session.account.app);
     let subject = Subject::account(session.account.clone()).with_session(hash(&id));
+    let subject = if token.is_some() { subject.with_browsers() } else { subject };
     let now = context.clock.now();
     let taken = context
         .store
-        .transact(subject, call.origin(), now, |state| state.session.as_mut().is_some_and(Session::hand_over))
+        .transact(subject, call.origin(), now, |state| {
+            let is_taken = state.session.as_mut().is_some_and(Session::hand_over);
+            is_taken.then(|| token.and_then(|token| spared(state, token, now)))
+        })
         .await?;
-    if !taken {
-        return unknown_link(context, visit, Some(&session)).await.map(Some);
-    }
-    Ok(Some(view::redirect(&clean).with_cookie(&Cookie::Session.set(context, &id))))
+    let shown = match taken {
+        None => return unknown_link(context, visit, Some(&session)).await.map(Some),
+        Some(None) => view::redirect(&clean),
+        Some(Some((family, browser))) => leave(context, call, &session, Leaving::Verified)
+            .await?
+            .with_cookie(&login_cookie(context, &family))
+            .with_cookie(&browser_cookie(context, &browser)),
+    };
+    Ok(Some(shown.with_cookie(&Cookie::Session.set(context, &id))))
+}
+
+/// Starts the login of the loaded session by the trust in the browser, if that counts: the browser holds the successor of its token.
+fn spared(state: &mut State, token: (BrowserId, u64), now: UnixTime) -> Option<(Family, TrustedBrowser)> {
+    let State { account: Some(account), session: Some(session), browsers, started, events, .. } = state
+    else {
+        return None;
+    };
+    let grant = session.spare(account, browsers, token, now, events)?;
+    let family = Family::start(account, grant, now);
+    *started = Some(family.clone());
+    let browser = browsers.iter().find(|browser| browser.id == token.0)?;
+    Some((family, browser.clone()))
+}
+
+/// The cookie that spares a browser the next challenge, once.
+pub(super) fn browser_cookie(context: &Context, browser: &TrustedBrowser) -> String {
+    Cookie::Browser.set(context, &browser::write(&context.pepper, browser))
 }
 
 async fn unknown_link(context: &Context, visit: &Visit, session: Option<&Session>) -> Result<Shown, Problem> {

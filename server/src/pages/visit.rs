@@ -3,6 +3,7 @@
 use http::{HeaderMap, Method};
 use sidekey_core::{
     account::Account,
+    id::{AppId, BrowserId},
     session::{Session, Status},
     time::UnixTime,
 };
@@ -18,7 +19,10 @@ use crate::{
     caller::{User, hash},
     context::Context,
     http::{Call, Problem},
-    token::numbered::{Numbered, Purpose},
+    token::{
+        browser::{self, Presented},
+        numbered::{Numbered, Purpose},
+    },
 };
 
 /// One request of a browser.
@@ -31,6 +35,7 @@ pub(crate) struct Visit {
     pub(super) takes_links: bool,
     session: Option<String>,
     login: Option<String>,
+    browser: Option<Presented>,
 }
 
 /// The session that a browser was handed.
@@ -74,13 +79,14 @@ impl Visit {
             takes_links: call.method == Method::GET,
             session: Cookie::Session.read(context, &call.headers),
             login: Cookie::Login.read(context, &call.headers),
+            browser: Cookie::Browser.read(context, &call.headers).map(|token| Presented::new(&token)),
         }
     }
 
     /// Somebody of whom nothing is looked at but the language.
     pub(super) fn unknown(headers: &HeaderMap) -> Self {
         let locale = locale::accepted(headers);
-        Self { locale, asked_for: None, takes_links: false, session: None, login: None }
+        Self { locale, asked_for: None, takes_links: false, session: None, login: None, browser: None }
     }
 
     /// The session that this browser holds, closed or not.
@@ -97,6 +103,11 @@ impl Visit {
     /// Whether this browser holds the session with this id.
     pub(super) fn holds(&self, session_id: &str) -> bool {
         self.session.as_deref() == Some(session_id)
+    }
+
+    /// By what this browser says that it is trusted by somebody of this application: its id, and the number of its token.
+    pub(super) fn trusted_browser(&self, context: &Context, app: &AppId) -> Option<(BrowserId, u64)> {
+        browser::read(&context.pepper, app, self.browser.as_ref()?)
     }
 
     /// Who is signed in to the pages in this browser.
