@@ -120,3 +120,57 @@ async fn turning_off_ends_the_trust() {
     app.enrol("ann").await;
     assert!(is_challenged(&server, &comes_again(&app, &mut browser).await));
 }
+
+#[tokio::test]
+async fn the_account_page_forgets_a_browser() {
+    let server = Server::start();
+    let app = server.app(Enforcement::Optional).await;
+    let mut user = app.enrol("ann").await;
+    let (mut browser, _) = trusting(&app, &mut user).await;
+    browser.get("/2fa/account/").await.ok();
+    let id = browser.hidden("browser").expect("a trusted browser");
+    let fields = [("action", "forget"), ("browser", id.as_str())];
+    browser.post("/2fa/account/", &fields).await.expect(303);
+    browser.get("/2fa/account/?done=forgotten").await.ok();
+    assert!(browser.html.contains("The browser is trusted no more."));
+    assert_eq!(browser.hidden("browser"), None);
+    assert!(browser.html.contains("A trusted browser was forgotten"));
+    assert!(is_challenged(&server, &comes_again(&app, &mut browser).await));
+}
+
+#[tokio::test]
+async fn signing_out_everywhere_ends_the_page_the_tokens_and_the_trust() {
+    let server = Server::start();
+    let app = server.app(Enforcement::Optional).await;
+    let mut user = app.enrol("ann").await;
+    let (mut browser, tokens) = trusting(&app, &mut user).await;
+    browser.get("/2fa/account/").await.ok();
+    let mut other = browser.clone();
+    browser.post("/2fa/account/", &[("action", "sign-out-everywhere")]).await.expect(303);
+    for browser in [&mut browser, &mut other] {
+        browser.get("/2fa/account/").await.ok();
+        assert_eq!(browser.heading(), "You are signed out");
+    }
+    let refresh = json!({"refresh_token": tokens.text("refresh_token")});
+    server.post("/2fa/token/refresh/").json(refresh).await.expect(401);
+    assert!(is_challenged(&server, &comes_again(&app, &mut other).await));
+}
+
+#[tokio::test]
+async fn recent_activity_tells_what_happened_and_no_secret() {
+    let server = Server::start();
+    let app = server.app(Enforcement::Optional).await;
+    let mut user = app.enrol("ann").await;
+    let wrong = user.wrong_code().await;
+    let session = user.challenge().await;
+    user.answer(&session, &wrong).await.expect(400);
+    let (mut browser, tokens) = trusting(&app, &mut user).await;
+    browser.get("/2fa/account/").await.ok();
+    for sentence in ["A wrong code was refused", "A code was accepted", "A browser was trusted", "127.0.0.1"]
+    {
+        assert!(browser.html.contains(sentence), "{sentence}");
+    }
+    for secret in [&tokens.text("access_token"), &tokens.text("refresh_token"), &browser.cookies[COOKIE]] {
+        assert!(!browser.html.contains(secret.as_str()));
+    }
+}

@@ -2,7 +2,7 @@
 
 use data_encoding::BASE64URL_NOPAD;
 use serde::Serialize;
-use sidekey_core::{event::Event, id::AccountId, login::Method, time::UnixTime};
+use sidekey_core::{account::Account, event::Event, id::AccountId, login::Method, time::UnixTime};
 use subtle::ConstantTimeEq as _;
 
 use crate::{
@@ -62,6 +62,16 @@ pub async fn run(context: &Context, call: Call) -> Result<Reply, Problem> {
         activity: own.map(Happened::new).collect(),
         next: last.map(|last| Cursor::new(&context.pepper, &user.account).write(last)),
     }))
+}
+
+/// The newest entries of the audit log about an account, at most that many. The id may have belonged to somebody else, whom the host
+/// has erased: of them nothing is told.
+///
+/// # Errors
+/// The store is not available.
+pub async fn newest(context: &Context, account: &Account, limit: usize) -> Result<Vec<Shown>, Problem> {
+    let entries = context.store.activity(&account.id, None, limit).await?;
+    Ok(entries.into_iter().map(|(_, entry)| entry).filter(|entry| entry.at >= account.created_at).collect())
 }
 
 impl Happened {

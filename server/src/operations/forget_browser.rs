@@ -4,7 +4,7 @@ use serde_json::json;
 use sidekey_core::{event::Event, id::BrowserId};
 
 use crate::{
-    caller::{Acting, Demand, user},
+    caller::{Acting, Demand, User, user},
     context::Context,
     http::{Call, Code, Problem, Reply},
 };
@@ -17,6 +17,15 @@ pub async fn run(context: &Context, mut call: Call) -> Result<Reply, Problem> {
     let user = user(context, &call).await?;
     call.optional_fields().await?;
     let id = call.name.as_deref().and_then(BrowserId::parse);
+    forget(context, &user, id).await?;
+    Ok(Reply::ok(&json!({ "message": "The browser is trusted no more." })))
+}
+
+/// The same for the account page.
+///
+/// # Errors
+/// A second factor is missing, or there is no such browser.
+pub async fn forget(context: &Context, user: &User, id: Option<BrowserId>) -> Result<(), Problem> {
     let now = context.clock.now();
     let subject = user.subject().with_browsers();
     user.transact(context, subject, Demand::SecondFactor, now, |acting| {
@@ -30,6 +39,5 @@ pub async fn run(context: &Context, mut call: Call) -> Result<Reply, Problem> {
         events.push(Event::BrowserForgotten { browser });
         Ok(())
     })
-    .await?;
-    Ok(Reply::ok(&json!({ "message": "The browser is trusted no more." })))
+    .await
 }

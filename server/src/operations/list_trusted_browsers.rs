@@ -1,7 +1,7 @@
 //! `GET /2fa/trusted-browsers/`: the browsers that are spared codes.
 
 use serde_json::json;
-use sidekey_core::trusted_browser::TrustedBrowser;
+use sidekey_core::{account::Account, time::UnixTime, trusted_browser::TrustedBrowser};
 
 use crate::{
     caller::user,
@@ -17,8 +17,10 @@ pub async fn run(context: &Context, call: Call) -> Result<Reply, Problem> {
     let user = user(context, &call).await?;
     let now = context.clock.now();
     let account = context.user_account(&user, now).await?;
-    let browsers = context.store.browsers(&user.account).await?;
-    let is_alive = |browser: &&TrustedBrowser| account.as_ref().is_some_and(|a| browser.is_alive(a, now));
+    let browsers = match &account {
+        Some(account) => alive(context, account, now).await?,
+        None => Vec::new(),
+    };
     let shown = |browser: &TrustedBrowser| {
         json!({
             "id": browser.id.to_string(),
@@ -28,6 +30,20 @@ pub async fn run(context: &Context, call: Call) -> Result<Reply, Problem> {
             "expires_at": rfc3339(browser.expires_at()),
         })
     };
-    let shown: Vec<_> = browsers.iter().filter(is_alive).map(shown).collect();
+    let shown: Vec<_> = browsers.iter().map(shown).collect();
     Ok(Reply::ok(&json!({ "trusted_browsers": shown })))
+}
+
+/// The browsers that are spared codes of this account now.
+///
+/// # Errors
+/// The store is not available.
+pub async fn alive(
+    context: &Context,
+    account: &Account,
+    now: UnixTime,
+) -> Result<Vec<TrustedBrowser>, Problem> {
+    let mut browsers = context.store.browsers(&account.id).await?;
+    browsers.retain(|browser| browser.is_alive(account, now));
+    Ok(browsers)
 }

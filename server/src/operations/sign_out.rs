@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use crate::{
-    caller::{Acting, Demand, user},
+    caller::{Acting, Demand, User, user},
     context::Context,
     http::{Call, Problem, Reply},
 };
@@ -16,17 +16,19 @@ use crate::{
 pub async fn run(context: &Context, mut call: Call) -> Result<Reply, Problem> {
     let user = user(context, &call).await?;
     call.optional_fields().await?;
-    let now = context.clock.now();
-    user.transact(
-        context,
-        user.subject(),
-        Demand::SecondFactor,
-        now,
-        |Acting { account, events, .. }| {
-            account.sign_out_everywhere(events);
-            Ok(())
-        },
-    )
-    .await?;
+    everywhere(context, &user).await?;
     Ok(Reply::ok(&json!({ "message": "You are signed out everywhere." })))
+}
+
+/// The same for the account page.
+///
+/// # Errors
+/// A second factor is missing, or the store is not available.
+pub async fn everywhere(context: &Context, user: &User) -> Result<(), Problem> {
+    let now = context.clock.now();
+    user.transact(context, user.subject(), Demand::SecondFactor, now, |Acting { account, events, .. }| {
+        account.sign_out_everywhere(events);
+        Ok(())
+    })
+    .await
 }

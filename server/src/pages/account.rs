@@ -1,11 +1,11 @@
-//! `/2fa/account/`: devices, backup codes, turning 2FA off, for somebody who is signed in to the pages.
+//! `/2fa/account/`: devices, backup codes, trusted browsers, recent activity, signing out everywhere, turning 2FA off, for somebody who is signed in to the pages.
 
 use askama::Template;
 use http::StatusCode;
 use sidekey_core::{
     account::Account,
     backup_code::LOW,
-    id::{DeviceId, DeviceName},
+    id::{BrowserId, DeviceId, DeviceName},
     time::UnixTime,
 };
 
@@ -13,6 +13,7 @@ use super::{
     Form, Frame, Visit, backup_codes,
     cookie::Cookie,
     hand_over,
+    history::{self, ActivityRow, BrowserRow},
     refusal::{Asked, Failed, Failure},
     view::{self, Message, Shown},
     visit::SignedIn,
@@ -20,20 +21,23 @@ use super::{
 use crate::{
     context::Context,
     http::{Call, Code, Problem, rfc3339},
-    operations::{change_device, confirm_login, disable, remove_device, renew_backup_codes, revoke_token},
+    operations::{
+        change_device, confirm_login, disable, forget_browser, remove_device, renew_backup_codes,
+        revoke_token, sign_out,
+    },
 };
 
 pub(super) const PATH: &str = "/2fa/account/";
 
 /// A moment, for programs and for people.
-struct Moment {
-    iso: String,
-    shown: String,
+pub(super) struct Moment {
+    pub(super) iso: String,
+    pub(super) shown: String,
 }
 
 impl Moment {
     /// To the minute, in UTC; a script says it in the reader's own way.
-    fn of(time: UnixTime) -> Self {
+    pub(super) fn of(time: UnixTime) -> Self {
         let iso = rfc3339(time);
         let shown =
             iso.get(..16).map_or_else(|| iso.clone(), |text| format!("{} UTC", text.replace('T', " ")));
@@ -61,6 +65,8 @@ struct AccountPage {
     devices: Vec<DeviceRow>,
     codes_left: String,
     is_low: bool,
+    browsers: Vec<BrowserRow>,
+    activity: Vec<ActivityRow>,
 }
 
 #[derive(Template)]
@@ -138,6 +144,14 @@ pub(super) async fn post(
         revoke_token::end_login(context, person.user.subject(), &person.user.origin).await?;
         return Ok(view::redirect(&context.url(PATH)).with_cookie(&Cookie::Login.clear(context)));
     }
+    if action == "sign-out-everywhere" {
+        return match sign_out::everywhere(context, &person.user).await {
+            Ok(()) => Ok(view::redirect(&context.url(PATH))
+                .with_cookie(&Cookie::Login.clear(context))
+                .with_cookie(&Cookie::Browser.clear(context))),
+            Err(problem) => refused(context, visit, call, "sign-out-everywhere", Asked::Other, problem).await,
+        };
+    }
     if action == "confirm" {
         return confirm(context, visit, person, form).await;
     }
@@ -168,6 +182,10 @@ pub(super) async fn post(
         "remove" => {
             ("removed", at("remove"), Asked::Code, remove(context, visit, call, &person, id, form).await)
         }
+        "forget" => {
+            let id = BrowserId::parse(form.text("browser"));
+            ("forgotten", String::new(), Asked::Other, forget(context, &person, id).await)
+        }
         "disable" => {
             let answer = form.answer();
             let is_backup_code = form.text("code").is_empty() && !form.text("backup_code").is_empty();
@@ -179,6 +197,14 @@ pub(super) async fn post(
     match outcome {
         Ok(()) => Ok(view::redirect(&done(context, what))),
         Err(problem) => refused(context, visit, call, &form, asked, problem).await,
+    }
+}
+
+/// Ends the trust in a browser. Where it has ended already, there is nothing left to say.
+async fn forget(context: &Context, person: &SignedIn, id: Option<BrowserId>) -> Result<(), Problem> {
+    match forget_browser::forget(context, &person.user, id).await {
+        Err(problem) if problem.code() == Code::NotFound => Ok(()),
+        outcome => outcome,
     }
 }
 
@@ -298,6 +324,8 @@ async fn render(
             .text
             .fill("backup-codes.left", &[("count", &left.to_string()), ("total", &total.to_string())]),
         is_low: left <= LOW,
+        browsers: history::browsers(context, account, &frame.text, now).await?,
+        activity: history::recent(context, account, &frame.text).await?,
         failed,
         frame,
     };

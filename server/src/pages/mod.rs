@@ -27,6 +27,7 @@ mod csrf;
 mod enroll;
 mod form;
 mod hand_over;
+mod history;
 mod locale;
 mod refusal;
 mod setup;

@@ -1,0 +1,139 @@
+//! What the account page tells of trusted browsers and of recent activity.
+
+use sidekey_core::{account::Account, time::UnixTime};
+
+use super::{account::Moment, locale::Text};
+use crate::{
+    audit,
+    context::Context,
+    http::Problem,
+    operations::{activity, list_trusted_browsers},
+};
+
+/// Entries of recent activity that are shown.
+const SHOWN: usize = 10;
+
+/// A browser that is trusted.
+pub(super) struct BrowserRow {
+    pub(super) id: String,
+    /// What it is, as far as it said.
+    pub(super) name: String,
+    pub(super) added: Moment,
+    pub(super) used: Option<Moment>,
+}
+
+/// Something that happened.
+pub(super) struct ActivityRow {
+    pub(super) at: Moment,
+    pub(super) what: String,
+    /// The address and the browser that it came from, as far as they are known.
+    pub(super) origin: Vec<String>,
+    /// Whether somebody may have tried what they should not.
+    pub(super) is_refused: bool,
+}
+
+/// The browsers that the account trusts.
+///
+/// # Errors
+/// The store is not available.
+pub(super) async fn browsers(
+    context: &Context,
+    account: &Account,
+    text: &Text,
+    now: UnixTime,
+) -> Result<Vec<BrowserRow>, Problem> {
+    let alive = list_trusted_browsers::alive(context, account, now).await?;
+    let rows = alive.into_iter().map(|browser| BrowserRow {
+        id: browser.id.to_string(),
+        name: browser.user_agent.as_deref().map_or_else(|| text.t("browsers.unknown"), in_words),
+        added: Moment::of(browser.second_factor.at),
+        used: browser.last_used_at.map(Moment::of),
+    });
+    Ok(rows.collect())
+}
+
+/// What has happened to the account lately, the newest first.
+///
+/// # Errors
+/// The store is not available.
+pub(super) async fn recent(
+    context: &Context,
+    account: &Account,
+    text: &Text,
+) -> Result<Vec<ActivityRow>, Problem> {
+    let entries = activity::newest(context, account, SHOWN).await?;
+    let rows = entries.into_iter().map(|entry| {
+        let name = format!("activity.{}", entry.name());
+        let address = entry.ip_address.map(|address| address.to_string());
+        ActivityRow {
+            at: Moment::of(entry.at),
+            what: if super::locale::english().has(&name) { text.t(&name) } else { text.t("activity.other") },
+            is_refused: entry.outcome() == audit::Outcome::Refused,
+            origin: address.into_iter().chain(entry.user_agent.as_deref().map(in_words)).collect(),
+        }
+    });
+    Ok(rows.collect())
+}
+
+/// A user agent as people call it: browser and system, or as it was given, if it is none of the usual ones.
+fn in_words(user_agent: &str) -> String {
+    // The first that fits: nearly every browser also calls itself by the names of those below.
+    let browser = named(
+        user_agent,
+        &[
+            ("Edg", "Edge"),
+            ("OPR/", "Opera"),
+            ("SamsungBrowser/", "Samsung Internet"),
+            ("Firefox/", "Firefox"),
+            ("FxiOS/", "Firefox"),
+            ("CriOS/", "Chrome"),
+            ("Chrome/", "Chrome"),
+            ("Safari/", "Safari"),
+        ],
+    );
+    let system = named(
+        user_agent,
+        &[
+            ("Android", "Android"),
+            ("iPhone", "iPhone"),
+            ("iPad", "iPad"),
+            ("Windows", "Windows"),
+            ("Macintosh", "macOS"),
+            ("CrOS", "ChromeOS"),
+            ("Linux", "Linux"),
+        ],
+    );
+    match browser.zip(system) {
+        Some((browser, system)) => format!("{browser}, {system}"),
+        None => user_agent.to_owned(),
+    }
+}
+
+fn named(user_agent: &str, names: &[(&str, &'static str)]) -> Option<&'static str> {
+    names.iter().find(|(mark, _)| user_agent.contains(mark)).map(|(_, name)| *name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn browsers_are_called_by_their_names() {
+        for (user_agent, words) in [
+            ("Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0", "Firefox, Linux"),
+            (
+                "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/126.0.0.0 \
+                 Safari/537.36 Edg/126.0.0.0",
+                "Edge, Windows",
+            ),
+            (
+                "Mozilla/5.0 (iPhone; CPU iPhone OS 17_5 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) \
+                 Version/17.5 Mobile/15E148 Safari/604.1",
+                "Safari, iPhone",
+            ),
+            ("curl/8.5.0", "curl/8.5.0"),
+        ] {
+            assert_eq!(in_words(user_agent), words);
+        }
+    }
+}
