@@ -50,14 +50,14 @@ pub(super) async fn of_session(
     let subject = Subject::account(session.account.clone()).with_session(hash(&id));
     let subject = if token.is_some() { subject.with_browsers() } else { subject };
     let now = context.clock.now();
-    let taken = context
+    let outcome = context
         .store
         .transact(subject, call.origin(), now, |state| {
             let is_taken = state.session.as_mut().is_some_and(Session::hand_over);
             is_taken.then(|| token.and_then(|token| spared(state, token, now)))
         })
         .await?;
-    let shown = match taken {
+    let shown = match outcome {
         None => return unknown_link(context, visit, Some(&session)).await.map(Some),
         Some(None) => view::redirect(&clean),
         Some(Some((family, browser))) => leave(context, call, &session, Leaving::Verified)
