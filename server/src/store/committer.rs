@@ -146,16 +146,16 @@ impl Committer {
     pub(super) async fn commit(&self, batch: Batch) -> Result<(), CommitError> {
         let (reply, answer) = oneshot::channel();
         let request = Message::Commit(Request { batch, reply });
-        // Without a receiver the thread has failed or was closed, and so it has if it drops the request unanswered.
+        // Without a receiver the thread has failed or was closed.
         self.sender.send(request).await.map_err(|_| self.unavailable())?;
-        answer.await.unwrap_or_else(|_| Err(self.unavailable().into()))
+        self.answered(answer).await?
     }
 
     /// Hands the key of the head's seal over and waits for the verdict.
     pub(super) async fn seal(&self, key: HeadKey) -> Result<(), StoreError> {
         let (reply, answer) = oneshot::channel();
         self.sender.send(Message::Seal { key, reply }).await.map_err(|_| self.unavailable())?;
-        answer.await.unwrap_or_else(|_| Err(self.unavailable()))
+        self.answered(answer).await?
     }
 
     /// Walks over everything, see [`walk`](super::walk).
@@ -192,7 +192,18 @@ impl Committer {
     pub(super) async fn authenticate(&self, hash: [u8; 32]) -> Result<Option<[u8; 32]>, StoreError> {
         let (reply, answer) = oneshot::channel();
         self.sender.send(Message::Authenticate { hash, reply }).await.map_err(|_| self.unavailable())?;
-        answer.await.map_err(|_| self.unavailable())
+        self.answered(answer).await
+    }
+
+    /// Waits for the thread's answer to a message. A message that is sent in the moment in which the thread ends may stay in the channel,
+    /// neither answered nor dropped, so the end of the thread is waited for as well.
+    async fn answered<T>(&self, answer: oneshot::Receiver<T>) -> Result<T, StoreError> {
+        let mut state = self.progress.state.subscribe();
+        tokio::select! {
+            biased;
+            answer = answer => answer.map_err(|_| self.unavailable()),
+            _ = state.wait_for(|state| state.unavailable().is_some()) => Err(self.unavailable()),
+        }
     }
 
     /// Waits until a record of this version can no longer be lost.
