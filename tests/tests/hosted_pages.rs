@@ -228,8 +228,8 @@ async fn a_newcomer_enrols_and_acknowledges_the_backup_codes() {
     browser.visit(&session.text("enroll_url")).await.ok();
     assert_eq!(browser.heading(), "Connect an authenticator app");
     let secret = |browser: &Browser| {
-        let (_, rest) = browser.html.split_once("data-copy=\"").expect("the key");
-        rest.split('"').next().expect("its end").to_owned()
+        let (_, rest) = browser.html.split_once("secret=").expect("the key");
+        rest.split('&').next().expect("its end").to_owned()
     };
     let key = secret(&browser);
     let device = browser.hidden("device").expect("a device");

@@ -1,47 +1,24 @@
 // @ts-check
 /**
- * What scripts add to pages that work without them: copying, printing, countdowns, times in the reader's own way, and a word about a clock
- * that is off. The sentences come from the server, in `data-` attributes.
+ * What scripts add to pages that work without them: the package's custom elements around the fields, the QR code and the backup codes,
+ * and times in the reader's own way. The sentences come from the server, in a block of JSON.
  */
 
-import { learnFrom, offset } from "./clock.js";
-import { onCopy } from "./copy.js";
-import { ring, wait } from "./countdown.js";
-
-/** Seconds that a clock may be off before codes fail. */
-const CLOCK_MATTERS_S = 25;
+import { define } from "../generated/sidekey/elements/index.js";
 
 const language = document.documentElement.lang;
 
-for (const element of all(".needs-script")) element.hidden = false;
-for (const button of all("[data-copy]")) onCopy(button);
-for (const button of all("[data-print]")) button.addEventListener("click", () => print());
-for (const notice of all("[data-wait]")) showWait(notice);
+speak();
+define();
 for (const time of document.querySelectorAll("time")) showTime(time);
-watchClock();
+addEventListener("sidekey-wait-over", (event) => {
+  if (event.target instanceof Element) event.target.closest(".card, details")?.querySelector(".waiting")?.remove();
+});
 
-/** @param {string} selector @returns {NodeListOf<HTMLElement>} */
-function all(selector) {
-  return document.querySelectorAll(selector);
-}
-
-/** @param {HTMLElement} notice */
-function showWait(notice) {
-  const shown = notice.querySelector("strong");
-  const { wait: seconds = "0", over = "" } = notice.dataset;
-  wait(
-    Number(seconds),
-    (left) => shown?.replaceChildren(asClock(left)),
-    () => {
-      notice.textContent = over;
-      notice.setAttribute("role", "status");
-    },
-  );
-}
-
-/** "0:45" or "12:05". @param {number} seconds */
-function asClock(seconds) {
-  return `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, "0")}`;
+/** Gives the elements the page's language, before they say anything. */
+function speak() {
+  const messages = JSON.parse(document.getElementById("texts")?.textContent || "{}");
+  for (const element of document.querySelectorAll("sidekey-enroll, sidekey-code-input")) Object.assign(element, { messages });
 }
 
 /** @param {HTMLTimeElement} time */
@@ -50,25 +27,4 @@ function showTime(time) {
   if (Number.isNaN(moment.getTime())) return;
   time.title = time.textContent ?? "";
   time.textContent = new Intl.DateTimeFormat(language, { dateStyle: "medium", timeStyle: "short" }).format(moment);
-}
-
-/** Asks the server for its time where a page shows codes that depend on it. */
-async function watchClock() {
-  const notice = document.querySelector("[data-clock]");
-  const rings = all("[data-period]");
-  if (!(notice instanceof HTMLElement) && rings.length === 0) return;
-  for (const element of rings) ring(element, Number(element.dataset["period"]));
-  const address = (notice ?? rings[0])?.closest("main")?.dataset["time"];
-  if (!address) return;
-  const sent = Date.now();
-  try {
-    learnFrom(await fetch(address, { cache: "no-store" }), sent, Date.now());
-  } catch {
-    return;
-  }
-  const off = Math.round(Math.abs(offset()) / 1000);
-  if (notice instanceof HTMLElement && off >= CLOCK_MATTERS_S) {
-    notice.textContent = (notice.dataset["clock"] ?? "").replace("%", new Intl.NumberFormat(language).format(off));
-    notice.hidden = false;
-  }
 }

@@ -6,17 +6,16 @@ use rust_embed::RustEmbed;
 
 use crate::http::{Code, Problem, Reply};
 
-/// The files of `web/`, wasm module and bindings included (`cargo xtask wasm` makes those).
+/// The files of `web/`, with the scripts of the package, which hold the browser module (`cargo xtask wasm` brings them here).
 #[derive(RustEmbed)]
 #[folder = "../web"]
 #[include = "scripts/*.js"]
 #[include = "styles/*.css"]
 #[include = "icons/*"]
-#[include = "generated/*.js"]
-#[include = "generated/*.wasm"]
+#[include = "generated/sidekey/**/*.js"]
 struct Web;
 
-/// A script, style, icon or the wasm module.
+/// A script, style or icon.
 ///
 /// # Errors
 /// There is no such file, or it is no asset.
@@ -38,7 +37,6 @@ fn content_type(name: &str) -> Option<&'static str> {
         "css" => "text/css; charset=utf-8",
         "svg" => "image/svg+xml",
         "png" => "image/png",
-        "wasm" => "application/wasm",
         _ => return None,
     })
 }

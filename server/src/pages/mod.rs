@@ -11,6 +11,7 @@
 //! | `hand_over` | a link becomes a cookie, once; a login becomes a one-time code |
 //! | `cookie`, `csrf`, `form` | what proves that a form is ours and this browser's |
 //! | `locale` | the languages, and which one a browser gets |
+//! | `texts` | the sentences that scripts say |
 //! | `refusal` | the sentence for every error of the API |
 //! | `view` | what all templates have in common, and the headers of a page |
 //! | `assets` | scripts, styles, icons and the browser module |
@@ -31,6 +32,7 @@ mod history;
 mod locale;
 mod refusal;
 mod setup;
+mod texts;
 mod view;
 mod visit;
 

@@ -27,7 +27,6 @@ struct SetupPage {
     account: String,
     /// The secret in groups of four.
     groups: Vec<String>,
-    secret: String,
     uri: String,
     apple_uri: String,
     svg: String,
@@ -117,7 +116,6 @@ fn page(context: &Context, way: Way<'_>, setup: &Setup, failed: Failed, wrong: u
             action: way.action,
             account: setup.account_name.as_ref().map_or(user, ToString::to_string),
             groups: chars.chunks(4).map(|group| group.iter().collect()).collect(),
-            secret: setup.secret.to_string(),
             uri: setup.uri.to_string(),
             apple_uri: apple(&setup.uri, domain),
             svg: setup.qr.to_svg(None).replacen("<svg ", "<svg aria-hidden=\"true\" focusable=\"false\" ", 1),

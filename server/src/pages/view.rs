@@ -18,6 +18,8 @@ pub(crate) struct Frame {
     pub(crate) base: String,
     /// What forms carry to prove that they are this browser's; empty on pages without any.
     pub(crate) csrf: String,
+    /// When the page was made, in milliseconds since 1970, for scripts that show the server's time.
+    pub(crate) now: u64,
     /// Whether this is the demo application, which everybody gets into.
     pub(crate) is_demo: bool,
 }
@@ -46,6 +48,7 @@ impl Frame {
             text: Text { locale: visit.locale, app: issuer.clone(), issuer },
             base: context.settings.base_path.to_string(),
             csrf: String::new(),
+            now: context.clock.now().as_secs().saturating_mul(1000),
             is_demo: false,
         }
     }
@@ -58,6 +61,11 @@ impl Frame {
     /// A sentence.
     pub(crate) fn t(&self, name: &str) -> String {
         self.text.t(name)
+    }
+
+    /// What the custom elements say, as JSON for a `<script>` of data.
+    pub(crate) fn texts(&self) -> String {
+        super::texts::json(&self.text)
     }
 
     /// A sentence with a value in it.
