@@ -104,5 +104,6 @@ async fn old_entries_go_in_time_and_the_trail_stays_verifiable() {
     let server = server.crash();
     let report = server.command(["verify"]).await;
     assert_eq!(report["findings"], json!([]), "{report}");
-    assert_eq!(report["tally"]["audit_entries"].as_u64(), Some(kept));
+    // The demo application's page has moved with the port, which is told once more.
+    assert_eq!(report["tally"]["audit_entries"].as_u64(), Some(kept + 1));
 }
