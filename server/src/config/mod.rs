@@ -2,12 +2,10 @@
 //!
 //! - this file: [`ServeSettings`] as typed by a person, [`Settings`] as used by the server;
 //! - `file`: the TOML file, whose settings count where neither flag nor environment speaks;
-//! - `address`: the public URL and the base path;
-//! - [`protect`]: the path rules of forward-auth.
+//! - `address`: the public URL and the base path.
 
 mod address;
 mod file;
-pub mod protect;
 #[cfg(test)]
 mod tests;
 
@@ -19,7 +17,6 @@ use clap::{ArgAction, Args};
 use ipnet::IpNet;
 use serde::Deserialize;
 use sidekey_core::key_uri::MAX_ISSUER_BYTES;
-use sidekey_core::protect::Rules;
 
 pub use address::{BasePath, PublicUrl};
 
@@ -89,9 +86,6 @@ pub struct ServeSettings {
     /// Form of the log on standard error: `text` or `json`; default: text on a terminal, JSON elsewhere
     #[arg(long, env = "SIDEKEY_LOG_FORMAT", value_name = "FORM")]
     pub log: Option<String>,
-    /// The path rules of forward-auth, which only the file can name: `[[protect]]`.
-    #[arg(skip)]
-    pub protect: Vec<protect::ProtectSettings>,
 }
 
 /// How log lines look.
@@ -128,8 +122,6 @@ pub struct Settings {
     pub audit_retention: Retention,
     /// The form of log lines; `None`: by the kind of standard error.
     pub log: Option<LogFormat>,
-    /// What a proxy that asks about a request is told.
-    pub protect: Rules,
 }
 
 impl ServeSettings {
@@ -162,7 +154,6 @@ impl ServeSettings {
             audit_retention_days: self.audit_retention_days.or(other.audit_retention_days),
             audit_max_entries: self.audit_max_entries.or(other.audit_max_entries),
             log: self.log.or(other.log),
-            protect: other.protect,
         }
     }
 
@@ -194,7 +185,6 @@ impl ServeSettings {
         let retention_days = self.audit_retention_days.unwrap_or(AUDIT_RETENTION_DAYS);
         let most_entries = self.audit_max_entries.unwrap_or(AUDIT_MAX_ENTRIES);
         let audit_retention = check_retention(retention_days, most_entries).map_err(&mut note);
-        let protect = protect::rules(&self.protect).map_err(|all| all.into_iter().for_each(&mut note));
         let log = match self.log.as_deref() {
             None => None,
             Some("text") => Some(LogFormat::Text),
@@ -216,8 +206,8 @@ impl ServeSettings {
                 "development mode listens on this machine only: `--listen {listen}` would let everybody in"
             ));
         }
-        match (listen, public_url, base_path, rate, audit_retention, protect) {
-            (Ok(listen), Ok(public_url), Ok(base_path), Ok(rate), Ok(audit_retention), Ok(protect))
+        match (listen, public_url, base_path, rate, audit_retention) {
+            (Ok(listen), Ok(public_url), Ok(base_path), Ok(rate), Ok(audit_retention))
                 if mistakes.is_empty() =>
             {
                 Ok(Settings {
@@ -232,7 +222,6 @@ impl ServeSettings {
                     rate,
                     audit_retention,
                     log,
-                    protect,
                 })
             }
             _ => Err(mistakes),

@@ -1,5 +1,4 @@
 use clap::Parser;
-use sidekey_core::protect::{Demand, Request, path::CanonicalPath};
 
 use super::{BasePath, LogFormat, PublicUrl, ServeSettings, Settings};
 
@@ -161,7 +160,6 @@ fn a_flag_counts_before_the_file() {
     let settings = check_file(text, &["--issuer", "Other"]).unwrap();
     assert_eq!((settings.listen.to_string().as_str(), settings.issuer.as_str()), ("127.0.0.1:9000", "Other"));
     assert_eq!((settings.trusted_proxies.len(), settings.rate), (1, None));
-    assert!(settings.protect.is_empty());
 }
 
 #[test]
@@ -170,52 +168,4 @@ fn a_file_that_cannot_be_read_is_said_to_be() {
     assert!(check_file("listen = ", &[]).unwrap_err()[0].contains("line 1"));
     assert!(check_file("lisen = \"x\"", &[]).unwrap_err()[0].contains("lisen"));
     assert!(check_file("config = \"x\"", &[]).is_err());
-}
-
-#[test]
-fn path_rules_come_from_the_file() {
-    let text = r#"
-        [[protect]]
-        app = "shop"
-        path = "/api/terminal/"
-        host = "App.example"
-        methods = ["POST"]
-        max_age = 3600
-        [[protect]]
-        app = "shop"
-        path = "/assets/"
-        public = true
-    "#;
-    let rules = check_file(text, &[]).unwrap().protect;
-    let demand = |method: &str, path: &str| {
-        let path = CanonicalPath::parse(path).unwrap();
-        rules.find(Request { host: "app.example", method, path: &path }).map(|rule| rule.demand)
-    };
-    assert_eq!(demand("POST", "/api/terminal/1"), Some(Demand::SecondFactor { max_age: Some(3_600) }));
-    assert_eq!(demand("GET", "/api/terminal/1"), None);
-    assert_eq!(demand("GET", "/assets/a.css"), Some(Demand::Nothing));
-}
-
-#[test]
-fn every_mistake_in_a_rule_is_named_at_once() {
-    let rule = |lines: &str| format!("[[protect]]\napp = \"shop\"\n{lines}\n");
-    let text = [
-        rule("path = \"/a/../b\""),
-        rule("path = \"/a?b\""),
-        rule("path = \"/\"\nhost = \"a:80\""),
-        rule("path = \"/\"\nmethods = [\"get\"]"),
-        rule("path = \"/\"\npublic = true\nmax_age = 1"),
-    ];
-    let mistakes = check_file(&text.concat(), &["--log", "xml"]).unwrap_err();
-    assert_eq!(mistakes.len(), 6, "{mistakes:?}");
-    for (index, part) in ["`path`", "`path`", "`host`", "`methods`", "`public`"].iter().enumerate() {
-        let number = format!("rule {} ", index + 1);
-        assert!(
-            mistakes.iter().any(|mistake| mistake.contains(&number) && mistake.contains(part)),
-            "{mistakes:?}"
-        );
-    }
-    let twice = check_file(&[rule("path = \"/a\""), rule("path = \"/a/\"")].concat(), &[]).unwrap_err();
-    assert!(twice[0].contains("/a"));
-    assert!(check_file("[[protect]]\npath = \"/\"", &[]).unwrap_err()[0].contains("app"));
 }
