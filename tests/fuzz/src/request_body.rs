@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use futures_util::{FutureExt as _, stream};
-use http::{HeaderMap, HeaderValue, header};
+use http::{HeaderMap, HeaderValue, Method, header};
 use serde_json::Value;
 use sidekey_core::{
     backup_code::BackupCode,
@@ -62,7 +62,7 @@ pub fn run(input: &[u8]) {
     let origin = Origin::local(Actor::Anonymous, UnixTime::from_secs(1_790_000_000));
     let body_stream: BodyStream = Box::pin(stream::iter(chunks));
     let query = String::from_utf8_lossy(body).into_owned();
-    let mut call = Call::new(headers, None, query, origin, body_stream);
+    let mut call = Call::new(Method::POST, headers, None, query, origin, body_stream);
     members(&call.query());
     let fields = match manner {
         1 => call.fields_or_form().now_or_never(),
