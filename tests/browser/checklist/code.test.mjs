@@ -11,7 +11,7 @@ const SESSION_LIFETIME_S = 300;
 
 test("points 11 and 12: one field for text, for digits, for a code that is sent once, and no short limit", async () => {
   await place.member({}, async ({ page }) => {
-    const fields = page.locator("form").first().locator("input:visible");
+    const fields = page.locator("form").first().locator("input[type=text]:visible");
     assert.equal(await fields.count(), 1);
     const attributes = await fields.evaluate((field) => Object.fromEntries(field.getAttributeNames().map((name) => [name, field.getAttribute(name)])));
     assert.equal(attributes["type"], "text");

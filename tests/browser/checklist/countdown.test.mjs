@@ -7,6 +7,8 @@ import { test } from "node:test";
 import { Place } from "./person.mjs";
 
 const place = Place.open();
+/** Less than half of what the device's clock is off by within a step. */
+const SLACK_S = 4;
 
 test("point 20: the countdown is hidden from assistive technology and counts by the server's time", async () => {
   await place.newcomer({}, async ({ page, server }) => {
@@ -21,7 +23,8 @@ test("point 20: the countdown is hidden from assistive technology and counts by 
       const before = await server.now();
       const shown = Number(await ring.textContent());
       const after = await server.now();
-      const near = Array.from({ length: after - before + 3 }, (_, index) => 30 - ((before - 1 + index) % 30));
+      // The page tells whole seconds, and a busy machine takes some to show it.
+      const near = Array.from({ length: after - before + 1 + 2 * SLACK_S }, (_, index) => 30 - ((before - SLACK_S + index) % 30));
       return near.includes(shown);
     };
     const tries = 500;
