@@ -15,9 +15,9 @@ export function pageClock(element) {
   return clock;
 }
 
-/** This device's clock when the first byte of the page came, in ms. */
+/** What this device's clock, as it goes now, would have shown when the first byte of the page came, in ms. */
 function pageReceivedAt() {
-  return performance.timeOrigin + (navigation()?.responseStart ?? 0);
+  return Date.now() - pageAge() * 1000;
 }
 
 /** Seconds since the page came, for what it counts down. */
