@@ -188,7 +188,12 @@ impl Account {
 
     /// It gave an answer that it should not.
     pub(crate) fn unexpected(&mut self, world: &World, to: &str, reply: &Reply) {
-        let what = format!("{to}: answered {} {}", reply.status, reply.body);
+        // Of a success only the names: its values are codes and tokens.
+        let said = match reply.body.as_object() {
+            Some(members) if reply.status < 400 => members.keys().cloned().collect::<Vec<_>>().join(", "),
+            _ => reply.body.to_string(),
+        };
+        let what = format!("{to}: answered {} {said}", reply.status);
         self.broken(world, &what);
     }
 
