@@ -48,6 +48,11 @@ async fn a_second_factor_opens_what_a_password_does_not() {
     assert_eq!(problem(&answer), (401, "2FA_REQUIRED".to_owned()));
     let challenge = answer.headers()["www-authenticate"].to_str().expect("text");
     assert!(challenge.contains("insufficient_user_authentication") && challenge.contains("max_age=\"3600\""));
+    // As the HTTP API has it: a refusal always says how old a second factor may be.
+    let answer = get(&application, "/profile", Some(&without)).await;
+    let body: Value = serde_json::from_slice(answer.body()).expect("JSON");
+    assert_eq!((body["code"].as_str(), body["max_age"].as_u64()), (Some("2FA_REQUIRED"), Some(600)));
+    assert!(answer.headers()["www-authenticate"].to_str().expect("text").contains("max_age=\"600\""));
     assert_eq!(problem(&get(&application, "/profile", None).await), (401, "AUTH_REQUIRED".to_owned()));
     assert_eq!(get(&application, "/nowhere", Some(&ann.access)).await.status(), 404);
 }

@@ -1,4 +1,6 @@
 //! The server's public keys: fetched on first use, again when they are due or a token names an unknown one, by one request at a time.
+//!
+//! A fetch is a task of its own and belongs to no request: a client that hangs up ends nothing that others wait for.
 
 use std::{
     collections::HashMap,
@@ -11,7 +13,10 @@ use jsonwebtoken::{
     jwk::{Jwk, JwkSet, KeyAlgorithm},
 };
 use reqwest::{Client, StatusCode, redirect};
-use tokio::sync::Mutex;
+use tokio::{
+    sync::{Mutex, OwnedMutexGuard},
+    task::JoinHandle,
+};
 
 use crate::{clock, refusal::Refusal, token::PublicKey};
 
@@ -27,16 +32,38 @@ const TIMEOUT: Duration = Duration::from_secs(5);
 /// The longest answer that is read, in bytes.
 const MAX_BYTES: usize = 64 * 1024;
 
-/// The keys and where they come from.
-pub(crate) struct Keys {
-    url: String,
-    client: Client,
-    cached: RwLock<Option<Cached>>,
-    /// When the server was last asked. Whoever asks holds the lock; the others wait for what comes of it.
-    asked: Mutex<Option<Duration>>,
+/// When keys are fetched, and how long they are good.
+struct Pace {
+    fresh: Duration,
+    usable: Duration,
+    pause: Duration,
 }
 
-/// What the server last said, and when (time of this process).
+const PACE: Pace = Pace { fresh: FRESH, usable: USABLE, pause: PAUSE };
+
+/// The keys and where they come from.
+pub(crate) struct Keys {
+    source: Arc<Source>,
+    /// When the server was last asked. Whoever asks holds the lock until the answer is there; who needs it waits for the lock.
+    asked: Arc<Mutex<Option<Duration>>>,
+    pace: Pace,
+}
+
+/// The server, and what it last said.
+struct Source {
+    url: String,
+    client: Client,
+    heard: RwLock<Heard>,
+}
+
+#[derive(Default)]
+struct Heard {
+    cached: Option<Cached>,
+    /// Whether it answered when it was last asked.
+    answers: bool,
+}
+
+/// The keys, and when they were named (time of this process).
 struct Cached {
     keys: HashMap<String, Arc<PublicKey>>,
     at: Duration,
@@ -53,62 +80,85 @@ enum Known {
 
 impl Keys {
     pub(crate) fn new(url: String) -> Result<Self, reqwest::Error> {
-        let client = Client::builder().redirect(redirect::Policy::none()).timeout(TIMEOUT).build()?;
-        Ok(Self { url, client, cached: RwLock::default(), asked: Mutex::default() })
+        Self::at_pace(url, PACE)
     }
 
-    /// The key with this id.
+    fn at_pace(url: String, pace: Pace) -> Result<Self, reqwest::Error> {
+        let client = Client::builder().redirect(redirect::Policy::none()).timeout(TIMEOUT).build()?;
+        let source = Arc::new(Source { url, client, heard: RwLock::default() });
+        Ok(Self { source, asked: Arc::default(), pace })
+    }
+
+    /// The key with this id. Waits for the server where it may have a better answer than what is known: not for a key at hand while
+    /// the server is away, which is then asked in the background.
     pub(crate) async fn find(&self, id: &str) -> Result<Arc<PublicKey>, Refusal> {
+        match self.known(id) {
+            Known::Fresh(key) => return Ok(key),
+            Known::Usable(key) if !self.source.answers() => {
+                if let Ok(asked) = Arc::clone(&self.asked).try_lock_owned() {
+                    self.ask_if_due(asked);
+                }
+                return Ok(key);
+            }
+            Known::Usable(_) | Known::Unknown => {}
+        }
+        let asked = Arc::clone(&self.asked).lock_owned().await;
+        // Somebody else may have asked while this request waited.
         if let Known::Fresh(key) = self.known(id) {
             return Ok(key);
         }
-        let mut asked = self.asked.lock().await;
-        // Somebody else may have asked while this request waited.
-        let fallback = match self.known(id) {
-            Known::Fresh(key) => return Ok(key),
-            Known::Usable(key) => Some(key),
-            Known::Unknown => None,
-        };
-        let is_due = asked.is_none_or(|at| clock::running().saturating_sub(at) >= PAUSE);
-        let mut has_answered = !is_due && self.is_fresh();
-        if is_due {
-            *asked = Some(clock::running());
-            match self.fetch().await {
-                Ok(keys) => {
-                    self.keep(keys);
-                    has_answered = true;
-                }
-                Err(error) => tracing::warn!(%error, "the keys of the Sidekey server cannot be fetched"),
-            }
+        if let Some(answer) = self.ask_if_due(asked) {
+            // Fails when the runtime is shut down; then nothing new is known.
+            let _ = answer.await;
         }
-        match (self.known(id), fallback) {
-            (Known::Fresh(key), _) => Ok(key),
-            // The server has withdrawn the key.
-            _ if has_answered => Err(Refusal::Invalid),
-            (_, Some(key)) => Ok(key),
-            _ => Err(Refusal::Unavailable),
+        match self.known(id) {
+            Known::Fresh(key) | Known::Usable(key) => Ok(key),
+            // The server has withdrawn the key, or never had it.
+            Known::Unknown if self.source.answers() => Err(Refusal::Invalid),
+            Known::Unknown => Err(Refusal::Unavailable),
         }
+    }
+
+    /// Asks the server in a task that keeps the lock, unless it was asked a moment ago.
+    fn ask_if_due(&self, mut asked: OwnedMutexGuard<Option<Duration>>) -> Option<JoinHandle<()>> {
+        let now = clock::running();
+        if asked.is_some_and(|at| now.saturating_sub(at) < self.pace.pause) {
+            return None;
+        }
+        *asked = Some(now);
+        let source = Arc::clone(&self.source);
+        Some(tokio::spawn(async move {
+            source.ask().await;
+            drop(asked);
+        }))
     }
 
     fn known(&self, id: &str) -> Known {
-        let cached = self.cached.read().unwrap_or_else(PoisonError::into_inner);
-        let Some(cached) = cached.as_ref() else { return Known::Unknown };
+        let heard = self.source.heard.read().unwrap_or_else(PoisonError::into_inner);
+        let Some(cached) = heard.cached.as_ref() else { return Known::Unknown };
         let age = clock::running().saturating_sub(cached.at);
         match cached.keys.get(id) {
-            Some(key) if age < FRESH => Known::Fresh(Arc::clone(key)),
-            Some(key) if age < USABLE => Known::Usable(Arc::clone(key)),
+            Some(key) if age < self.pace.fresh => Known::Fresh(Arc::clone(key)),
+            Some(key) if age < self.pace.usable => Known::Usable(Arc::clone(key)),
             _ => Known::Unknown,
         }
     }
+}
 
-    fn is_fresh(&self) -> bool {
-        let cached = self.cached.read().unwrap_or_else(PoisonError::into_inner);
-        cached.as_ref().is_some_and(|cached| clock::running().saturating_sub(cached.at) < FRESH)
+impl Source {
+    /// Fetches the keys, and remembers them or that there was no answer.
+    async fn ask(&self) {
+        let fetched = self.fetch().await;
+        let mut heard = self.heard.write().unwrap_or_else(PoisonError::into_inner);
+        heard.answers = fetched.is_ok();
+        match fetched {
+            Ok(keys) => heard.cached = Some(Cached { keys, at: clock::running() }),
+            Err(error) => tracing::warn!(%error, "the keys of the Sidekey server cannot be fetched"),
+        }
     }
 
-    fn keep(&self, keys: HashMap<String, Arc<PublicKey>>) {
-        let mut cached = self.cached.write().unwrap_or_else(PoisonError::into_inner);
-        *cached = Some(Cached { keys, at: clock::running() });
+    fn answers(&self) -> bool {
+        self.heard.read().unwrap_or_else(PoisonError::into_inner).answers
     }
 
     async fn fetch(&self) -> Result<HashMap<String, Arc<PublicKey>>, FetchError> {
@@ -156,26 +206,4 @@ enum FetchError {
 }
 
 #[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    #[test]
-    fn keys_of_other_kinds_are_passed_over() {
-        let point = (
-            "x",
-            "gI0GAILBdu7T53akrFmMyGcsF3n5dO7MmwNBHKW5SV0",
-            "SLW_xSffzlPWrHEVI30DHM_4egVwt3NQqeUD7nMFpps",
-        );
-        let key = |id: &str, algorithm: &str| json!({"kty": "EC", "crv": "P-256", "use": "sig", "alg": algorithm, "kid": id, "x": point.1, "y": point.2});
-        let set = json!({"keys": [
-            key("a", "ES256"), key("b", "ES384"),
-            {"kty": "oct", "k": "c2VjcmV0", "alg": "HS256", "kid": "c"},
-            {"kty": "EC", "crv": "P-256", "alg": "ES256", "x": point.1, "y": point.2},
-        ]});
-        let keys = readable(&serde_json::from_value(set).unwrap());
-        assert_eq!(keys.keys().collect::<Vec<_>>(), ["a"]);
-        assert_eq!(keys["a"].algorithm, Algorithm::ES256);
-    }
-}
+mod tests;

@@ -35,4 +35,8 @@ mod token;
 
 pub use filter::{Guard, GuardError};
 pub use refusal::{Refusal, refused};
+pub use sidekey_core::{
+    login::{Method, SecondFactor},
+    time::UnixTime,
+};
 pub use token::Login;

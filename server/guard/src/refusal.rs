@@ -2,7 +2,7 @@
 
 use http::{HeaderValue, StatusCode, header};
 use serde_json::json;
-use sidekey_core::login::ACR_TWO_FACTORS;
+use sidekey_core::login::{ACR_TWO_FACTORS, FRESH};
 use warp::{Rejection, Reply, reject::Reject, reply::Response};
 
 /// Seconds after which a client may ask again when the keys could not be fetched.
@@ -20,7 +20,7 @@ pub enum Refusal {
     /// The token is good, but its second factor is missing or too old: the user is to step up.
     #[error("a second factor is needed")]
     SecondFactorNeeded {
-        /// How old it may be, in seconds.
+        /// How old it may be, in seconds; of any age if there is nothing here. A new one serves either way.
         max_age: Option<u64>,
     },
     /// The server's keys are not known yet and cannot be fetched.
@@ -57,9 +57,11 @@ impl Refusal {
             Self::NoToken => Some(realm.to_owned()),
             Self::Invalid => Some(format!(r#"{realm}, error="invalid_token""#)),
             Self::SecondFactorNeeded { max_age } => {
-                let max_age = max_age.map_or_else(String::new, |age| format!(r#", max_age="{age}""#));
+                let max_age = max_age.unwrap_or(FRESH);
                 let error = "insufficient_user_authentication";
-                Some(format!(r#"{realm}, error="{error}", acr_values="{ACR_TWO_FACTORS}"{max_age}"#))
+                Some(format!(
+                    r#"{realm}, error="{error}", acr_values="{ACR_TWO_FACTORS}", max_age="{max_age}""#
+                ))
             }
             Self::Unavailable => None,
         }
@@ -73,8 +75,8 @@ impl Refusal {
             "type": format!("urn:sidekey:problem:{kind}"), "title": status.canonical_reason(), "status": status.as_u16(),
             "code": code, "detail": detail, "error": detail,
         });
-        if let (Self::SecondFactorNeeded { max_age: Some(age) }, Some(body)) = (self, body.as_object_mut()) {
-            body.insert("max_age".to_owned(), age.into());
+        if let (Self::SecondFactorNeeded { max_age }, Some(body)) = (self, body.as_object_mut()) {
+            body.insert("max_age".to_owned(), max_age.unwrap_or(FRESH).into());
         }
         let mut response = warp::reply::json(&body).into_response();
         *response.status_mut() = status;

@@ -24,8 +24,8 @@ pub struct Login {
     pub id: String,
     /// How and when the second factor was given.
     pub second_factor: SecondFactor,
-    /// When the token ends, Unix time in seconds.
-    pub expires_at: u64,
+    /// When the token ends.
+    pub expires_at: UnixTime,
 }
 
 /// The claims that count here.
@@ -103,7 +103,12 @@ impl<'a> Unverified<'a> {
         let second_factor = second_factor
             .filter(|factor| factor.is_within(max_age, now))
             .ok_or(Refusal::SecondFactorNeeded { max_age })?;
-        Ok(Login { user: claims.sub, id: claims.sid, second_factor, expires_at: claims.exp })
+        Ok(Login {
+            user: claims.sub,
+            id: claims.sid,
+            second_factor,
+            expires_at: UnixTime::from_secs(claims.exp),
+        })
     }
 }
 
@@ -199,7 +204,7 @@ mod tests {
         assert_eq!((login.user.as_str(), login.id.as_str()), ("42", "abc"));
         assert_eq!(login.second_factor.method, Method::Otp);
         assert_eq!(login.second_factor.at, UnixTime::from_secs(NOW.as_secs() - 100));
-        assert_eq!(login.expires_at, NOW.as_secs() + 900);
+        assert_eq!(login.expires_at, NOW.plus(900));
     }
 
     #[test]

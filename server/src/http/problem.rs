@@ -231,7 +231,7 @@ impl Problem {
             .with_header(header::WWW_AUTHENTICATE, r#"Bearer realm="sidekey", error="invalid_token""#)
     }
 
-    /// A second factor is needed, at most `max_age` seconds old where that is given (RFC 9470 §3).
+    /// A second factor is needed, at most `max_age` seconds old where that is given (RFC 9470 §3). Where it is not, a new one is asked for.
     pub fn second_factor_required(max_age: Option<u64>) -> Self {
         let max_age = max_age.unwrap_or(sidekey_core::login::FRESH);
         let challenge = format!(

@@ -42,6 +42,7 @@ pub(super) fn component(workspace: &Workspace) -> Outcome {
 
 /// The pages, in a browser.
 pub(super) fn browser(workspace: &Workspace) -> Outcome {
+    super::server(workspace)?;
     process::run(super::with_programs(&mut test_runner(workspace, "tests/browser")?, workspace)?)
 }
 
