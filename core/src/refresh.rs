@@ -205,9 +205,9 @@ impl Family {
         if self.return_code.is_used() { None } else { Some(self.return_code.give(now)) }
     }
 
-    /// Whether a code was given out and not used, so that another one may take its place.
-    pub fn has_return_code(&self) -> bool {
-        self.return_code.is_out()
+    /// The number of the code that was given out, unless it was used.
+    pub fn return_code(&self) -> Option<u64> {
+        self.return_code.given()
     }
 
     /// Uses such a code. The second use of one ends the login, because one of the two who had it must not have it (RFC 6749 §4.1.2).

@@ -45,9 +45,9 @@ impl Ticket {
         self.number
     }
 
-    /// Whether one was given out that was not used.
-    pub fn is_out(&self) -> bool {
-        matches!(self.state, State::Given { .. })
+    /// The number of the last one, if it was not used.
+    pub fn given(&self) -> Option<u64> {
+        matches!(self.state, State::Given { .. }).then_some(self.number)
     }
 
     /// Whether the last one was used.
@@ -95,7 +95,9 @@ mod tests {
         let mut ticket = Ticket::default();
         let (first, second) = (ticket.give(NOW), ticket.give(NOW));
         assert_ne!(first, second);
+        assert_eq!(ticket.given(), Some(second));
         assert_eq!(ticket.redeem(first, NOW), Err(TicketRefusal::Expired));
         assert_eq!(ticket.redeem(second, NOW), Ok(()));
+        assert_eq!(ticket.given(), None);
     }
 }

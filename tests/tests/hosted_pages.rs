@@ -171,7 +171,63 @@ async fn a_session_that_the_api_has_verified_yields_no_second_tokens() {
     let csrf = browser.hidden("csrf").expect("a token");
     let fields = [("action", "continue"), ("csrf", csrf.as_str())];
     let answer = browser.post_as_it_is("/2fa/challenge/", &fields, &[]).await.expect(303);
-    assert_eq!(answer.header("location"), AFTER);
+    assert_eq!(answer.header("location"), server.url("/2fa/challenge/"), "no login is signed in here");
+    browser.get("/2fa/challenge/").await.ok();
+    assert_eq!(browser.heading(), "You are signed in");
+    assert!(browser.html.contains(&format!("href=\"{AFTER}\"")), "the way back, without a code");
+}
+
+/// What a browser may hold that knows the id of a session, which hosts let out to their pages, and does not come by its link.
+fn forgeries(id: &str, of_another: &str) -> Vec<String> {
+    let (_, mac) = of_another.split_once('.').expect("an id and its MAC");
+    vec![id.to_owned(), format!("{id}."), format!("{id}.{id}"), format!("{id}.{mac}")]
+}
+
+#[tokio::test]
+async fn an_id_makes_no_browser_the_one_that_was_handed_the_session() {
+    let server = Server::start();
+    let app = server.app(Enforcement::Optional).await;
+    let required = server.app(Enforcement::Required).await;
+    app.enrol("ann").await;
+    let of_another = challenged(&app, "ann").await.cookies["sidekey-session"].clone();
+    let (challenge, enrolment) = (opened(&app, "ann").await, opened(&required, "bob").await);
+    for (session, path) in [(challenge, "/2fa/challenge/"), (enrolment, "/2fa/enroll/")] {
+        for cookie in forgeries(&session.text("session_id"), &of_another) {
+            let mut thief = Browser::new(&server);
+            thief.cookies.insert("sidekey-session".to_owned(), cookie);
+            let page = thief.get(path).await.ok().body();
+            assert_eq!(thief.heading(), "Sign in first");
+            assert!(!page.contains("@example.com") && !page.contains("secret="));
+            for action in ["continue", "saved", "code"] {
+                let answer = thief.post(path, &[("action", action), ("saved", "yes")]).await.ok();
+                assert!(answer.body().contains("Sign in first"), "{action}");
+            }
+        }
+    }
+    let mut thief = Browser::new(&server);
+    thief.cookies.insert("sidekey-login".to_owned(), of_another);
+    thief.get("/2fa/account/").await.ok();
+    assert_eq!(thief.heading(), "You are signed out");
+}
+
+#[tokio::test]
+async fn only_the_browser_that_holds_the_login_gets_its_code_again() {
+    let server = Server::start();
+    let app = server.app(Enforcement::Optional).await;
+    let mut user = app.enrol("ann").await;
+    let mut browser = challenged(&app, "ann").await;
+    let mut thief = browser.clone();
+    let right = user.fresh_code().await;
+    let code = code_in(&browser.post("/2fa/challenge/", &[("action", "code"), ("code", &right)]).await);
+    for (path, action) in
+        [("/2fa/challenge/", "continue"), ("/2fa/enroll/", "continue"), ("/2fa/enroll/", "saved")]
+    {
+        let csrf = thief.hidden("csrf").expect("a token");
+        let fields = [("action", action), ("saved", "yes"), ("csrf", csrf.as_str())];
+        let answer = thief.post_as_it_is(path, &fields, &[]).await.expect(303);
+        assert_eq!(answer.header("location"), server.url(path), "{path} {action}");
+    }
+    exchange(&app, &code).await.ok();
 }
 
 #[tokio::test]

@@ -25,12 +25,40 @@ pub(super) async fn known_session(context: &Context, id: [u8; 32]) -> Result<Ses
     context.store.session(&id).await?.ok_or_else(|| Problem::new(Code::SessionNotFound))
 }
 
+/// Where an answer was given, and so how the application gets the tokens of the login.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Via {
+    /// By the API, which gives them in the same answer.
+    Api,
+    /// On a page, from which the browser carries a one-time code for them to the `return_url`.
+    Page,
+}
+
+/// Starts the login that was granted. Its one-time code is given out in the same transaction: an answer that was right leads somewhere,
+/// whatever fails afterwards.
+pub fn start_login(
+    account: &Account,
+    return_url: Option<&str>,
+    grant: Grant,
+    via: Via,
+    now: UnixTime,
+    started: &mut Option<Family>,
+) -> Family {
+    let mut family = Family::start(account, grant, now);
+    if via == Via::Page && return_url.is_some() {
+        family.give_return_code(now);
+    }
+    *started = Some(family.clone());
+    family
+}
+
 /// Answers the loaded session by a rule and, where that grants a login, starts it.
 ///
 /// # Errors
 /// Why the answer did not count. What the rule changed is kept all the same.
 pub(super) fn answered(
     state: &mut State,
+    via: Via,
     now: UnixTime,
     rule: impl FnOnce(&mut Session, &mut Account, &mut Vec<Event>) -> Result<Grant, Problem>,
 ) -> Result<(Session, Family), Problem> {
@@ -38,8 +66,7 @@ pub(super) fn answered(
         return Err(Problem::new(Code::SessionExpired));
     };
     let grant = rule(session, account, events)?;
-    let family = Family::start(account, grant, now);
-    *started = Some(family.clone());
+    let family = start_login(account, session.return_url.as_deref(), grant, via, now, started);
     Ok((session.clone(), family))
 }
 

@@ -11,7 +11,10 @@ use sidekey_core::{
     time::UnixTime,
 };
 
-use super::shown;
+use super::{
+    answering::{Via, start_login},
+    shown,
+};
 use crate::{
     backup_code_hash::FreshSet,
     caller::{Enroller, Enrolling, enroller},
@@ -51,7 +54,8 @@ pub async fn run(context: &Context, mut call: Call) -> Result<Reply, Problem> {
     let fields = call.fields().await?;
     let device = DeviceId::parse(fields.text("device_id")?);
     let answer = fields.answer()?;
-    let Confirmed { family, backup_codes, return_url } = confirm(context, &enroller, device, &answer).await?;
+    let confirmed = confirm(context, &enroller, device, &answer, Via::Api).await?;
+    let Confirmed { family, backup_codes, return_url } = confirmed;
     Ok(Reply::ok(&Reply200 {
         message: "The device is active.",
         tokens: issue(context, &family, context.clock.now())?,
@@ -81,6 +85,7 @@ pub async fn confirm(
     enroller: &Enroller,
     device: Option<DeviceId>,
     answer: &Answer,
+    via: Via,
 ) -> Result<Confirmed, Problem> {
     let account_id = enroller.account();
     let mut set: Option<FreshSet> = None;
@@ -88,7 +93,7 @@ pub async fn confirm(
         let now = context.clock.now();
         let kept = set.as_ref().map(|set| &set.kept);
         let tried = enroller
-            .transact(context, now, |enrolling| attempt(enrolling, device, answer, kept, now))
+            .transact(context, now, |enrolling| attempt(enrolling, device, answer, kept, via, now))
             .await?;
         match tried {
             Tried::NeedsBackupCodes => {
@@ -113,6 +118,7 @@ fn attempt(
     device: Option<DeviceId>,
     answer: &Answer,
     codes: Option<&BackupCodes>,
+    via: Via,
     now: UnixTime,
 ) -> Result<Tried, Problem> {
     let Enrolling { account, family, session, started, events } = enrolling;
@@ -131,8 +137,7 @@ fn attempt(
         let second_factor = Some(confirmed.second_factor);
         (confirmed, Grant { login: LoginId::generate(&mut Entropy), second_factor, remember_me }, None)
     };
-    let family = Family::start(account, grant, now);
-    *started = Some(family.clone());
+    let family = start_login(account, return_url.as_deref(), grant, via, now, started);
     Ok(Tried::Confirmed { family, first: confirmed.first, return_url })
 }
 

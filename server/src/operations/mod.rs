@@ -33,3 +33,5 @@ pub mod unlock_user;
 pub mod user_status;
 pub mod verify_backup_code;
 pub mod verify_code;
+
+pub use answering::{Via, start_login};

@@ -9,7 +9,7 @@ use sidekey_core::{
 };
 
 use super::{
-    answering::{answered, hashed, known_session, leading_back},
+    answering::{Via, answered, hashed, known_session, leading_back},
     shown::{Verified, few_left},
 };
 use crate::{
@@ -37,7 +37,7 @@ pub async fn run(context: &Context, mut call: Call) -> Result<Reply, Problem> {
     let fields = call.fields().await?;
     let id = hash(fields.text("session_id")?);
     fields.text("backup_code")?;
-    let (session, family, remaining) = judge(context, call.origin(), id, &fields).await?;
+    let (session, family, remaining) = judge(context, call.origin(), id, &fields, Via::Api).await?;
     Ok(Reply::ok(&Answer {
         verified: Verified::new(&session, issue(context, &family, context.clock.now())?),
         remaining_backup_codes: remaining,
@@ -55,6 +55,7 @@ pub async fn judge(
     origin: &Origin,
     id: [u8; 32],
     fields: &Fields,
+    via: Via,
 ) -> Result<(Session, Family, usize), Problem> {
     let session = known_session(context, id).await?;
     // Looked at before anything slow is done for it, and judged for good in the transaction.
@@ -68,7 +69,7 @@ pub async fn judge(
     let answered = context
         .store
         .transact(subject, origin, now, |state| {
-            let answered = answered(state, now, |session, account, events| {
+            let answered = answered(state, via, now, |session, account, events| {
                 Ok(session.answer_with_backup_code(account, attempt, now, events)?)
             });
             let codes = state.account.as_ref().and_then(Account::backup_codes);

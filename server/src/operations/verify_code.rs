@@ -8,7 +8,7 @@ use sidekey_core::{
 };
 
 use super::{
-    answering::{answered, known_session, leading_back},
+    answering::{Via, answered, known_session, leading_back},
     shown::Verified,
 };
 use crate::{
@@ -41,7 +41,8 @@ pub async fn run(context: &Context, mut call: Call) -> Result<Reply, Problem> {
     let id = hash(fields.text("session_id")?);
     fields.text("code")?;
     let trust = fields.optional_flag("trust_device")?.unwrap_or(false);
-    let Answered { session, family, browser } = judge(context, call.origin(), id, &fields, trust).await?;
+    let judged = judge(context, call.origin(), id, &fields, Via::Api, trust).await?;
+    let Answered { session, family, browser } = judged;
     let tokens = issue(context, &family, context.clock.now())?;
     let browser = browser.map(|browser| browser::write(&context.pepper, &browser));
     Ok(Reply::ok(&Verified::new(&session, tokens).with_trusted_browser(browser)))
@@ -57,6 +58,7 @@ pub async fn judge(
     origin: &Origin,
     id: [u8; 32],
     fields: &Fields,
+    via: Via,
     trust: bool,
 ) -> Result<Answered, Problem> {
     let session = known_session(context, id).await?;
@@ -66,7 +68,7 @@ pub async fn judge(
     let answered = context
         .store
         .transact(subject, origin, now, |state| {
-            let (session, family) = answered(state, now, |session, account, events| {
+            let (session, family) = answered(state, via, now, |session, account, events| {
                 // The session is judged before the form of the code: a closed one tells nothing of it.
                 session.require_challenge(Some(account), now)?;
                 let answer = fields.answer()?;

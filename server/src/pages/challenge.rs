@@ -10,8 +10,7 @@ use sidekey_core::{
 };
 
 use super::{
-    Form, Frame, Visit,
-    hand_over::{self, Leaving},
+    Form, Frame, Visit, hand_over,
     refusal::{Asked, Failed, Failure},
     view::{self, Message, Shown},
     visit::Handed,
@@ -20,7 +19,7 @@ use crate::{
     context::Context,
     http::{Call, Code, Problem},
     operations::{
-        verify_backup_code,
+        Via, verify_backup_code,
         verify_code::{self, Answered},
     },
 };
@@ -69,13 +68,13 @@ pub(super) async fn post(
         return Ok(no_session(context, visit));
     };
     if form.text("action") == "continue" {
-        return hand_over::leave(context, call, &handed.session, Leaving::Again).await;
+        return hand_over::onward_again(context, visit, call, &handed.session, PATH).await;
     }
     let answer = form.answer();
     let (asked, judged) = if form.text("action") == "backup-code" {
         let judged = match answer.optional_text("backup_code") {
             Ok(None) => Err(Problem::field("backup_code", "is required")),
-            _ => verify_backup_code::judge(context, call.origin(), handed.id, &answer).await,
+            _ => verify_backup_code::judge(context, call.origin(), handed.id, &answer, Via::Page).await,
         };
         let judged = judged.map(|(session, family, remaining)| {
             (Answered { session, family, browser: None }, remaining <= LOW)
@@ -84,14 +83,17 @@ pub(super) async fn post(
     } else {
         // A step-up says that it is the user now, not that the browser is theirs.
         let trust = form.is_ticked("trust") && handed.session.purpose == Purpose::Login;
-        let judged = verify_code::judge(context, call.origin(), handed.id, &answer, trust).await;
+        let judged = verify_code::judge(context, call.origin(), handed.id, &answer, Via::Page, trust).await;
         (Asked::Code, judged.map(|answered| (answered, false)))
     };
     match judged {
         Ok((Answered { session, family, browser }, is_low)) => {
-            let onward = hand_over::leave(context, call, &session, Leaving::Verified).await?;
             // Whoever runs out of backup codes is told before they go on.
-            let onward = if is_low { view::redirect(&context.url(PATH)) } else { onward };
+            let onward = if is_low {
+                view::redirect(&context.url(PATH))
+            } else {
+                hand_over::onward(context, &session, &family)
+            };
             let onward = onward.with_cookie(&hand_over::login_cookie(context, &family));
             Ok(match browser {
                 Some(browser) => onward.with_cookie(&hand_over::browser_cookie(context, &browser)),
@@ -156,16 +158,15 @@ async fn standing(
             view::page(page.failed.status(), &page)
         }
         Err(Closed::Verified) => {
-            let is_here =
-                visit.signed_in(context, call).await?.filter(|person| person.user.login == session.login);
+            let is_here = visit.is_login_of(context, call, &session).await?;
             let left = account.as_ref().and_then(Account::backup_codes).map(BackupCodes::remaining);
-            let few_left = left.filter(|left| *left <= LOW && is_here.is_some());
+            let few_left = left.filter(|left| *left <= LOW && is_here);
             let lead = match few_left {
                 Some(left) => frame.with("challenge.few-codes", "count", left),
                 None => frame.t("challenge.verified-lead"),
             };
             let title = frame.t("challenge.verified");
-            verified(&Verified { title, lead, back: return_url.clone(), is_here: is_here.is_some(), frame })
+            verified(&Verified { title, lead, back: return_url.clone(), is_here, frame })
         }
         Err(closed) => {
             let (title, lead) = match closed {

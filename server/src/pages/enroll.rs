@@ -6,8 +6,7 @@ use sidekey_core::session::{Closed, Purpose};
 use super::{
     Form, Frame, Visit, backup_codes,
     challenge::{Verified, no_session, verified},
-    csrf,
-    hand_over::{self, Leaving},
+    csrf, hand_over,
     setup::{self, Posted, Way},
     view::{self, Message, Shown},
     visit::Handed,
@@ -58,14 +57,14 @@ pub(super) async fn post(
     };
     let session = &handed.session;
     match form.text("action") {
-        "continue" => return hand_over::leave(context, call, session, Leaving::Again).await,
+        "continue" => return hand_over::onward_again(context, visit, call, session, PATH).await,
         "saved" => {
             let frame = Frame::of(context, visit, Some(&session.account.app)).await?.with_csrf(&handed.csrf);
             let file_csrf = form.text("file_csrf").to_owned();
             if let Some(again) = backup_codes::ask_again(frame, form, PATH, file_csrf) {
                 return Ok(again.leading_to(session.return_url.as_deref()));
             }
-            return hand_over::leave(context, call, session, Leaving::Again).await;
+            return hand_over::onward_again(context, visit, call, session, PATH).await;
         }
         _ => {}
     }
@@ -90,7 +89,6 @@ pub(super) async fn post(
         }
         Err(problem) => return Err(problem),
     };
-    let onward = hand_over::leave(context, call, session, Leaving::Verified).await?;
     let login = hand_over::login_value(context, &confirmed.family);
     let shown = match &confirmed.backup_codes {
         Some(codes) => {
@@ -98,7 +96,7 @@ pub(super) async fn post(
             let file_csrf = csrf::token(&context.pepper, &login);
             backup_codes::show(StatusCode::OK, frame, codes.clone(), PATH, file_csrf, false)
         }
-        None => onward,
+        None => hand_over::onward(context, session, &confirmed.family),
     };
     let shown = shown.leading_to(session.return_url.as_deref());
     Ok(shown.with_cookie(&hand_over::login_cookie(context, &confirmed.family)))
@@ -124,8 +122,7 @@ async fn closed(
     let account = context.store.account(&session.account).await?;
     let Err(closed) = session.require_open(account.as_ref(), context.clock.now()) else { return Ok(None) };
     let frame = Frame::of(context, visit, Some(&session.account.app)).await?.with_csrf(&handed.csrf);
-    let signed_in = visit.signed_in(context, call).await?;
-    let is_here = signed_in.is_some_and(|person| person.user.login == session.login);
+    let is_here = visit.is_login_of(context, call, session).await?;
     let back = hand_over::back(&frame, session);
     let shown = if closed == Closed::Verified {
         let lead = if is_here { "enroll.already-lead" } else { "enroll.already-lead-out" };

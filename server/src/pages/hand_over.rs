@@ -2,11 +2,7 @@
 
 use http::StatusCode;
 use sidekey_core::{
-    id::{AppId, BrowserId},
-    refresh::Family,
-    session::Session,
-    time::UnixTime,
-    trusted_browser::TrustedBrowser,
+    id::BrowserId, refresh::Family, session::Session, time::UnixTime, trusted_browser::TrustedBrowser,
 };
 
 use super::{
@@ -18,11 +14,12 @@ use crate::{
     caller::hash,
     context::Context,
     http::{Call, Code, Problem},
+    operations::{Via, start_login},
     store::{State, Subject},
     token::{
         browser,
         numbered::{Numbered, Purpose},
-        session_link::{PARAMETER, session_id},
+        session_link::{self, PARAMETER, session_id},
     },
 };
 
@@ -60,12 +57,11 @@ pub(super) async fn of_session(
     let shown = match outcome {
         None => return unknown_link(context, visit, Some(&session)).await.map(Some),
         Some(None) => view::redirect(&clean),
-        Some(Some((family, browser))) => leave(context, call, &session, Leaving::Verified)
-            .await?
+        Some(Some((family, browser))) => onward(context, &session, &family)
             .with_cookie(&login_cookie(context, &family))
             .with_cookie(&browser_cookie(context, &browser)),
     };
-    Ok(Some(shown.with_cookie(&Cookie::Session.set(context, &id))))
+    Ok(Some(shown.with_cookie(&Cookie::Session.set(context, &session_link::held(&context.pepper, &id)))))
 }
 
 /// Starts the login of the loaded session by the trust in the browser, if that counts: the browser holds the successor of its token.
@@ -75,8 +71,7 @@ fn spared(state: &mut State, token: (BrowserId, u64), now: UnixTime) -> Option<(
         return None;
     };
     let grant = session.spare(account, browsers, token, now, events)?;
-    let family = Family::start(account, grant, now);
-    *started = Some(family.clone());
+    let family = start_login(account, session.return_url.as_deref(), grant, Via::Page, now, started);
     let browser = browsers.iter().find(|browser| browser.id == token.0)?;
     Some((family, browser.clone()))
 }
@@ -110,28 +105,28 @@ pub(super) fn login_value(context: &Context, family: &Family) -> String {
     of.write(&context.pepper, Purpose::PageLogin)
 }
 
-/// When a one-time code is given out.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Leaving {
-    /// The session was verified on a page just now.
-    Verified,
-    /// It was before: in place of the code that was given out then, if that was not used. A session that was verified by the API has
-    /// given its tokens already.
-    Again,
+/// Leads a browser whose session was verified here to the application, with the one-time code that the login has given out; to the
+/// account page, if the application named no address.
+pub(super) fn onward(context: &Context, session: &Session, family: &Family) -> Shown {
+    to_application(context, session, family.return_code())
 }
 
-/// Leads a browser whose session was verified to the application, with a one-time code for the tokens; to the account page, if the
-/// application named no address. A login yields its tokens once: afterwards the address has no code.
+/// The same once more, with a code in place of the one that was given out then, if that was not used: a login yields its tokens once, and
+/// a session that was verified by the API has given them already. Only the browser that holds the login gets one; any other is shown at
+/// `path` how the session stands.
 ///
 /// # Errors
 /// The store is not available.
-pub(super) async fn leave(
+pub(super) async fn onward_again(
     context: &Context,
+    visit: &Visit,
     call: &Call,
     session: &Session,
-    leaving: Leaving,
+    path: &str,
 ) -> Result<Shown, Problem> {
-    let Some(url) = &session.return_url else { return Ok(view::redirect(&context.url("/2fa/account/"))) };
+    if !visit.is_login_of(context, call, session).await? {
+        return Ok(view::redirect(&context.url(path)));
+    }
     let now = context.clock.now();
     let subject = Subject::account(session.account.clone()).with_login(session.login);
     let number = context
@@ -139,19 +134,19 @@ pub(super) async fn leave(
         .transact(subject, call.origin(), now, |state| {
             let account = state.account.as_ref();
             let family = state.family.as_mut().filter(|family| family.is_alive(account, now))?;
-            let may = leaving == Leaving::Verified || family.has_return_code();
-            if may { family.give_return_code(now) } else { None }
+            family.return_code()?;
+            family.give_return_code(now)
         })
         .await?;
-    let app: &AppId = &session.account.app;
-    Ok(match number {
-        Some(number) => {
-            let of = Numbered { app: app.clone(), login: session.login, number };
-            let code = of.write(&context.pepper, Purpose::ReturnCode);
-            view::redirect(&with_parameter(url, "code", &code))
-        }
-        None => view::redirect(url),
-    })
+    Ok(to_application(context, session, number))
+}
+
+fn to_application(context: &Context, session: &Session, return_code: Option<u64>) -> Shown {
+    let Some(url) = &session.return_url else { return view::redirect(&context.url("/2fa/account/")) };
+    let Some(number) = return_code else { return view::redirect(url) };
+    let of = Numbered { app: session.account.app.clone(), login: session.login, number };
+    let code = of.write(&context.pepper, Purpose::ReturnCode);
+    view::redirect(&with_parameter(url, "code", &code))
 }
 
 /// Takes a login over by the link that the application got for its account page.

@@ -13,6 +13,7 @@ use crate::{
     context::Context,
     http::{Code, Problem},
     operations::{
+        Via,
         confirm_setup::{self, Confirmed},
         start_setup::{self, Setup},
     },
@@ -90,10 +91,12 @@ pub(super) async fn post(context: &Context, way: Way<'_>, form: &Form) -> Result
         (_, Err(problem)) => (Asked::Code, problem),
         // The one that was shown is gone: its time was over, and another secret has taken its place.
         _ if device != Some(setup.device) => (Asked::Code, Problem::new(Code::SetupExpired)),
-        (_, Ok(answer)) => match confirm_setup::confirm(context, way.enroller, device, &answer).await {
-            Ok(confirmed) => return Ok(Posted::Confirmed(confirmed)),
-            Err(problem) => (Asked::Code, problem),
-        },
+        (_, Ok(answer)) => {
+            match confirm_setup::confirm(context, way.enroller, device, &answer, Via::Page).await {
+                Ok(confirmed) => return Ok(Posted::Confirmed(confirmed)),
+                Err(problem) => (Asked::Code, problem),
+            }
+        }
     };
     let is_of_the_form = super::challenge::is_of_the_form(refused.code());
     if !is_of_the_form && refused.code() != Code::SetupExpired {

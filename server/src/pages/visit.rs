@@ -22,6 +22,7 @@ use crate::{
     token::{
         browser::{self, Presented},
         numbered::{Numbered, Purpose},
+        session_link,
     },
 };
 
@@ -33,9 +34,15 @@ pub(crate) struct Visit {
     pub(super) asked_for: Option<&'static Locale>,
     /// Whether it may use up a link: a look at the head of an answer does not.
     pub(super) takes_links: bool,
-    session: Option<String>,
+    session: Option<HeldSession>,
     login: Option<String>,
     browser: Option<Presented>,
+}
+
+/// The session that the cookie of a browser names, and that it was handed.
+struct HeldSession {
+    id: String,
+    cookie: String,
 }
 
 /// The session that a browser was handed.
@@ -73,11 +80,16 @@ impl Visit {
         let remembered = Cookie::Language.read(context, &call.headers);
         let remembered = remembered.and_then(|tag| locale::first_of([tag.as_str()].into_iter()));
         let locale = asked_for.or(remembered).unwrap_or_else(|| locale::accepted(&call.headers));
+        let session = Cookie::Session.read(context, &call.headers);
+        let session = session.and_then(|cookie| {
+            let id = session_link::id_of_held(&context.pepper, &cookie)?;
+            Some(HeldSession { id, cookie })
+        });
         Self {
             locale,
             asked_for,
             takes_links: call.method == Method::GET,
-            session: Cookie::Session.read(context, &call.headers),
+            session,
             login: Cookie::Login.read(context, &call.headers),
             browser: Cookie::Browser.read(context, &call.headers).map(|token| Presented::new(&token)),
         }
@@ -94,15 +106,15 @@ impl Visit {
     /// # Errors
     /// The store is not available.
     pub(super) async fn handed(&self, context: &Context) -> Result<Option<Handed>, Problem> {
-        let Some(cookie) = &self.session else { return Ok(None) };
-        let id = hash(cookie);
+        let Some(HeldSession { id, cookie }) = &self.session else { return Ok(None) };
+        let id = hash(id);
         let session = context.store.session(&id).await?;
         Ok(session.map(|session| Handed { session, id, csrf: csrf::token(&context.pepper, cookie) }))
     }
 
     /// Whether this browser holds the session with this id.
     pub(super) fn holds(&self, session_id: &str) -> bool {
-        self.session.as_deref() == Some(session_id)
+        self.session.as_ref().is_some_and(|held| held.id == session_id)
     }
 
     /// By what this browser says that it is trusted by somebody of this application: its id, and the number of its token.
@@ -136,6 +148,22 @@ impl Visit {
         Ok(Some(SignedIn { user, account, csrf: csrf::token(&context.pepper, cookie) }))
     }
 
+    /// Whether the login of this session is signed in to the pages in this browser.
+    ///
+    /// # Errors
+    /// The store is not available.
+    pub(super) async fn is_login_of(
+        &self,
+        context: &Context,
+        call: &Call,
+        session: &Session,
+    ) -> Result<bool, Problem> {
+        let person = self.signed_in(context, call).await?;
+        Ok(person.is_some_and(|person| {
+            person.user.login == session.login && person.user.account == session.account
+        }))
+    }
+
     /// The session, if the form was posted for it.
     ///
     /// # Errors
@@ -145,7 +173,7 @@ impl Visit {
         context: &Context,
         form: &Form,
     ) -> Result<Option<Handed>, Problem> {
-        if let Some(cookie) = &self.session {
+        if let Some(HeldSession { cookie, .. }) = &self.session {
             csrf::require_token(context, cookie, form)?;
         }
         self.handed(context).await
