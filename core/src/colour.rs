@@ -29,6 +29,11 @@ impl Colour {
     /// `#000000`.
     pub const BLACK: Self = Self([0; 3]);
 
+    /// The colour with these amounts of red, green and blue.
+    pub const fn new(red: u8, green: u8, blue: u8) -> Self {
+        Self([red, green, blue])
+    }
+
     /// Reads `#rrggbb`, in either case.
     ///
     /// # Errors
@@ -50,6 +55,26 @@ impl Colour {
     #[must_use]
     pub fn text(self) -> Self {
         if self.contrast(Self::WHITE) >= self.contrast(Self::BLACK) { Self::WHITE } else { Self::BLACK }
+    }
+
+    /// A mixture with this many 255ths of another colour.
+    #[must_use]
+    pub fn mixed(self, other: Self, part: u8) -> Self {
+        let mix = |own: u8, other: u8| {
+            let sum = u16::from(own) * u16::from(u8::MAX - part) + u16::from(other) * u16::from(part);
+            u8::try_from((sum + 127) / u16::from(u8::MAX)).unwrap_or(u8::MAX)
+        };
+        let ([red, green, blue], [to_red, to_green, to_blue]) = (self.0, other.0);
+        Self([mix(red, to_red), mix(green, to_green), mix(blue, to_blue)])
+    }
+
+    /// The first colour on the way to another that has at least this contrast to every surface; that other one, if none has.
+    #[must_use]
+    pub fn toward(self, end: Self, contrast: f64, surfaces: &[Self]) -> Self {
+        let shades = (0..u8::MAX).map(|part| self.mixed(end, part));
+        let mut legible =
+            shades.filter(|shade| surfaces.iter().all(|surface| shade.contrast(*surface) >= contrast));
+        legible.next().unwrap_or(end)
     }
 
     fn luminance(self) -> f64 {
@@ -107,6 +132,17 @@ mod tests {
         // The grey that is known as the lightest one that passes on white.
         let grey = |digits| Colour::parse(digits).unwrap().contrast(Colour::WHITE);
         assert!(grey("#767676") >= 4.5 && grey("#777777") < 4.5);
+    }
+
+    #[test]
+    fn mixtures_go_from_one_colour_to_the_other() {
+        let (grey, one) = (Colour::new(128, 128, 128), Colour::new(10, 200, 30));
+        assert_eq!((one.mixed(grey, 0), one.mixed(grey, 255)), (one, grey));
+        assert_eq!(Colour::BLACK.mixed(Colour::WHITE, 128), grey);
+        assert_eq!(grey.toward(Colour::BLACK, 1.0, &[Colour::WHITE]), grey);
+        assert_eq!(grey.toward(Colour::WHITE, 5.0, &[Colour::WHITE]), Colour::WHITE, "none has it");
+        let shade = grey.toward(Colour::BLACK, 7.0, &[Colour::WHITE]).contrast(Colour::WHITE);
+        assert!((7.0..7.2).contains(&shade), "{shade}");
     }
 
     #[test]

@@ -16,7 +16,7 @@
 //! | what a login proved | [`login`] |
 //! | what an app demands | [`policy`], [`protect`] |
 //! | what happened | [`event`] |
-//! | what an app looks like | [`colour`] |
+//! | what an app looks like | [`colour`], [`accent`] |
 //!
 //! # Enrolment, verification, and a replay that is refused
 //!
@@ -48,6 +48,7 @@
 //! # Ok::<(), sidekey_core::id::InvalidName>(())
 //! ```
 
+pub mod accent;
 pub mod account;
 pub mod backup_code;
 mod base32;

@@ -108,6 +108,25 @@ async fn the_package_is_served_beside_the_pages() {
 }
 
 #[tokio::test]
+async fn a_file_that_the_browser_holds_is_not_sent_again() {
+    let server = Server::start();
+    let first = server.get("/2fa/assets/scripts/pages.js").await.ok();
+    assert_eq!(first.header("cache-control"), "no-cache");
+    let tag = first.header("etag").to_owned();
+    assert!(tag.starts_with('"') && tag.ends_with('"') && tag.len() > 30, "{tag}");
+    let other = server.get("/2fa/assets/styles/base.css").await.ok();
+    assert_ne!(other.header("etag"), tag);
+    for held in [tag.clone(), format!("W/{tag}"), format!("\"x\", {tag}"), "*".to_owned()] {
+        let again =
+            server.get("/2fa/assets/scripts/pages.js").header("if-none-match", &held).await.expect(304);
+        assert!(again.bytes.is_empty(), "{held}");
+        assert_eq!((again.header("etag"), again.header("cache-control")), (tag.as_str(), "no-cache"));
+    }
+    let changed = server.get("/2fa/assets/scripts/pages.js").header("if-none-match", "\"x\"").await.ok();
+    assert_eq!(changed.bytes, first.bytes);
+}
+
+#[tokio::test]
 async fn only_the_assets_themselves_are_served() {
     let server = Server::start();
     for target in [

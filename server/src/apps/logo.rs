@@ -52,6 +52,13 @@ impl Logo {
         Ok(Self(format!("{prefix}{}", BASE64.encode(bytes))))
     }
 
+    /// The picture and its media type.
+    pub fn picture(&self) -> Option<(&'static str, Vec<u8>)> {
+        let (prefix, _) = KINDS.iter().find(|(prefix, _)| self.0.starts_with(prefix))?;
+        let media_type = prefix.strip_prefix("data:")?.strip_suffix(";base64,")?;
+        Some((media_type, BASE64.decode(self.0.strip_prefix(prefix)?.as_bytes()).ok()?))
+    }
+
     /// The data URI.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -103,6 +110,7 @@ mod tests {
         ] {
             let logo = Logo::of_picture(bytes).unwrap();
             assert!(logo.as_str().starts_with(&format!("data:{kind};base64,")));
+            assert_eq!(logo.picture(), Some((kind, bytes.to_vec())));
             assert_eq!(Logo::parse(logo.as_str()), Ok(logo));
         }
     }

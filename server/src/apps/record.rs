@@ -33,7 +33,7 @@ pub struct App {
 
 impl App {
     /// An app with nothing set but what every app has.
-    pub(super) fn new(id: AppId, name: String, enforcement: Enforcement, created_at: UnixTime) -> Self {
+    pub(crate) fn new(id: AppId, name: String, enforcement: Enforcement, created_at: UnixTime) -> Self {
         let return_urls = ReturnUrls::default();
         Self { id, name, enforcement, created_at, return_urls, accent_color: None, logo: None }
     }

@@ -1,6 +1,7 @@
 //! HTTP as the operations see it, without a type of warp or hyper in their way.
 //!
 //! - `call`: one request, its origin and its body
+//! - `etag`: answers that a browser may hold already
 //! - `fields`: the members of a JSON body, with an error for each that is missing or malformed
 //! - `problem`: problem details (RFC 9457) with the error codes of the contract
 //! - `refusals`: the one place where a refusal of core becomes a problem
@@ -8,6 +9,7 @@
 //! - `time`: times as the contract writes them
 
 mod call;
+mod etag;
 mod fields;
 mod problem;
 mod refusals;
@@ -15,6 +17,7 @@ mod reply;
 mod time;
 
 pub use call::{BODY_MAX, BodyStream, Call};
+pub(crate) use etag::{entity_tag, is_held};
 pub use fields::Fields;
 pub use problem::{Code, Problem};
 pub use reply::Reply;

@@ -38,6 +38,14 @@ impl Reply {
         }
     }
 
+    /// 304 with the headers that 200 would have and without the content (RFC 9110 §15.4.5).
+    #[must_use]
+    pub fn not_modified(mut self) -> Self {
+        *self.0.status_mut() = StatusCode::NOT_MODIFIED;
+        *self.0.body_mut() = Bytes::new();
+        self
+    }
+
     /// With a header; one that HTTP cannot carry is left out.
     #[must_use]
     pub fn with_header(mut self, name: HeaderName, value: &str) -> Self {

@@ -1,10 +1,12 @@
 //! What pages refer to, embedded in the binary.
 
+use std::borrow::Cow;
+
 use bytes::Bytes;
-use http::{HeaderName, StatusCode, header};
+use http::{HeaderMap, HeaderName, StatusCode, header};
 use rust_embed::RustEmbed;
 
-use crate::http::{Code, Problem, Reply};
+use crate::http::{Code, Problem, Reply, entity_tag, is_held};
 
 /// The files of `web/`, with the scripts of the package, which hold the browser module (`cargo xtask wasm` brings them here).
 #[derive(RustEmbed)]
@@ -15,19 +17,25 @@ use crate::http::{Code, Problem, Reply};
 #[include = "generated/sidekey/**/*.js"]
 struct Web;
 
-/// A script, style or icon.
+/// A script, style or icon; 304 for a browser that holds it as it is.
 ///
 /// # Errors
 /// There is no such file, or it is no asset.
-pub fn asset(name: &str) -> Result<Reply, Problem> {
+pub fn asset(name: &str, headers: &HeaderMap) -> Result<Reply, Problem> {
     let not_found = || Problem::new(Code::NotFound);
     let content_type = content_type(name).ok_or_else(not_found)?;
     let file = Web::get(name).ok_or_else(not_found)?;
-    let reply = Reply::of(StatusCode::OK, content_type, Bytes::from(file.data.into_owned()));
+    let tag = entity_tag(&file.metadata.sha256_hash());
+    let data = match file.data {
+        Cow::Borrowed(data) => Bytes::from_static(data),
+        Cow::Owned(data) => Bytes::from(data),
+    };
     // Kept, but asked for again each time: the name does not tell versions apart.
-    Ok(reply
+    let reply = Reply::of(StatusCode::OK, content_type, data)
         .with_header(header::CACHE_CONTROL, "no-cache")
-        .with_header(HeaderName::from_static("cross-origin-resource-policy"), "same-origin"))
+        .with_header(header::ETAG, &tag)
+        .with_header(HeaderName::from_static("cross-origin-resource-policy"), "same-origin");
+    Ok(if is_held(headers, &tag) { reply.not_modified() } else { reply })
 }
 
 /// The type of an asset by its name's end; pages are no assets.
@@ -47,8 +55,8 @@ mod tests {
 
     #[test]
     fn pages_are_no_assets() {
-        assert!(asset("pages/setup.html").is_err());
-        assert!(asset("locales/en.json").is_err());
-        assert!(asset("../Cargo.toml").is_err());
+        for name in ["pages/setup.html", "locales/en.json", "../Cargo.toml"] {
+            assert!(asset(name, &HeaderMap::new()).is_err(), "{name}");
+        }
     }
 }

@@ -14,6 +14,7 @@
 //! | `texts` | the sentences that scripts say |
 //! | `refusal` | the sentence for every error of the API |
 //! | `view` | what all templates have in common, and the headers of a page |
+//! | `theme` | an application's accent colour and logo |
 //! | `assets` | scripts, styles, icons and the browser module |
 //!
 //! The templates lie in `web/pages/`, the sentences in `web/locales/`.
@@ -33,6 +34,7 @@ mod locale;
 mod refusal;
 mod setup;
 mod texts;
+mod theme;
 mod view;
 mod visit;
 
@@ -47,6 +49,7 @@ pub use assets::asset;
 pub(crate) use cookie::Cookie;
 pub(crate) use csrf::require_own_origin;
 pub(crate) use form::Form;
+pub use theme::themed;
 pub(crate) use view::{Frame, Shown, page, redirect};
 pub(crate) use visit::Visit;
 

@@ -4,7 +4,7 @@ use askama::Template;
 use http::{HeaderName, StatusCode, Uri, header};
 use sidekey_core::id::AppId;
 
-use super::{Visit, cookie::Cookie, locale::Text};
+use super::{Visit, cookie::Cookie, locale::Text, theme::Theme};
 use crate::{
     context::Context,
     http::{Code, Problem, Reply},
@@ -20,6 +20,8 @@ pub(crate) struct Frame {
     pub(crate) csrf: String,
     /// When the page was made, in milliseconds since 1970, for scripts that show the server's time.
     pub(crate) now: u64,
+    /// The application's look.
+    pub(crate) theme: Theme,
     /// Whether this is the demo application, which everybody gets into.
     pub(crate) is_demo: bool,
 }
@@ -37,6 +39,7 @@ impl Frame {
         let mut frame = Self::plain(context, visit);
         if let Some(app) = app {
             frame.text.app.clone_from(&app.name);
+            frame.theme = Theme::of(&context.pepper, &app);
         }
         Ok(frame)
     }
@@ -49,6 +52,7 @@ impl Frame {
             base: context.settings.base_path.to_string(),
             csrf: String::new(),
             now: context.clock.now().as_secs().saturating_mul(1000),
+            theme: Theme::default(),
             is_demo: false,
         }
     }
