@@ -16,6 +16,8 @@ use crate::{
 pub const LIFETIME: u64 = 7 * 86_400;
 /// How long it lives where the user asked to be remembered: 30 days.
 pub const LIFETIME_REMEMBERED: u64 = 30 * 86_400;
+/// The page login of the browser in which the login itself was made. Each link to the account page opens one of its own.
+pub const FIRST_PAGE_LOGIN: u64 = 0;
 /// How long a client that lost an answer may ask for it again, in seconds.
 pub const RETRY: u64 = 10;
 
@@ -51,11 +53,13 @@ pub struct Family {
     return_code: Ticket,
     /// The link that leads the browser from the application to the account page.
     account_link: Ticket,
-    /// The second factor that the pages of this login were given last, if they asked again. No token tells of it: whoever holds
-    /// the refresh token gains nothing by it.
+    /// The second factor that a page login of this login was given last, if one was asked again. No token tells of it, and no other
+    /// page login goes by it: whoever holds a token, or opens the pages by it, gains nothing by what the owner proves.
     on_pages: Option<SecondFactor>,
     /// The account's generation at the login, see [`Account::generation`].
     generation: u64,
+    /// The page login that was given [`Family::on_pages`].
+    proved_by: u64,
 }
 
 /// The request that the last rotation answered: a hash of its idempotency key, and when.
@@ -97,6 +101,7 @@ impl Family {
             account_link: Ticket::default(),
             on_pages: None,
             generation: account.generation(),
+            proved_by: FIRST_PAGE_LOGIN,
         }
     }
 
@@ -120,8 +125,7 @@ impl Family {
     }
 
     /// Whether access tokens of this login still tell of this account: the login was not ended, the user neither erased nor
-    /// signed out everywhere. They
-    /// outlive a turning off of 2FA, after which refresh tokens are dead.
+    /// signed out everywhere. They outlive a turning off of 2FA, after which refresh tokens are dead.
     pub fn speaks_for(&self, account: &Account) -> bool {
         !self.revoked && self.birth == account.birth && self.generation == account.generation()
     }
@@ -189,14 +193,16 @@ impl Family {
         self.may_set_up(account) && now < self.expires_at
     }
 
-    /// The second factor that the hosted pages go by: that of the login, or the one they were given since.
-    pub fn factor_on_pages(&self) -> Option<SecondFactor> {
-        self.on_pages.or(self.second_factor)
+    /// The second factor that the hosted pages go by in one browser: that of the login, or the one that this page login was given
+    /// since.
+    pub fn factor_on_pages(&self, page_login: u64) -> Option<SecondFactor> {
+        self.on_pages.filter(|_| self.proved_by == page_login).or(self.second_factor)
     }
 
-    /// Notes that the pages of this login were given a second factor again.
-    pub fn stepped_up(&mut self, factor: SecondFactor) {
+    /// Notes that one page login was given a second factor again.
+    pub fn stepped_up(&mut self, page_login: u64, factor: SecondFactor) {
         self.on_pages = Some(factor);
+        self.proved_by = page_login;
     }
 
     /// Gives out a code by which the application gets the tokens of this login; its number. `None` once one was used: a login
@@ -232,7 +238,7 @@ impl Family {
         redeemed
     }
 
-    /// Gives out a link to the account page; its number.
+    /// Gives out a link to the account page; its number, which is also that of the page login that it opens.
     pub fn give_account_link(&mut self, now: UnixTime) -> u64 {
         self.account_link.give(now)
     }

@@ -285,8 +285,11 @@ fn pages_know_a_login_until_it_ends_or_somebody_else_turns_2fa_off() {
 fn what_the_pages_were_given_is_no_second_factor_of_the_tokens() {
     let mut world = world(false);
     let later = SecondFactor { method: Method::Otp, at: NOW.plus(700) };
-    world.family.stepped_up(later);
-    assert_eq!(world.family.factor_on_pages(), Some(later));
+    world.family.stepped_up(2, later);
+    assert_eq!(world.family.factor_on_pages(2), Some(later));
+    for another in [FIRST_PAGE_LOGIN, 1, 3] {
+        assert_eq!(world.family.factor_on_pages(another), world.family.second_factor, "{another}");
+    }
     assert_eq!(world.family.second_factor, grant(false).second_factor);
 }
 

@@ -232,7 +232,7 @@ async fn remove(
     if !is_active || person.is_fresh(context.clock.now()) {
         return remove_device::remove(context, &person.user, id, None).await.map(drop);
     }
-    confirm_login::confirm(context, &person.user, &form.answer()).await?;
+    confirm_login::confirm(context, &person.user, person.page_login, &form.answer()).await?;
     let person = visit.signed_in(context, call).await?.ok_or_else(|| Problem::new(Code::AuthRequired))?;
     remove_device::remove(context, &person.user, id, None).await.map(drop)
 }
@@ -242,7 +242,7 @@ async fn confirm(context: &Context, visit: &Visit, person: SignedIn, form: &Form
     let next = Next::read(form);
     let is_backup_code = form.text("code").is_empty() && !form.text("backup_code").is_empty();
     let asked = if is_backup_code { Asked::BackupCode } else { Asked::Code };
-    match confirm_login::confirm(context, &person.user, &form.answer()).await {
+    match confirm_login::confirm(context, &person.user, person.page_login, &form.answer()).await {
         Ok(()) => Ok(view::redirect(&next.url(context))),
         Err(problem) if super::challenge::is_of_the_form(problem.code()) => {
             let frame = Frame::of(context, visit, Some(&person.account.id.app)).await?;

@@ -2,7 +2,11 @@
 
 use http::StatusCode;
 use sidekey_core::{
-    id::BrowserId, refresh::Family, session::Session, time::UnixTime, trusted_browser::TrustedBrowser,
+    id::BrowserId,
+    refresh::{FIRST_PAGE_LOGIN, Family},
+    session::Session,
+    time::UnixTime,
+    trusted_browser::TrustedBrowser,
 };
 
 use super::{
@@ -94,15 +98,18 @@ pub(super) fn back(frame: &Frame, session: &Session) -> Option<(String, String)>
     session.return_url.as_ref().map(|url| (url.clone(), frame.t("back-to-app")))
 }
 
-/// The cookie by which the pages know a login.
+/// The cookie by which the pages know a login in the browser in which it was made.
 pub(super) fn login_cookie(context: &Context, family: &Family) -> String {
     Cookie::Login.set(context, &login_value(context, family))
 }
 
 /// What that cookie holds.
 pub(super) fn login_value(context: &Context, family: &Family) -> String {
-    let of = Numbered { app: family.account.app.clone(), login: family.login, number: 0 };
-    of.write(&context.pepper, Purpose::PageLogin)
+    page_login(family, FIRST_PAGE_LOGIN).write(&context.pepper, Purpose::PageLogin)
+}
+
+fn page_login(family: &Family, number: u64) -> Numbered {
+    Numbered { app: family.account.app.clone(), login: family.login, number }
 }
 
 /// Leads a browser whose session was verified here to the application, with the one-time code that the login has given out; to the
@@ -176,7 +183,10 @@ pub(super) async fn of_login(
         .await?;
     let clean = view::redirect(&context.url("/2fa/account/"));
     match redeemed {
-        Some(family) => Ok(Some(clean.with_cookie(&login_cookie(context, &family)))),
+        Some(family) => {
+            let value = page_login(&family, of.number).write(&context.pepper, Purpose::PageLogin);
+            Ok(Some(clean.with_cookie(&Cookie::Login.set(context, &value))))
+        }
         // A reload of the link in the browser that came by it.
         None if visit.signed_in(context, call).await?.is_some_and(|person| person.user.login == of.login) => {
             Ok(Some(clean))

@@ -59,6 +59,8 @@ pub(super) struct Handed {
 pub(super) struct SignedIn {
     /// As the operations know them.
     pub(super) user: User,
+    /// Which of the page logins of their login this browser has.
+    pub(super) page_login: u64,
     /// The account.
     pub(super) account: Account,
     /// What their forms carry.
@@ -142,10 +144,10 @@ impl Visit {
         let user = User {
             account: family.account.clone(),
             login: family.login,
-            second_factor: family.factor_on_pages(),
+            second_factor: family.factor_on_pages(of.number),
             origin,
         };
-        Ok(Some(SignedIn { user, account, csrf: csrf::token(&context.pepper, cookie) }))
+        Ok(Some(SignedIn { user, page_login: of.number, account, csrf: csrf::token(&context.pepper, cookie) }))
     }
 
     /// Whether the login of this session is signed in to the pages in this browser.

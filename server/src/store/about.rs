@@ -20,7 +20,7 @@ use super::open_error::OpenError;
 use super::record;
 
 /// The version of the store's layout that this program reads and writes.
-pub const FORMAT: u16 = 3;
+pub const FORMAT: u16 = 4;
 /// The first format with a head.
 pub(super) const FORMAT_OF_HEAD: u16 = 2;
 

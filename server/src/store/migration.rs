@@ -3,7 +3,7 @@
 //! | from | what is done |
 //! |---|---|
 //! | 1 | sessions, enrolment tokens and refresh tokens are removed, because their fields have changed: everybody signs in again. Then everything is read, and its head is written, beside the database and in it |
-//! | 2 | everything is read and compared with its head; what accounts, sessions and refresh tokens have got since is appended to them, see [`upgraded`]; the log by account is made, and a head is written that tells where the audit log begins |
+//! | 2, 3 | everything is read and compared with its head; what accounts, sessions and refresh tokens have got since is appended to them, see [`upgraded`]; the log by account is made, and a head is written that tells where the audit log begins |
 
 use std::io;
 
@@ -52,7 +52,6 @@ impl Inspection {
     pub fn migrate(self, key: Option<&HeadKey>, progress: &mut dyn FnMut(u64)) -> Result<(), OpenError> {
         let path = self.folder.path();
         let damaged = |error: &dyn std::fmt::Display| OpenError::damaged(path, error);
-        let (mut survey, mut chain, mut latest) = (Survey::default(), Chain::default(), UnixTime::default());
         let mut done = 0_u64;
         let mut count = || {
             done += 1;
@@ -62,7 +61,14 @@ impl Inspection {
         };
         let refuse = |finding: Option<Finding>| finding.map_or(Ok(()), |finding| Err(damaged(&finding)));
         let from = self.about.format;
+        let old = match from {
+            ..about::FORMAT_OF_HEAD => None,
+            _ => Some(self.intact_head(key)?),
+        };
+        let base = old.as_ref().map(Head::base).unwrap_or_default();
+        let (mut survey, mut chain, mut latest) = (Survey::default(), Chain::after(base), UnixTime::default());
         let mut before = Completeness::new();
+        before.log(base);
         let mut writes = ::sled::Batch::default();
         for entry in walk::records(&self.db) {
             let (key, bytes) = entry.map_err(|error| damaged(&error))?;
@@ -94,9 +100,8 @@ impl Inspection {
         }
         let failed = |error: ::sled::Error| OpenError::io(&self.folder.database(), io::Error::other(error));
         let mut head = Head { version: self.about.runs << super::sled::RUN_BITS, latest, ..Head::default() };
-        if from >= about::FORMAT_OF_HEAD {
+        if let Some(old) = old {
             // What is gone already must not become what should be there.
-            let old = self.intact_head(key)?;
             refuse(before.compare(&old).into_iter().next())?;
             (head.version, head.latest) = (head.version.max(old.version), latest.max(old.latest));
         }
@@ -150,24 +155,29 @@ impl Inspection {
     }
 }
 
-/// What sessions have got in format 3: not handed over.
-const SESSION_3: &[u8] = &[0];
-/// What refresh tokens have got in format 3: no return code, no link to the account page, no second factor on pages, never signed out
-/// everywhere.
-const FAMILY_3: &[u8] = &[0, 0, 0, 0, 0, 0];
-/// What accounts have got in format 3: never signed out everywhere.
-const ACCOUNT_3: &[u8] = &[0];
+/// What records have got, and in which format: new fields stand at the end of a record and begin with the value that nothing has
+/// happened to them.
+const GAINED: &[(u16, Kind, &[u8])] = &[
+    // Not handed over.
+    (3, Kind::Session, &[0]),
+    // No return code, no link to the account page, no second factor on pages, never signed out everywhere.
+    (3, Kind::RefreshFamily, &[0, 0, 0, 0, 0, 0]),
+    // Never signed out everywhere.
+    (3, Kind::Account, &[0]),
+    // What pages were given counts for the first page login.
+    (4, Kind::RefreshFamily, &[0]),
+];
 
-/// The value of a record of format `from` as this program has it; `None` if it is the same. New fields stand at the end of a record
-/// and begin with the value that nothing has happened to them.
+/// The value of a record of format `from` as this program has it; `None` if it is the same.
 pub(crate) fn upgraded(from: u16, key: &Key, value: &[u8]) -> Option<Vec<u8>> {
-    let appended = match key.kind() {
-        Some(Kind::Account) if from < 3 => ACCOUNT_3,
-        Some(Kind::Session) if from < 3 => SESSION_3,
-        Some(Kind::RefreshFamily) if from < 3 => FAMILY_3,
-        _ => return None,
-    };
-    Some([value, appended].concat())
+    let kind = key.kind()?;
+    let gained: Vec<u8> = GAINED
+        .iter()
+        .filter(|(format, of, _)| *of == kind && from < *format)
+        .flat_map(|(_, _, bytes)| *bytes)
+        .copied()
+        .collect();
+    (!gained.is_empty()).then(|| [value, &gained].concat())
 }
 
 /// Whether it is the key of a session, an enrolment token or refresh tokens, or of a note of their end.
@@ -211,21 +221,33 @@ mod tests {
         (session, Family::start(&account, grant, NOW))
     }
 
-    /// A store with both of them, and an inspection of it in which they are of format 2.
-    async fn of_format_2(folder: &TempDir, session: &Session, family: &Family) -> Inspection {
+    /// What records of a kind have got since a format.
+    fn gained_since(format: u16, kind: Kind) -> Vec<u8> {
+        let since = GAINED.iter().filter(|(in_format, of, _)| *of == kind && *in_format > format);
+        since.flat_map(|(_, _, bytes)| *bytes).copied().collect()
+    }
+
+    /// A store with both of them, and an inspection of it in which they are of an older format.
+    async fn of_format(format: u16, folder: &TempDir, session: &Session, family: &Family) -> Inspection {
         let engine = SledEngine::open(folder.path(), &Options::new([7; 16])).unwrap();
         let keys = [codec::session_key(&[9; 32]), codec::family_key("shop", family.login)];
         let values = [to_stdvec(session).unwrap(), to_stdvec(family).unwrap()];
         let mut batch = Batch::new();
         batch.decided_at(NOW);
-        for (key, (value, new)) in keys.iter().zip(values.iter().zip([SESSION_3, FAMILY_3])) {
-            batch.put(key.clone(), value.strip_suffix(new).unwrap().to_vec());
+        for (key, value) in keys.iter().zip(values) {
+            let new = gained_since(format, key.kind().unwrap());
+            batch.put(key.clone(), value.strip_suffix(&new[..]).unwrap().to_vec());
         }
         engine.commit(batch).await.unwrap();
+        closed(folder, engine, format).await
+    }
+
+    /// An inspection of a store that says to be of an older format.
+    async fn closed(folder: &TempDir, engine: SledEngine, format: u16) -> Inspection {
         engine.close().await.unwrap();
         drop(engine);
         let inspection = Inspection::open(folder.path()).unwrap();
-        let about = About { format: 2, id: [7; 16], runs: inspection.about.runs };
+        let about = About { format, id: [7; 16], runs: inspection.about.runs };
         let bytes = record::encode(&About::key(), Version(1), &about.encode());
         inspection.db.insert(About::key().as_bytes(), bytes).unwrap();
         drop(inspection);
@@ -233,10 +255,33 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn logins_of_format_2_go_on_as_they_were() {
+    async fn a_log_that_was_trimmed_in_format_3_begins_where_it_began() {
+        let folder = TempDir::new().unwrap();
+        let engine = SledEngine::open(folder.path(), &Options::new([7; 16])).unwrap();
+        let mut batch = Batch::new();
+        for number in 1..=5_u64 {
+            batch.append(format!(r#"{{"at":{number}}}"#).into_bytes());
+        }
+        engine.commit(batch).await.unwrap();
+        let mut batch = Batch::new();
+        batch.trim(1..=3);
+        engine.commit(batch).await.unwrap();
+        closed(&folder, engine, 3).await.migrate(None, &mut |_| {}).unwrap();
+        let engine = SledEngine::open(folder.path(), &Options::new([7; 16])).unwrap();
+        assert_eq!(engine.audit_log(), 4..=5);
+    }
+
+    #[tokio::test]
+    async fn logins_of_older_formats_go_on_as_they_were() {
+        for format in [2, 3] {
+            goes_on_from(format).await;
+        }
+    }
+
+    async fn goes_on_from(format: u16) {
         let folder = TempDir::new().unwrap();
         let (session, family) = of_a_login();
-        of_format_2(&folder, &session, &family).await.migrate(None, &mut |_| {}).unwrap();
+        of_format(format, &folder, &session, &family).await.migrate(None, &mut |_| {}).unwrap();
         let engine = SledEngine::open(folder.path(), &Options::new([7; 16])).unwrap();
         let stored = engine.get(&codec::session_key(&[9; 32])).await.unwrap().unwrap();
         assert_eq!(from_bytes::<Session>(&stored.value), Ok(session));
@@ -251,7 +296,7 @@ mod tests {
         let id = AccountId { app: AppId::parse("shop").unwrap(), user: UserId::parse("42").unwrap() };
         let (key, account) = (codec::account_key(&id), Account::new(id, NOW, &mut Entropy));
         let value = codec::encode_account(&keyring, account.clone()).unwrap();
-        let before = value.strip_suffix(ACCOUNT_3).unwrap();
+        let before = value.strip_suffix(&gained_since(2, Kind::Account)[..]).unwrap();
         for from in [1, 2] {
             let changed = upgraded(from, &key, before).unwrap();
             assert_eq!(codec::decode_account(&keyring, &key, &changed), Ok(account.clone()));
@@ -263,7 +308,7 @@ mod tests {
     async fn what_is_missing_in_format_2_is_told_and_not_forgotten() {
         let folder = TempDir::new().unwrap();
         let (session, family) = of_a_login();
-        let inspection = of_format_2(&folder, &session, &family).await;
+        let inspection = of_format(2, &folder, &session, &family).await;
         inspection.db.remove(codec::session_key(&[9; 32]).as_bytes()).unwrap();
         let refused = inspection.migrate(None, &mut |_| {}).unwrap_err();
         assert!(refused.to_string().contains("1 of them"), "{refused}");
