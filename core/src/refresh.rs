@@ -8,6 +8,7 @@ use crate::{
     event::Event,
     id::{AccountId, Incarnation, LoginId},
     login::{Grant, SecondFactor},
+    policy::{Admission, Enforcement},
     ticket::{Ticket, TicketRefusal},
     time::UnixTime,
 };
@@ -139,6 +140,15 @@ impl Family {
     /// Notes that this login has turned 2FA off: it may set up a device anew. Its refresh tokens are dead like all others.
     pub fn turned_off(&mut self, account: &Account) {
         self.setup_in = account.incarnation;
+    }
+
+    /// Whether its living token is to be refused because the app demands a device by now and the account has none: a login that
+    /// would not be let in any more is not prolonged either. Notes when the user was first asked to enrol.
+    pub fn must_enroll(&self, account: &mut Account, enforcement: Enforcement, now: UnixTime) -> bool {
+        self.is_alive(Some(account), now)
+            && self.second_factor.is_none()
+            && !account.has_active_device()
+            && account.admit(enforcement, now) == Admission::MustEnroll
     }
 
     /// Spends the token with this number; afterwards [`Family::number`] is its successor's.

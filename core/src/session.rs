@@ -234,6 +234,11 @@ impl Session {
         }
     }
 
+    /// Whether the browser that answers it may become trusted: a step-up says that it is the user now, not that the browser is theirs.
+    pub fn makes_browsers_trusted(&self) -> bool {
+        self.purpose == Purpose::Login
+    }
+
     /// Answers the challenge of a login by the trust in its browser: the login carries the second factor by which the browser became
     /// trusted. A token that does not count leaves the challenge as it is. A step-up is never spared, because it asks for a second
     /// factor that is given now, and it does not spend the token either.

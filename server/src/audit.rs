@@ -203,8 +203,24 @@ impl Shown {
             | Event::AccountLocked
             | Event::SessionFailed
             | Event::TrustedBrowserReused { .. }
+            | Event::ReturnCodeReused
             | Event::RefreshTokenReused => Outcome::Refused,
-            _ => Outcome::Ok,
+            Event::SessionOpened { .. }
+            | Event::SetupStarted { .. }
+            | Event::DeviceConfirmed { .. }
+            | Event::SecondFactorAccepted { .. }
+            | Event::AccountUnlocked
+            | Event::DeviceRenamed { .. }
+            | Event::PrimaryChanged { .. }
+            | Event::DeviceRemoved { .. }
+            | Event::TwoFactorDisabled
+            | Event::BackupCodesRenewed
+            | Event::LoginRevoked
+            | Event::BrowserTrusted { .. }
+            | Event::TrustedBrowserUsed { .. }
+            | Event::BrowserForgotten { .. }
+            | Event::SignedOutEverywhere
+            | Event::UserErased => Outcome::Ok,
         }
     }
 

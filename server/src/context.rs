@@ -5,13 +5,10 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use metrics_exporter_prometheus::PrometheusHandle;
-use sidekey_core::account::Account;
 use sidekey_core::id::AccountId;
-use sidekey_core::time::UnixTime;
 
 use crate::apps::Apps;
 use crate::backup_code_hash::BackupCodeHasher;
-use crate::caller::{Demand, User};
 use crate::clock::Clock;
 use crate::config::{PublicUrl, Settings};
 use crate::http::{Code, Problem};
@@ -83,17 +80,6 @@ impl Context {
     /// It is none of ours, or has expired.
     pub fn verify_access_token(&self, token: &str) -> Result<AccessClaims, TokenError> {
         self.signer.verify(token, self.clock.now().as_secs(), &self.issuer)
-    }
-
-    /// The account of a user who may look at it now; `None` if there is nothing of it yet.
-    ///
-    /// # Errors
-    /// The login was revoked, a second factor is needed, or the store is not available.
-    pub async fn user_account(&self, user: &User, now: UnixTime) -> Result<Option<Account>, Problem> {
-        let family = self.store.family(&user.account.app, user.login).await?;
-        let account = self.store.account(&user.account).await?;
-        Demand::SecondFactor.require(user.second_factor, account.as_ref(), family.as_ref(), now)?;
-        Ok(account)
     }
 }
 

@@ -261,22 +261,29 @@ async fn sweeping(context: Arc<Context>) {
     let mut interval = tokio::time::interval(SWEEP);
     interval.tick().await;
     loop {
-        let now = context.clock.now();
-        match sweep::sweep(&context.store, now).await {
-            Ok(0) => {}
-            Ok(removed) => tracing::debug!(removed, "swept what is over"),
-            Err(error) => tracing::warn!(%error, "cannot sweep"),
-        }
-        match retention::trim(&context.store, context.settings.audit_retention, now).await {
-            Ok(0) => {}
-            Ok(removed) => tracing::info!(removed, "old audit entries were removed"),
-            Err(error) => tracing::error!(%error, "old audit entries cannot be removed"),
-        }
-        if let Err(error) = context.signer.reload(&*context.engine, &context.master_keys.current()).await {
-            tracing::warn!(%error, "cannot read the signing keys again");
+        // A panic of the database ends one round and not all of them.
+        if let Err(error) = tokio::spawn(sweep_once(Arc::clone(&context))).await {
+            tracing::error!(%error, "a sweep has come to an end before its time");
         }
         interval.tick().await;
         warn_if_set_back(context.clock.behind());
+    }
+}
+
+async fn sweep_once(context: Arc<Context>) {
+    let now = context.clock.now();
+    match sweep::sweep(&context.store, now).await {
+        Ok(0) => {}
+        Ok(removed) => tracing::debug!(removed, "swept what is over"),
+        Err(error) => tracing::warn!(%error, "cannot sweep"),
+    }
+    match retention::trim(&context.store, context.settings.audit_retention, now).await {
+        Ok(0) => {}
+        Ok(removed) => tracing::info!(removed, "old audit entries were removed"),
+        Err(error) => tracing::error!(%error, "old audit entries cannot be removed"),
+    }
+    if let Err(error) = context.signer.reload(&*context.engine, &context.master_keys.current()).await {
+        tracing::warn!(%error, "cannot read the signing keys again");
     }
 }
 

@@ -414,6 +414,7 @@ async fn what_needs_a_fresh_second_factor_asks_for_it_and_tells_no_token_of_it()
     let mut browser = on_account_page(&app, &user.access).await;
     browser.get("/2fa/account/device/").await.ok();
     assert_eq!(browser.heading(), "Connect an authenticator app");
+    let mut another = on_account_page(&app, &user.access).await;
     server.advance(601).await;
     browser.get("/2fa/account/device/").await.ok();
     assert_eq!(browser.heading(), "Confirm that it is you");
@@ -423,6 +424,8 @@ async fn what_needs_a_fresh_second_factor_asks_for_it_and_tells_no_token_of_it()
     assert_eq!(answer.header("location"), server.url("/2fa/account/device/"));
     browser.get("/2fa/account/device/").await.ok();
     assert_eq!(browser.heading(), "Connect an authenticator app");
+    another.get("/2fa/account/device/").await.ok();
+    assert_eq!(another.heading(), "Confirm that it is you", "it was proved in the other browser");
     user.post("/2fa/setup/").json(json!({})).await.refused(401, "2FA_REQUIRED");
     let body = json!({"refresh_token": user.refresh});
     let fresh = server.post("/2fa/token/refresh/").json(body).await.ok().text("access_token");

@@ -200,6 +200,20 @@ async fn turning_off_and_erasing_end_it() {
 }
 
 #[tokio::test]
+async fn a_step_up_makes_no_browser_trusted() {
+    let server = Server::start();
+    let app = server.app(Enforcement::Optional).await;
+    let mut user = app.enrol("ann").await;
+    let session = user.post("/2fa/sessions/").await.expect(201).text("session_id");
+    let code = user.fresh_code().await;
+    let body = json!({"session_id": session, "code": code, "trust_device": true});
+    let answer = server.post("/2fa/verify/").json(body).await.ok();
+    assert!(!answer.has("trusted_browser_token"), "{answer}");
+    user.access = answer.text("access_token");
+    assert!(listed(&user).await.is_empty());
+}
+
+#[tokio::test]
 async fn no_account_trusts_more_than_twenty() {
     let server = Server::start();
     let app = server.app(Enforcement::Optional).await;

@@ -39,8 +39,10 @@ impl Account {
             self.pending.iter_mut().find(|device| device.id == id).map(|device| &mut device.name)
         });
         if let Some(place) = place {
-            *place = name;
-            events.push(Event::DeviceRenamed { device: id });
+            if *place != name {
+                *place = name;
+                events.push(Event::DeviceRenamed { device: id });
+            }
             return true;
         }
         false

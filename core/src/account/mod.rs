@@ -183,7 +183,7 @@ impl<S> Account<S> {
         if counts { Ok(()) } else { Err(SecondFactorNeeded { max_age }) }
     }
 
-    /// Notes what the host says of the user, and decides on a login without any active device.
+    /// Decides on a login without any active device, and notes when the user was first asked to enrol.
     pub fn admit(&mut self, enforcement: Enforcement, now: UnixTime) -> Admission {
         let asked = *self.asked_to_enroll_at.get_or_insert(now);
         let admission = enforcement.admit(self.is_admin, asked, now);

@@ -242,6 +242,21 @@ fn a_spent_token_is_a_theft_whether_or_not_a_second_factor_is_missing() {
 }
 
 #[test]
+fn a_login_that_would_not_be_let_in_any_more_must_enroll_and_a_dead_one_is_not_asked() {
+    let mut world = before_enrolment();
+    let mut ended = world.family.clone();
+    ended.revoke();
+    let required = Enforcement::Required { grace_seconds: 60 };
+    let ask = |family: &Family, account: &mut Account, now| family.must_enroll(account, required, now);
+    assert!(!ask(&ended, &mut world.account, NOW));
+    assert!(!ask(&world.family, &mut world.account, NOW.plus(3_600)), "its grace period begins now");
+    assert!(!ask(&ended, &mut world.account, NOW.plus(7_200)));
+    assert!(ask(&world.family, &mut world.account, NOW.plus(7_200)));
+    enrol(&mut world.account, NOW, &mut world.rng);
+    assert!(!ask(&world.family, &mut world.account, NOW.plus(7_200)), "it has a device");
+}
+
+#[test]
 fn a_return_code_counts_once_and_its_second_use_ends_the_login() {
     let mut world = world(false);
     let number = world.family.give_return_code(NOW).unwrap();

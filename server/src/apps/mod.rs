@@ -274,10 +274,15 @@ impl Apps {
         Ok(self.commit(batch).await?)
     }
 
-    /// Forgets what is remembered once the change is made, also if the caller does not wait for it.
+    /// Makes a change and forgets what is remembered, in this order also if the caller does not wait for it: a commit that was begun
+    /// is made.
     async fn commit(&self, batch: Batch) -> Result<(), CommitError> {
-        let _forget = self.cache.forget_on_drop();
-        self.engine.commit(batch).await
+        let apps = self.clone();
+        let made = tokio::spawn(async move {
+            let _forget = apps.cache.forget_on_drop();
+            apps.engine.commit(batch).await
+        });
+        made.await.unwrap_or_else(|error| Err(StoreError::Unavailable(error.to_string()).into()))
     }
 }
 

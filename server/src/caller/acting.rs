@@ -89,6 +89,17 @@ impl User {
         Subject::account(self.account.clone()).with_login(self.login)
     }
 
+    /// The account, if the user may look at it now.
+    ///
+    /// # Errors
+    /// The login was ended, the user was erased, a second factor is needed, or the store is not available.
+    pub async fn account(&self, context: &Context, now: UnixTime) -> Result<Account, Problem> {
+        let family = context.store.family(&self.account.app, self.login).await?;
+        let account = context.store.account(&self.account).await?;
+        Demand::SecondFactor.require(self.second_factor, account.as_ref(), family.as_ref(), now)?;
+        account.ok_or_else(Problem::credentials_invalid)
+    }
+
     /// Decides in one transaction, if the user may act. `subject` is [`User::subject`], and a session where one is concerned.
     ///
     /// # Errors

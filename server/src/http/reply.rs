@@ -1,5 +1,7 @@
 //! Answers.
 
+use std::fmt;
+
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Response, StatusCode, header};
 use serde::Serialize;
@@ -7,8 +9,14 @@ use serde::Serialize;
 use super::{Code, Problem};
 
 /// An answer, complete but for the request's id.
-#[derive(Debug)]
 pub struct Reply(Response<Bytes>);
+
+/// The body may hold tokens, secrets and codes.
+impl fmt::Debug for Reply {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_tuple("Reply").field(&self.status()).finish()
+    }
+}
 
 impl Reply {
     /// An answer of this type. Nothing of the API may be kept by a cache unless it says so.

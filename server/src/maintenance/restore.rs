@@ -8,7 +8,7 @@
 //! |---|---|
 //! | app, API key | stays; a key that was revoked since is valid again |
 //! | account | goes on as restored |
-//! | session, enrolment token, refresh tokens, and the notes of their ends | left out |
+//! | session, enrolment token, login, list of logins, trusted browser, and the notes of their ends | left out |
 //! | signing key | left out: the first start makes a new one, and every access token from before is dead |
 //! | sentinel, pepper | made anew for the new store |
 //! | audit entry | stays, and one more says that this is a restore; the log by account is made anew |

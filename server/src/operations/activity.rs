@@ -2,7 +2,7 @@
 
 use data_encoding::BASE64URL_NOPAD;
 use serde::Serialize;
-use sidekey_core::{account::Account, event::Event, id::AccountId, login::Method, time::UnixTime};
+use sidekey_core::{account::Account, event::Event, id::AccountId, login::Method};
 use subtle::ConstantTimeEq as _;
 
 use crate::{
@@ -51,8 +51,7 @@ pub async fn run(context: &Context, call: Call) -> Result<Reply, Problem> {
     let before = query.optional("before", |text| {
         Cursor::new(&context.pepper, &user.account).read(text).ok_or("must be `next` of another page")
     })?;
-    let account = context.user_account(&user, context.clock.now()).await?;
-    let since = account.map_or(UnixTime::default(), |account| account.created_at);
+    let since = user.account(context, context.clock.now()).await?.created_at;
     let limit = limit.unwrap_or(PAGE);
     let entries = context.store.activity(&user.account, before, limit).await?;
     let last = entries.last().filter(|_| entries.len() == limit).map(|(sequence, _)| *sequence);

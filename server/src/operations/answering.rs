@@ -3,9 +3,10 @@
 use sidekey_core::{
     account::{Account, BackupRefusal},
     backup_code::{Attempt, BackupCode},
+    device::Answer,
     event::Event,
     id::AccountId,
-    login::Grant,
+    login::{Grant, SecondFactor},
     refresh::Family,
     session::Session,
     time::UnixTime,
@@ -13,7 +14,7 @@ use sidekey_core::{
 
 use crate::{
     context::Context,
-    http::{Code, Problem},
+    http::{Code, Fields, Problem},
     store::State,
 };
 
@@ -77,6 +78,48 @@ pub(super) fn leading_back(problem: Problem, session: &Session) -> Problem {
             problem.leading_back(session.return_url.as_deref())
         }
         _ => problem,
+    }
+}
+
+/// A code or a backup code, ready to be judged.
+#[derive(Debug)]
+pub(super) enum Proof {
+    Code(Answer),
+    BackupCode(Attempt),
+}
+
+impl Proof {
+    /// Reads `code` or `backup_code` of the fields; of both, the code.
+    ///
+    /// # Errors
+    /// Neither is there, or what is there is malformed; or see [`hashed`].
+    pub(super) async fn read(
+        context: &Context,
+        account: &AccountId,
+        fields: &Fields,
+    ) -> Result<Self, Problem> {
+        match fields.optional_backup_code()? {
+            Some(code) if fields.optional_text("code")?.is_none() => {
+                hashed(context, account, code).await.map(Self::BackupCode)
+            }
+            _ => fields.answer_or_code_required().map(Self::Code),
+        }
+    }
+
+    /// Judges it.
+    ///
+    /// # Errors
+    /// It does not count. What the judgement changed is to be kept.
+    pub(super) fn judge(
+        &self,
+        account: &mut Account,
+        now: UnixTime,
+        events: &mut Vec<Event>,
+    ) -> Result<SecondFactor, Problem> {
+        Ok(match self {
+            Self::Code(answer) => account.answer(answer, now, events)?,
+            Self::BackupCode(attempt) => account.answer_with_backup_code(*attempt, now, events)?,
+        })
     }
 }
 

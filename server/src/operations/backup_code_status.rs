@@ -1,7 +1,7 @@
 //! `GET /2fa/backup-codes/`: how many backup codes are left.
 
 use serde::Serialize;
-use sidekey_core::{account::Account, backup_code::BackupCodes};
+use sidekey_core::backup_code::BackupCodes;
 
 use super::shown::few_left;
 use crate::{
@@ -23,8 +23,8 @@ struct Answer {
 /// No valid access token, or one without a second factor where there is a device.
 pub async fn run(context: &Context, call: Call) -> Result<Reply, Problem> {
     let user = user(context, &call).await?;
-    let account = context.user_account(&user, context.clock.now()).await?;
-    let codes = account.as_ref().and_then(Account::backup_codes);
+    let account = user.account(context, context.clock.now()).await?;
+    let codes = account.backup_codes();
     Ok(Reply::ok(&Answer {
         remaining_count: codes.map_or(0, BackupCodes::remaining),
         total_generated: codes.map_or(0, BackupCodes::total),

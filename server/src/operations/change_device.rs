@@ -31,7 +31,7 @@ pub async fn run(context: &Context, mut call: Call) -> Result<Reply, Problem> {
 /// Renames a device of the user's, makes it the primary one, or both.
 ///
 /// # Errors
-/// The user may not, there is no such device, or it is not active and cannot be the primary one.
+/// The user may not or does it too often, there is no such device, or it is not active and cannot be the primary one.
 pub(crate) async fn change(
     context: &Context,
     user: &User,
@@ -39,6 +39,7 @@ pub(crate) async fn change(
     name: Option<DeviceName>,
     make_primary: bool,
 ) -> Result<Device, Problem> {
+    context.count_account(&user.account)?;
     let now = context.clock.now();
     user.transact(context, user.subject(), Demand::SecondFactor, now, |Acting { account, events, .. }| {
         let not_found = || Problem::new(Code::DeviceNotFound);

@@ -65,8 +65,8 @@ pub async fn run(context: &Context, mut call: Call) -> Result<Reply, Problem> {
     }))
 }
 
-/// A device that has become active.
-#[derive(Debug)]
+/// A device that has become active. No `Debug`: it holds backup codes.
+#[expect(missing_debug_implementations, reason = "it holds backup codes")]
 pub struct Confirmed {
     /// The login that began with it.
     pub family: Family,

@@ -10,7 +10,7 @@ use crate::{
     store::Subject,
 };
 
-/// Erases a user's devices, codes and failures; sessions and refresh tokens are dead with them. A user never seen is
+/// Erases a user's devices, codes, failures and trusted browsers; sessions and refresh tokens are dead with them. A user never seen is
 /// erased already.
 ///
 /// # Errors
@@ -22,7 +22,8 @@ pub async fn run(context: &Context, mut call: Call) -> Result<Reply, Problem> {
     let now = context.clock.now();
     context
         .store
-        .transact(Subject::account(id), &host.origin, now, |state| {
+        .transact(Subject::account(id).with_browsers(), &host.origin, now, |state| {
+            state.browsers.clear();
             if state.account.take().is_some() {
                 state.events.push(Event::UserErased);
             }

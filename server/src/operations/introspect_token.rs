@@ -61,7 +61,7 @@ async fn about_refresh_token(
     text: &str,
     now: UnixTime,
 ) -> Result<Option<Value>, Problem> {
-    let Some((_, token)) = read_refresh_token(&context.pepper, text).filter(|(of, _)| of == app) else {
+    let Some(token) = read_refresh_token(&context.pepper, text).filter(|token| token.app == *app) else {
         return Ok(None);
     };
     let Some(family) = context.store.family(app, token.login).await? else { return Ok(None) };

@@ -18,10 +18,12 @@ use crate::{
 /// Gives the address. It opens the page of that one login, once, within a minute.
 ///
 /// # Errors
-/// No valid credential; with an API key, no such login of the app; a login that has ended.
+/// No valid credential; with an API key, no such login of the app; a login that has ended; a user who asks too often.
 pub async fn run(context: &Context, mut call: Call) -> Result<Reply, Problem> {
     let account_url = match opener(context, &call).await? {
         Opener::User(User { account, login, origin, .. }) => {
+            context.count_address(origin.ip_address)?;
+            context.count_account(&account)?;
             let subject = Subject::account(account).with_login(login);
             link(context, subject, &origin, Problem::credentials_invalid).await?
         }

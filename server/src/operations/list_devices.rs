@@ -22,9 +22,9 @@ struct Answer {
 pub async fn run(context: &Context, call: Call) -> Result<Reply, Problem> {
     let user = user(context, &call).await?;
     let now = context.clock.now();
-    let account = context.user_account(&user, now).await?;
+    let account = user.account(context, now).await?;
     Ok(Reply::ok(&Answer {
-        devices: account.as_ref().map(|account| Device::all(account, now)).unwrap_or_default(),
-        has_2fa_enabled: account.is_some_and(|account| account.has_active_device()),
+        devices: Device::all(&account, now),
+        has_2fa_enabled: account.has_active_device(),
     }))
 }

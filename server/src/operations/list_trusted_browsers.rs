@@ -16,11 +16,8 @@ use crate::{
 pub async fn run(context: &Context, call: Call) -> Result<Reply, Problem> {
     let user = user(context, &call).await?;
     let now = context.clock.now();
-    let account = context.user_account(&user, now).await?;
-    let browsers = match &account {
-        Some(account) => alive(context, account, now).await?,
-        None => Vec::new(),
-    };
+    let account = user.account(context, now).await?;
+    let browsers = alive(context, &account, now).await?;
     let shown = |browser: &TrustedBrowser| {
         json!({
             "id": browser.id.to_string(),

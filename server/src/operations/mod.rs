@@ -29,6 +29,7 @@ pub mod session_status;
 pub mod show_app;
 pub mod sign_out;
 pub mod start_setup;
+mod step_up;
 pub mod unlock_user;
 pub mod user_status;
 pub mod verify_backup_code;

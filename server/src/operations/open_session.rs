@@ -1,4 +1,4 @@
-//! `POST /2fa/sessions/`: a host opens a session after its own login; a user opens one to step up.
+//! `POST /2fa/sessions/`: a host opens a session after its own login. That of a user who steps up is opened in [`step_up`].
 
 use std::net::IpAddr;
 
@@ -7,18 +7,19 @@ use serde_json::{Value, json};
 use sidekey_core::{
     account::{self, Account, Opened},
     id::{AccountId, AccountName, LoginId, UserId},
-    session::{LIFETIME, Opening, Purpose, Session},
+    session::LIFETIME,
     time::UnixTime,
     trusted_browser,
 };
 
+use super::step_up;
 use crate::{
     apps::{App, ReturnUrl},
     audit::{Origin, USER_AGENT_MAX},
-    caller::{Acting, Demand, Host, Opener, User, hash, opener},
+    caller::{Host, Opener, hash, opener},
     context::Context,
     entropy::Entropy,
-    http::{Call, Code, Fields, Problem, Reply, rfc3339},
+    http::{Call, Fields, Problem, Reply, rfc3339},
     store::Subject,
     token::{
         browser,
@@ -59,7 +60,7 @@ pub async fn run(context: &Context, mut call: Call) -> Result<Reply, Problem> {
             let answer = for_host(context, &app, login, &origin).await?;
             Ok(Reply::json(StatusCode::CREATED, &answer))
         }
-        Opener::User(user) => step_up(context, &user, &call.optional_fields().await?).await,
+        Opener::User(user) => step_up::open(context, &user, &call.optional_fields().await?).await,
     }
 }
 
@@ -83,7 +84,11 @@ impl Login {
     }
 }
 
-fn read_return_url(fields: &Fields) -> Result<Option<ReturnUrl>, Problem> {
+/// Where the browser is to be sent back to.
+///
+/// # Errors
+/// It cannot be a return URL of anybody.
+pub(super) fn read_return_url(fields: &Fields) -> Result<Option<ReturnUrl>, Problem> {
     fields.optional("return_url", ReturnUrl::parse)
 }
 
@@ -180,7 +185,8 @@ fn let_in(tokens: &Tokens, invited: bool, enroll_by: Option<UnixTime>) -> Value 
     answer
 }
 
-fn challenge(context: &Context, link: &SessionLink) -> Value {
+/// The answer that sends the browser to the challenge.
+pub(super) fn challenge(context: &Context, link: &SessionLink) -> Value {
     json!({
         "requires_2fa": true,
         "session_id": link.id,
@@ -188,36 +194,4 @@ fn challenge(context: &Context, link: &SessionLink) -> Value {
         "methods": ["totp", "backup_code"],
         "verify_url": format!("{}?{PARAMETER}={}", context.url("/2fa/challenge/"), link.link),
     })
-}
-
-/// A user asks to give the second factor again. A login without one may ask too: this is how it gets one.
-async fn step_up(context: &Context, user: &User, fields: &Fields) -> Result<Reply, Problem> {
-    context.count_address(user.origin.ip_address)?;
-    context.count_account(&user.account)?;
-    let return_url = read_return_url(fields)?;
-    // Only the host says where its users go; a user's token leads no further than to our own pages.
-    let own = format!("{}/", context.public_url.origin());
-    if return_url.as_ref().is_some_and(|url| !url.as_str().starts_with(&own)) {
-        return Err(Problem::field("return_url", "must be a page of this server"));
-    }
-    let link = SessionLink::generate(&context.pepper);
-    let now = context.clock.now();
-    let login = LoginId::generate(&mut Entropy);
-    let subject = user.subject().with_session(hash(&link.id));
-    user.transact(context, subject, Demand::Login, now, |acting| {
-        let Acting { account, family, session, events, .. } = acting;
-        if !account.has_active_device() {
-            return Err(Problem::new(Code::NotEnabled));
-        }
-        let opening = Opening {
-            purpose: Purpose::StepUp,
-            login,
-            remember_me: family.remember_me,
-            return_url: return_url.clone().map(String::from),
-        };
-        *session = Some(Session::open(account, opening, now, events));
-        Ok(())
-    })
-    .await?;
-    Ok(Reply::json(StatusCode::CREATED, &challenge(context, &link)))
 }

@@ -1,7 +1,5 @@
 //! `POST /2fa/token/refresh/`: a refresh token for the next pair of tokens.
 
-use sidekey_core::policy::Admission;
-
 use crate::{
     caller::hash,
     context::Context,
@@ -18,15 +16,14 @@ use crate::{
 pub async fn run(context: &Context, mut call: Call) -> Result<Reply, Problem> {
     let fields = call.fields().await?;
     let text = fields.text("refresh_token")?;
-    let (app_id, token) =
-        read_refresh_token(&context.pepper, text).ok_or_else(Problem::credentials_invalid)?;
+    let token = read_refresh_token(&context.pepper, text).ok_or_else(Problem::credentials_invalid)?;
     let family =
-        context.store.family(&app_id, token.login).await?.ok_or_else(Problem::credentials_invalid)?;
+        context.store.family(&token.app, token.login).await?.ok_or_else(Problem::credentials_invalid)?;
     if family.number() == token.number {
         // A spent one always goes on: whoever empties the bucket must not keep a theft from being noticed.
         context.count_account(&family.account)?;
     }
-    let app = context.apps.find(&app_id).await?;
+    let app = context.apps.find(&token.app).await?;
     let retry_key = call.headers.get("idempotency-key").and_then(|key| key.to_str().ok()).map(hash);
     let now = context.clock.now();
     let subject = Subject::account(family.account).with_login(token.login);
@@ -36,11 +33,8 @@ pub async fn run(context: &Context, mut call: Call) -> Result<Reply, Problem> {
             let family = state.family.as_mut().ok_or_else(Problem::credentials_invalid)?;
             if let (Some(app), Some(account)) = (&app, &mut state.account)
                 && family.number() == token.number
-                && family.second_factor.is_none()
-                && !account.has_active_device()
-                && account.admit(app.enforcement, now) == Admission::MustEnroll
+                && family.must_enroll(account, app.enforcement, now)
             {
-                // A login that would not be let in any more is not prolonged either.
                 return Err(Problem::second_factor_required(None));
             }
             family.rotate(state.account.as_ref(), token.number, retry_key, now, &mut state.events)?;

@@ -21,8 +21,7 @@ pub async fn run(context: &Context, mut call: Call) -> Result<Reply, Problem> {
     let user = user(context, &call).await?;
     let fields = call.fields().await?;
     let now = context.clock.now();
-    let account = context.user_account(&user, now).await?;
-    if !account.is_some_and(|account| account.has_active_device()) {
+    if !user.account(context, now).await?.has_active_device() {
         return Err(Problem::new(Code::NotEnabled));
     }
     let answer = fields.answer_or_code_required()?;
@@ -53,8 +52,8 @@ pub async fn renewed(context: &Context, user: &User, answer: &Answer) -> Result<
         }
         let permit = context.hasher.set().await?;
         // Many may have waited with the same code, and one of them has used it: judged again before anything slow is done.
-        let account = context.user_account(user, context.clock.now()).await?;
-        let still_right = account.is_some_and(|account| is_right(&account, answer, context.clock.now()));
+        let account = user.account(context, context.clock.now()).await?;
+        let still_right = is_right(&account, answer, context.clock.now());
         set = if still_right { Some(permit.fresh_set(&user.account, now).await?) } else { None };
     }
     Ok(set.map(|set| shown::backup_codes(&set.codes)).unwrap_or_default())

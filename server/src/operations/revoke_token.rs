@@ -22,8 +22,8 @@ pub async fn run(context: &Context, mut call: Call) -> Result<Reply, Problem> {
         None => fields.text("token")?,
     };
     let done = Reply::ok(&json!({ "message": "The login has ended." }));
-    let Some((app, token)) = read_refresh_token(&context.pepper, text) else { return Ok(done) };
-    let Some(family) = context.store.family(&app, token.login).await? else { return Ok(done) };
+    let Some(token) = read_refresh_token(&context.pepper, text) else { return Ok(done) };
+    let Some(family) = context.store.family(&token.app, token.login).await? else { return Ok(done) };
     end_login(context, Subject::account(family.account).with_login(token.login), call.origin()).await?;
     Ok(done)
 }

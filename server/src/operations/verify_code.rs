@@ -49,7 +49,7 @@ pub async fn run(context: &Context, mut call: Call) -> Result<Reply, Problem> {
 }
 
 /// Judges `code` and `next_code` of the fields for the session with this hash of its id. With `trust`, the browser that brings a
-/// right one is trusted.
+/// right one to a login is trusted.
 ///
 /// # Errors
 /// An unknown or closed session, or a code that is malformed or does not count.
@@ -74,7 +74,7 @@ pub async fn judge(
                 let answer = fields.answer()?;
                 Ok(session.answer(account, &answer, now, events)?)
             })?;
-            let factor = family.second_factor.filter(|_| trust);
+            let factor = family.second_factor.filter(|_| trust && session.makes_browsers_trusted());
             let browser = state.account.as_ref().zip(factor).and_then(|(account, factor)| {
                 let (id, seen) = (BrowserId::generate(&mut Entropy), origin.user_agent.clone());
                 let new = TrustedBrowser::trust(account, id, factor, seen, &mut state.events)?;

@@ -81,8 +81,7 @@ pub(super) async fn post(
         });
         (Asked::BackupCode, judged)
     } else {
-        // A step-up says that it is the user now, not that the browser is theirs.
-        let trust = form.is_ticked("trust") && handed.session.purpose == Purpose::Login;
+        let trust = form.is_ticked("trust");
         let judged = verify_code::judge(context, call.origin(), handed.id, &answer, Via::Page, trust).await;
         (Asked::Code, judged.map(|answered| (answered, false)))
     };

@@ -147,7 +147,12 @@ impl Visit {
             second_factor: family.factor_on_pages(of.number),
             origin,
         };
-        Ok(Some(SignedIn { user, page_login: of.number, account, csrf: csrf::token(&context.pepper, cookie) }))
+        Ok(Some(SignedIn {
+            user,
+            page_login: of.number,
+            account,
+            csrf: csrf::token(&context.pepper, cookie),
+        }))
     }
 
     /// Whether the login of this session is signed in to the pages in this browser.

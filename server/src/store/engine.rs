@@ -292,3 +292,13 @@ pub enum CommitError {
     #[error(transparent)]
     Store(#[from] StoreError),
 }
+
+impl From<CommitError> for StoreError {
+    /// For whoever cannot decide again: the store is not available.
+    fn from(error: CommitError) -> Self {
+        match error {
+            CommitError::Store(error) => error,
+            error => Self::Unavailable(error.to_string()),
+        }
+    }
+}

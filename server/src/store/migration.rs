@@ -66,7 +66,8 @@ impl Inspection {
             _ => Some(self.intact_head(key)?),
         };
         let base = old.as_ref().map(Head::base).unwrap_or_default();
-        let (mut survey, mut chain, mut latest) = (Survey::default(), Chain::after(base), UnixTime::default());
+        let (mut survey, mut chain, mut latest) =
+            (Survey::default(), Chain::after(base), UnixTime::default());
         let mut before = Completeness::new();
         before.log(base);
         let mut writes = ::sled::Batch::default();

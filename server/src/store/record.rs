@@ -47,9 +47,6 @@ pub fn decode(key: &Key, bytes: &[u8]) -> Result<Record, StoreError> {
 ///
 /// # Errors
 /// As [`decode`].
-///
-/// # Errors
-/// As [`decode`].
 pub fn check<'a>(key: &Key, bytes: &'a [u8]) -> Result<(Header, &'a [u8]), StoreError> {
     let damaged = |damage| StoreError::Damaged { key: key.to_string(), damage };
     let (header, value) =

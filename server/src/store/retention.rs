@@ -55,10 +55,7 @@ pub async fn trim(store: &Store, retention: Retention, now: UnixTime) -> Result<
             Ok(()) => first = last.saturating_add(1),
             // Somebody else removes them, or a backup reads them: the next sweep looks again.
             Err(CommitError::Conflict(_)) => break,
-            Err(CommitError::Store(error)) => return Err(error),
-            Err(error @ (CommitError::TooLarge { .. } | CommitError::Sealed)) => {
-                return Err(StoreError::Unavailable(error.to_string()));
-            }
+            Err(error) => return Err(error.into()),
         }
     }
     Ok(first.saturating_sub(*log.start()))

@@ -11,37 +11,49 @@ use super::{Batch, CommitError, Key, Kind, Store, StoreError, codec::decode};
 
 /// Notes that one commit settles.
 const AT_ONCE: usize = 200;
+/// Commits in a row that may find something changed in between.
+const MAX_CONFLICTS: usize = 10;
 
 /// Removes what is over at `now`; how many records went. In small commits, so that logins are not held up.
 ///
 /// # Errors
 /// The store is not available.
 pub async fn sweep(store: &Store, now: UnixTime) -> Result<usize, StoreError> {
-    let mut removed = 0;
+    let (mut removed, mut after, mut conflicts) = (0, None, 0);
     loop {
-        let notes = store.engine().scan(&Key::of(Kind::Expiry), None, AT_ONCE).await?;
+        let notes = store.engine().scan(&Key::of(Kind::Expiry), after.as_ref(), AT_ONCE).await?;
         let due: Vec<_> = notes
             .into_iter()
             .filter_map(|(note, _)| note.expiring().map(|(at, key)| (note, at, key)))
             .take_while(|(_, at, _)| *at <= now)
             .collect();
-        if due.is_empty() {
-            return Ok(removed);
-        }
+        let Some((last, ..)) = due.last() else { return Ok(removed) };
+        let last = last.clone();
         let mut batch = Batch::new();
-        batch.decided_at(now);
         let mut settled = 0;
         for (note, _, key) in due {
-            settled += usize::from(settle(store, &mut batch, note, key, now).await?);
-        }
-        match store.engine().commit(batch).await {
-            Ok(()) => removed += settled,
-            // A login was refreshed in between: looked at again right away.
-            Err(CommitError::Conflict(_)) => {}
-            Err(CommitError::Store(error)) => return Err(error),
-            Err(error @ (CommitError::TooLarge { .. } | CommitError::Sealed)) => {
-                return Err(StoreError::Unavailable(error.to_string()));
+            match settle(store, &mut batch, note, key, now).await {
+                Ok(gone) => settled += usize::from(gone),
+                // It stays, with its note, until somebody has looked at it; what is behind it must not.
+                Err(error @ StoreError::Damaged { .. }) => tracing::error!(%error, "cannot sweep a record"),
+                Err(error) => return Err(error),
             }
+        }
+        if batch.is_empty() {
+            after = Some(last);
+            continue;
+        }
+        batch.decided_at(now);
+        match store.engine().commit(batch).await {
+            Ok(()) => {
+                removed += settled;
+                after = Some(last);
+                conflicts = 0;
+            }
+            // A login was refreshed in between: looked at again right away, and at last by the next sweep.
+            Err(CommitError::Conflict(_)) if conflicts < MAX_CONFLICTS => conflicts += 1,
+            Err(CommitError::Conflict(_)) => after = Some(last),
+            Err(error) => return Err(error.into()),
         }
     }
 }
@@ -54,15 +66,16 @@ async fn settle(
     key: Key,
     now: UnixTime,
 ) -> Result<bool, StoreError> {
-    batch.delete(note);
-    let Some(record) = store.engine().get(&key).await? else { return Ok(false) };
-    batch.expect(key.clone(), Some(record.version));
-    if key.is(Kind::RefreshFamily) {
-        let family: Family = decode(&key, &record.value)?;
-        if family.expires_at > now {
-            batch.put(Key::expiry(family.expires_at, &key), Vec::new());
-            return Ok(false);
-        }
+    let Some(record) = store.engine().get(&key).await? else {
+        batch.delete(note);
+        return Ok(false);
+    };
+    let family =
+        if key.is(Kind::RefreshFamily) { Some(decode::<Family>(&key, &record.value)?) } else { None };
+    batch.delete(note).expect(key.clone(), Some(record.version));
+    if let Some(family) = family.filter(|family| family.expires_at > now) {
+        batch.put(Key::expiry(family.expires_at, &key), Vec::new());
+        return Ok(false);
     }
     if let Some(kid) = key.name(Kind::SigningKey) {
         let event = ServerEvent::SigningKeyRemoved { kid: kid.to_owned() };
@@ -91,6 +104,26 @@ mod tests {
     };
 
     const NOW: UnixTime = UnixTime::from_secs(1_790_000_000);
+
+    #[tokio::test]
+    async fn what_is_damaged_stays_and_keeps_nothing_else() {
+        let (_folder, context) = context(NOW, &[]).await;
+        let mut batch = Batch::new();
+        batch.decided_at(NOW);
+        // More than one commit settles, and each of them with a damaged login among them.
+        for number in 0..=u8::MAX {
+            let login = LoginId::from_bytes([number; 16]);
+            let key = match number % 100 {
+                0 => crate::store::codec::family_key("shop", login),
+                _ => crate::store::codec::session_key(&[number; 32]),
+            };
+            batch.put(Key::expiry(NOW, &key), Vec::new()).put(key, b"damaged".to_vec());
+        }
+        context.engine.commit(batch).await.unwrap();
+        assert_eq!(sweep(&context.store, NOW).await, Ok(253));
+        assert_eq!(sweep(&context.store, NOW).await, Ok(0));
+        assert_eq!(context.engine.scan(&Key::of(Kind::Expiry), None, 10).await.unwrap().len(), 3);
+    }
 
     #[tokio::test]
     async fn what_is_over_goes_and_what_was_refreshed_stays() {

@@ -29,8 +29,8 @@ use crate::{
     swap::Swap,
 };
 
-/// How often a decision is made again before the store counts as too busy. In one process the account's lock lets
-/// nobody in between, so this is only reached where several servers share a store.
+/// How often a decision is made again before the store counts as too busy. The account's lock keeps most others out; those that take
+/// none (a sweep, a rotation of master keys, the commit of a client that has hung up) come once each.
 const ATTEMPTS: usize = 32;
 
 /// How long a session is kept, in seconds: an hour, so that a host that asks late still learns what became of it.
@@ -187,10 +187,7 @@ impl Store {
             match self.engine.commit(batch).await {
                 Ok(()) => return Ok(outcome),
                 Err(CommitError::Conflict(_)) => {}
-                Err(CommitError::Store(error)) => return Err(error),
-                Err(error @ (CommitError::TooLarge { .. } | CommitError::Sealed)) => {
-                    return Err(StoreError::Unavailable(error.to_string()));
-                }
+                Err(error) => return Err(error.into()),
             }
         }
         Err(StoreError::Unavailable("too many operations on one account at once".to_owned()))

@@ -103,6 +103,8 @@ pub enum TokenError {
 pub struct Signer {
     /// In the order in which they sign.
     keys: Swap<[SigningKey]>,
+    /// Held from the reading of the stored keys until they are taken up.
+    reloading: tokio::sync::Mutex<()>,
     validation: Validation,
 }
 
@@ -115,7 +117,7 @@ impl Signer {
         validation.validate_nbf = false;
         // The audience is the app, which the caller looks up.
         validation.validate_aud = false;
-        Self { keys: Swap::new(sorted(keys)), validation }
+        Self { keys: Swap::new(sorted(keys)), reloading: tokio::sync::Mutex::default(), validation }
     }
 
     /// Works with these keys from now on.

@@ -6,7 +6,7 @@
 use data_encoding::BASE64URL_NOPAD;
 use serde::Serialize;
 use sidekey_core::{
-    id::{AccountId, AppId, LoginId},
+    id::{AccountId, LoginId},
     login::SecondFactor,
     refresh::Family,
     time::UnixTime,
@@ -38,15 +38,6 @@ impl Tokens {
     pub fn access_token(&self) -> &str {
         &self.access_token
     }
-}
-
-/// A refresh token that is ours.
-#[derive(Debug)]
-pub struct RefreshToken {
-    /// The login.
-    pub login: LoginId,
-    /// Which of its tokens.
-    pub number: u64,
 }
 
 /// Makes the tokens of a login, after its transaction.
@@ -92,10 +83,9 @@ fn refresh_token(pepper: &Pepper, account: &AccountId, login: LoginId, number: u
     Numbered { app: account.app.clone(), login, number }.write(pepper, Purpose::RefreshToken)
 }
 
-/// Reads a refresh token: its app, and which token it is, if it is one of ours.
-pub fn read_refresh_token(pepper: &Pepper, text: &str) -> Option<(AppId, RefreshToken)> {
-    let Numbered { app, login, number } = Numbered::read(pepper, Purpose::RefreshToken, text)?;
-    Some((app, RefreshToken { login, number }))
+/// Reads a refresh token, if it is one of ours.
+pub fn read_refresh_token(pepper: &Pepper, text: &str) -> Option<Numbered> {
+    Numbered::read(pepper, Purpose::RefreshToken, text)
 }
 
 /// The enrolment token of a session: derived, so that the page that was sent here with the session can be given it again.

@@ -82,6 +82,8 @@ impl Signer {
     /// # Errors
     /// When the store or the keyring fails; the signer stays as it is.
     pub async fn reload(&self, engine: &dyn Engine, keyring: &Keyring) -> Result<(), SignerError> {
+        // One at a time: what was read before another one's reading must not take its place.
+        let _turn = self.reloading.lock().await;
         self.replace(load(engine, keyring).await?);
         Ok(())
     }
