@@ -60,6 +60,11 @@ impl<'s> Siege<'s> {
         Self { server: app.server, before: Vitals::of(app.server), app, honest }
     }
 
+    /// What the server has in memory, in megabytes, as of the last attack.
+    pub(crate) fn resident(&self) -> u64 {
+        self.before.resident_megabytes()
+    }
+
     /// Attacks while honest users log in, then waits until the server is as it was before this attack, give or take `megabytes`
     /// of memory.
     pub(crate) async fn attack<T>(

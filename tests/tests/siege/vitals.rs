@@ -34,6 +34,10 @@ impl Vitals {
         Self { resident: field("VmRSS:"), peak: field("VmHWM:"), descriptors: descriptors(server.pid()) }
     }
 
+    pub(crate) fn resident_megabytes(&self) -> u64 {
+        self.resident / 1024
+    }
+
     /// Waits until no descriptor is left over and no more than so many megabytes of memory; gives what it has come to.
     pub(crate) async fn recovered(&self, server: &Server, megabytes: u64) -> Self {
         let is_well = |now: &Self| {
