@@ -48,7 +48,9 @@ async fn an_app_made_before_the_first_start_works_after_it() {
     let (folder, data) = folder();
     let key = key_file(&folder).await;
     let create = ["app", "create", "--data", &data, "--name", "Shop", "--enforcement", "required", "--json"];
-    let app = run(create).await.ok().json();
+    let made = run(create).await.ok();
+    assert!(made.stderr.contains("there was no data folder") && made.stderr.contains(&data), "{made:?}");
+    let app = made.json();
     let server = Server::with(production(&data, &key));
     let api_key = app["api_key"].as_str().expect("a key");
     assert!(api_key.starts_with("sidekey_") && api_key.len() == 8 + 43, "{app}");
@@ -70,7 +72,8 @@ async fn apps_and_keys_are_managed_while_the_server_runs_and_while_it_does_not()
     run(["app", "create", "--data", &data, "--name", "One", "--id", "one", "--json"]).await.ok();
     assert_eq!(ids(&list().await), ["one"]);
     let server = Server::with(options.clone());
-    run(["app", "create", "--data", &data, "--name", "Two", "--id", "two", "--json"]).await.ok();
+    let two = run(["app", "create", "--data", &data, "--name", "Two", "--id", "two", "--json"]).await.ok();
+    assert_eq!(two.stderr, "", "the folder was there");
     let key = run(["key", "create", "--data", &data, "--app", "one", "--json"]).await.ok().json();
     let text = |name: &str| key[name].as_str().unwrap_or_else(|| panic!("no `{name}` in {key}")).to_string();
     server.get("/2fa/users/ann/").bearer(&text("api_key")).await.ok();
@@ -90,14 +93,29 @@ async fn what_cannot_be_done_is_said_in_a_sentence() {
     let server = Server::start();
     let data = server.data().to_str().expect("UTF-8");
     let app = server.app(Enforcement::Optional).await;
-    refused(run(["app", "create", "--data", data, "--name", "Again", "--id", &app.id]).await);
-    refused(run(["app", "create", "--data", data, "--name", "Bad", "--enforcement", "sometimes"]).await);
-    refused(run(["app", "create", "--data", data]).await);
-    refused(run(["key", "create", "--data", data, "--app", "nobody"]).await);
-    refused(run(["key", "revoke", "--data", data, "--app", &app.id, "nothing"]).await);
-    refused(run(["key", "revoke", "--data", data, "--app", "nobody", &app.key_id]).await);
-    refused(run(["nonsense"]).await);
-    refused(run(["serve", "--nonsense"]).await);
+    let taken = format!("there is an app `{}` already", app.id);
+    let nothing = format!("app `{}` has no key `nothing`", app.id);
+    for (arguments, code, says) in [
+        (vec!["app", "create", "--data", data, "--name", "Again", "--id", &app.id], 1, &*taken),
+        (
+            vec!["app", "create", "--data", data, "--name", "Bad", "--enforcement", "sometimes"],
+            2,
+            "optional, encouraged, required, admins",
+        ),
+        (vec!["app", "create", "--data", data], 2, "--name"),
+        (vec!["key", "create", "--data", data, "--app", "nobody"], 1, "there is no app `nobody`"),
+        (vec!["key", "revoke", "--data", data, "--app", &app.id, "nothing"], 1, &*nothing),
+        (
+            vec!["key", "revoke", "--data", data, "--app", "nobody", &app.key_id],
+            1,
+            "there is no app `nobody`",
+        ),
+        (vec!["nonsense"], 2, "'nonsense'"),
+        (vec!["serve", "--nonsense"], 2, "'--nonsense'"),
+    ] {
+        let text = refused(run(&arguments).await.failed(code));
+        assert!(text.contains(says), "{arguments:?}: {text}");
+    }
     app.get("/2fa/users/ann/").await.ok();
 }
 
@@ -162,8 +180,8 @@ async fn another_master_key_does_not_open_the_data() {
     let other = folder.path().join("other.key").to_str().expect("UTF-8").to_string();
     run(["keys", "generate", "--out", &other]).await.ok();
     let serve = ["serve", "--listen", "127.0.0.1:0", "--data", &data, "--master-key-file", &other];
-    let text = refused(run(serve).await);
-    assert!(text.contains("key"), "{text}");
+    let text = refused(run(serve).await.failed(2));
+    assert!(text.contains("wrong master key"), "{text}");
     Server::with(production(&data, &key)).get("/readyz").await.ok();
 }
 

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
-use sidekey_tests::{Enforcement, Options, Server, json};
+use sidekey_tests::{Authenticator, Enforcement, Options, Server, json};
 use tempfile::TempDir;
 
 const EIO: i32 = 5;
@@ -37,6 +37,14 @@ fn library() -> &'static Path {
     })
 }
 
+/// A new login of Ann.
+async fn fresh_token(server: &Server, key: &str, phone: &mut Authenticator) -> String {
+    let body = json!({"user_id": "ann"});
+    let opened = server.post("/2fa/sessions/").bearer(key).json(body).await.expect(201);
+    let answer = json!({"session_id": opened.text("session_id"), "code": phone.fresh_code(server).await});
+    server.post("/2fa/verify/").json(answer).await.ok().text("access_token")
+}
+
 /// Runs a server whose disk begins to fail, and gives its log.
 async fn fails(file: &str, what: &str, error: i32) -> String {
     let folder = TempDir::new().expect("a folder can be made");
@@ -48,11 +56,12 @@ async fn fails(file: &str, what: &str, error: i32) -> String {
     let app = server.app(Enforcement::Required).await;
     let user = app.enrol("ann").await;
     let (key, access, device) = (app.key.clone(), user.access.clone(), user.device.clone());
+    let mut phone = user.phone.clone();
 
     std::fs::write(&switch, format!("{what} {error}")).expect("written");
     let client = reqwest::Client::builder().no_proxy().build().expect("a client can be made");
     let url = server.url(&format!("/2fa/devices/{device}/"));
-    let mut refused = 0;
+    let (mut refused, mut acknowledged) = (0, None);
     for number in 0.. {
         assert!(number < 100_000, "the server goes on: {}", server.log());
         let body = json!({"name": format!("Phone {number}")});
@@ -60,7 +69,10 @@ async fn fails(file: &str, what: &str, error: i32) -> String {
         let Ok(answer) = client.patch(&url).bearer_auth(&access).json(&body).send().await else { break };
         match answer.status().as_u16() {
             503 => refused += 1,
-            status => assert!(status == 200 && file == "/head", "{status}, though nothing can be durable"),
+            status => {
+                assert!(status == 200 && file == "/head", "{status}, though nothing can be durable");
+                acknowledged = Some(number);
+            }
         }
     }
     // It has ended by itself: the signal finds nobody any more.
@@ -71,6 +83,16 @@ async fn fails(file: &str, what: &str, error: i32) -> String {
     std::fs::remove_file(&switch).expect("removed");
     let server = Server::with(Options { data: Some(data), ..Options::default() });
     assert_eq!(server.get("/2fa/users/ann/").bearer(&key).await.ok()["has_2fa_enabled"], true);
+    // It has the last name that was acknowledged, or the next one, with which the disk failed.
+    let token = fresh_token(&server, &key, &mut phone).await;
+    let listed = server.get("/2fa/devices/").bearer(&token).await.ok();
+    let name = listed["devices"][0]["name"].as_str().expect("a name").to_owned();
+    match acknowledged {
+        Some(last) => {
+            assert!([last, last + 1].map(|n| format!("Phone {n}")).contains(&name), "{name}, not {last}")
+        }
+        None => assert_ne!(file, "/head", "a failing head lets changes through before it is noticed"),
+    }
     stopped.log
 }
 

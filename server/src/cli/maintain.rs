@@ -226,9 +226,9 @@ pub(super) fn migrate(common: &Common) -> Result<(), Failure> {
         }
         Outcome::Migrated { from } => {
             let data = data.display();
-            format!(
-                "Brought the store in `{data}` from format {from} to format {FORMAT}. Everybody has to sign in again."
-            )
+            // What logins were in format 1 is not enough for those of later ones.
+            let logins = if from == 1 { " Everybody has to sign in again." } else { "" };
+            format!("Brought the store in `{data}` from format {from} to format {FORMAT}.{logins}")
         }
     })
 }

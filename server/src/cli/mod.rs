@@ -32,6 +32,10 @@ use crate::keyring::KeyId;
 use crate::serve;
 use crate::token::JWKS_MAX_AGE;
 
+/// How much is logged has no flag: it is for whoever looks for a fault.
+const LOG_HELP: &str = "\
+SIDEKEY_LOG says how much is logged: error, warn, info (the default), debug, trace, or by module, such as `info,sidekey_server=debug`.";
+
 /// A TOTP second factor beside any application.
 #[derive(Debug, Parser)]
 #[command(name = "sidekey", version, arg_required_else_help = true)]
@@ -43,6 +47,7 @@ struct Sidekey {
 #[derive(Debug, Subcommand)]
 enum Subject {
     /// Start the server
+    #[command(after_help = LOG_HELP)]
     Serve(ServeSettings),
     /// Host applications
     #[command(subcommand, arg_required_else_help = true)]

@@ -33,7 +33,15 @@ const PAUSE: Duration = Duration::from_millis(100);
 pub(super) fn run(command: Command, common: &Common) -> Result<(), Failure> {
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Failure::runtime)?;
+    let was_missing = is_missing(&common.data);
     let reply = runtime.block_on(carry_out(command, &common.data, &common.key, &mut |_| Ok(())))?;
+    if was_missing {
+        // Perhaps on purpose, and perhaps the server's lies elsewhere and will never know what was made here.
+        eprintln!(
+            "note: there was no data folder `{}`: it was made, and no server has used it yet",
+            common.data.display()
+        );
+    }
     let mut text = if common.json { Zeroizing::new(to_json(reply).to_string()) } else { to_text(reply) };
     text.push('\n');
     io::stdout().write_all(text.as_bytes()).map_err(Failure::runtime)
@@ -49,8 +57,7 @@ pub(super) async fn carry_out(
     key: &GivenKey,
     take: Take<'_>,
 ) -> Result<Reply, Failure> {
-    let missing = matches!(data.metadata(), Err(error) if error.kind() == io::ErrorKind::NotFound);
-    if missing && !matches!(command, Command::CreateApp(_)) {
+    if is_missing(data) && !matches!(command, Command::CreateApp(_)) {
         return Err(no_folder(data));
     }
     match reach(&command, data, take, || SledEngine::open(data, &Options::new(entropy::random()))).await? {
@@ -97,6 +104,10 @@ pub(super) async fn reach<T>(
         "the data folder `{}` is in use by a server that does not answer on its control socket",
         data.display()
     )))
+}
+
+fn is_missing(data: &Path) -> bool {
+    matches!(data.metadata(), Err(error) if error.kind() == io::ErrorKind::NotFound)
 }
 
 pub(super) fn no_folder(data: &Path) -> Failure {

@@ -13,6 +13,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::num::NonZeroU32;
 use std::path::PathBuf;
 
+use clap::builder::BoolishValueParser;
 use clap::{ArgAction, Args};
 use ipnet::IpNet;
 use serde::Deserialize;
@@ -48,8 +49,16 @@ pub struct ServeSettings {
     #[arg(long, env = "SIDEKEY_DATA", value_name = "FOLDER")]
     pub data: Option<PathBuf>,
     /// Development mode: a demo application that anybody can sign in to, a generated key, a clock that tests may advance
-    #[arg(long, env = "SIDEKEY_DEVELOPMENT")]
-    pub development: bool,
+    #[arg(
+        long,
+        env = "SIDEKEY_DEVELOPMENT",
+        value_name = "BOOL",
+        value_parser = BoolishValueParser::new(),
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "true"
+    )]
+    pub development: Option<bool>,
     /// Where browsers reach this server, for example `https://login.example.com`; default: the address listened on
     #[arg(long, env = "SIDEKEY_PUBLIC_URL", value_name = "URL")]
     pub public_url: Option<String>,
@@ -143,7 +152,7 @@ impl ServeSettings {
             config: self.config,
             listen: self.listen.or(other.listen),
             data: self.data.or(other.data),
-            development: self.development || other.development,
+            development: self.development.or(other.development),
             public_url: self.public_url.or(other.public_url),
             base_path: self.base_path.or(other.base_path),
             issuer: self.issuer.or(other.issuer),
@@ -161,6 +170,7 @@ impl ServeSettings {
         let mut mistakes = Vec::new();
         let mut note = |mistake: String| mistakes.push(mistake);
 
+        let development = self.development.unwrap_or(false);
         let listen = self.listen.as_deref().unwrap_or(LISTEN);
         let listen = listen.parse::<SocketAddr>().map_err(|_| {
             note(format!("`--listen` must be an address and a port such as 127.0.0.1:8080, not `{listen}`"));
@@ -194,12 +204,12 @@ impl ServeSettings {
                 None
             }
         };
-        if let (Ok(listen), Ok(public_url), false) = (&listen, &public_url, self.development)
+        if let (Ok(listen), Ok(public_url), false) = (&listen, &public_url, development)
             && let Err(mistake) = check_transport(*listen, public_url.as_ref())
         {
             note(mistake);
         }
-        if let (Ok(listen), true) = (&listen, self.development)
+        if let (Ok(listen), true) = (&listen, development)
             && !listen.ip().is_loopback()
         {
             note(format!(
@@ -213,7 +223,7 @@ impl ServeSettings {
                 Ok(Settings {
                     listen,
                     data: self.data.unwrap_or_else(|| DATA.into()),
-                    development: self.development,
+                    development,
                     public_url,
                     base_path,
                     issuer,

@@ -160,6 +160,9 @@ fn a_flag_counts_before_the_file() {
     let settings = check_file(text, &["--issuer", "Other"]).unwrap();
     assert_eq!((settings.listen.to_string().as_str(), settings.issuer.as_str()), ("127.0.0.1:9000", "Other"));
     assert_eq!((settings.trusted_proxies.len(), settings.rate), (1, None));
+    assert!(check_file("development = true", &[]).unwrap().development);
+    assert!(!check_file("development = true", &["--development=false"]).unwrap().development);
+    assert!(check_file("development = false", &["--development"]).unwrap().development);
 }
 
 #[test]
