@@ -418,8 +418,10 @@ impl Model {
         if !self.active.contains(&device) && !self.pending.contains(&device) {
             return Outcome::NotFound;
         }
-        name.clone_into(&mut self.devices[device].name);
-        self.tell("renamed");
+        if self.devices[device].name != name {
+            name.clone_into(&mut self.devices[device].name);
+            self.tell("renamed");
+        }
         Outcome::Done
     }
 
