@@ -7,7 +7,7 @@ pub mod path;
 #[cfg(test)]
 mod tests;
 
-use crate::{id::AppId, login::SecondFactor, time::UnixTime};
+use crate::{account::Account, id::AppId, login::SecondFactor, refresh::Family, time::UnixTime};
 use path::CanonicalPath;
 
 /// What a rule speaks of, and what it asks for.
@@ -48,6 +48,29 @@ pub struct Request<'a> {
     pub path: &'a CanonicalPath,
 }
 
+/// A login that came along with a request, and the second factor that it tells of.
+#[derive(Clone, Copy, Debug)]
+pub struct Login<'a> {
+    /// Whose it is, as stored now.
+    pub account: &'a Account,
+    /// The login, as stored now.
+    pub family: &'a Family,
+    /// What its token or cookie says of a second factor.
+    pub second_factor: Option<SecondFactor>,
+}
+
+/// Why a request does not pass.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// No login came along, or one that has ended or belongs to another application.
+    NotSignedIn,
+    /// The login lacks a second factor, or has one that is older than this many seconds where there is a number.
+    SecondFactorRequired {
+        /// Seconds.
+        max_age: Option<u64>,
+    },
+}
+
 /// The rules of all applications.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Rules(Vec<Rule>);
@@ -84,9 +107,9 @@ impl Rules {
         self.0.iter().find(|rule| rule.fits(request))
     }
 
-    /// How many rules there are.
-    pub fn len(&self) -> usize {
-        self.0.len()
+    /// All of them, in the order in which they are asked.
+    pub fn iter(&self) -> impl Iterator<Item = &Rule> {
+        self.0.iter()
     }
 
     /// Whether there is none.
@@ -96,6 +119,25 @@ impl Rules {
 }
 
 impl Rule {
+    /// Whether a request that this rule speaks of passes with this login.
+    ///
+    /// A login passes only while it is alive: once it is revoked, its user has signed out everywhere, turned 2FA off or been erased, it
+    /// is none, however long its token may still run.
+    ///
+    /// # Errors
+    /// See [`Refusal`].
+    pub fn admit(&self, login: Option<Login<'_>>, now: UnixTime) -> Result<(), Refusal> {
+        let Demand::SecondFactor { max_age } = self.demand else { return Ok(()) };
+        let login = login.filter(|login| {
+            login.account.id.app == self.app && login.family.is_alive(Some(login.account), now)
+        });
+        let Login { account, second_factor, .. } = login.ok_or(Refusal::NotSignedIn)?;
+        // The rule asks for a second factor; the account, that it was given to the devices that it has now.
+        let counts =
+            account.has_active_device() && account.require_second_factor(second_factor, max_age, now).is_ok();
+        if counts { Ok(()) } else { Err(Refusal::SecondFactorRequired { max_age }) }
+    }
+
     fn fits(&self, request: Request<'_>) -> bool {
         self.host.as_deref().is_none_or(|host| host == request.host)
             && (self.methods.is_empty() || self.methods.iter().any(|method| method == request.method))
@@ -112,17 +154,5 @@ impl Rule {
             _ => false,
         };
         same_place && same_methods
-    }
-}
-
-impl Demand {
-    /// Whether a login meets the demand; `second_factor` is what it proved.
-    pub fn is_met(self, second_factor: Option<SecondFactor>, now: UnixTime) -> bool {
-        match self {
-            Self::Nothing => true,
-            Self::SecondFactor { max_age } => {
-                second_factor.is_some_and(|factor| factor.is_within(max_age, now))
-            }
-        }
     }
 }

@@ -1,5 +1,17 @@
+use rand::{SeedableRng, rngs::StdRng};
+
 use super::*;
-use crate::login::Method;
+use crate::{
+    code::Code,
+    device::Answer,
+    id::{AccountId, LoginId, UserId},
+    login::{Grant, Method},
+    time::Step,
+    totp::code_at,
+};
+
+const NOW: UnixTime = UnixTime::from_secs(1_700_000_010);
+const NOW_BY_CODE: Option<SecondFactor> = Some(SecondFactor { method: Method::Otp, at: NOW });
 
 const HOUR: Demand = Demand::SecondFactor { max_age: Some(3_600) };
 const EVER: Demand = Demand::SecondFactor { max_age: None };
@@ -55,13 +67,61 @@ fn rules_that_contradict_each_other_are_refused() {
     assert!(!clash(rule(Some("x"), "/a", &[], EVER), rule(None, "/a", &[], HOUR)));
 }
 
+/// An account with a device, and a login whose second factor was given now.
+fn login(rng: &mut StdRng) -> (Account, Family) {
+    let id = AccountId { app: AppId::parse("shop").unwrap(), user: UserId::parse("42").unwrap() };
+    let mut account = Account::new(id, NOW, rng);
+    let login = LoginId::generate(rng);
+    let device = account.start_setup(login, None, false, NOW, rng, &mut Vec::new()).unwrap();
+    let code = code_at(&device.secret, device.params, Step::at(NOW, device.params.period));
+    let answer = Answer::of(Code::parse(&code).unwrap());
+    account.confirm(device.id, &answer, None, NOW, &mut Vec::new()).unwrap();
+    let second_factor = Some(SecondFactor { method: Method::Otp, at: NOW });
+    let family = Family::start(&account, Grant { login, second_factor, remember_me: false }, NOW);
+    (account, family)
+}
+
 #[test]
 fn a_second_factor_is_fresh_to_the_second() {
-    let at = UnixTime::from_secs(1_000_000);
-    let factor = Some(SecondFactor { method: Method::Otp, at });
-    assert!(HOUR.is_met(factor, at.plus(3_600)));
-    assert!(!HOUR.is_met(factor, at.plus(3_601)));
-    assert!(EVER.is_met(factor, at.plus(1_000_000)));
-    assert!(!EVER.is_met(None, at));
-    assert!(Demand::Nothing.is_met(None, at));
+    let (account, family) = login(&mut StdRng::seed_from_u64(7));
+    let come = |second_factor| Some(Login { account: &account, family: &family, second_factor });
+    let too_old = Err(Refusal::SecondFactorRequired { max_age: Some(3_600) });
+    let (hour, ever) = (rule(None, "/", &[], HOUR), rule(None, "/", &[], EVER));
+    assert_eq!(hour.admit(come(family.second_factor), NOW.plus(3_600)), Ok(()));
+    assert_eq!(hour.admit(come(family.second_factor), NOW.plus(3_601)), too_old);
+    assert_eq!(ever.admit(come(family.second_factor), NOW.plus(100_000)), Ok(()));
+    assert_eq!(ever.admit(come(None), NOW), Err(Refusal::SecondFactorRequired { max_age: None }));
+}
+
+#[test]
+fn only_a_living_login_of_the_rules_own_application_passes() {
+    let (account, family) = login(&mut StdRng::seed_from_u64(7));
+    let come = |account, family| Some(Login { account, family, second_factor: NOW_BY_CODE });
+    let ever = rule(None, "/", &[], EVER);
+    assert_eq!(ever.admit(come(&account, &family), NOW), Ok(()));
+    assert_eq!(ever.admit(None, NOW), Err(Refusal::NotSignedIn));
+    let other = Rule { app: AppId::parse("bank").unwrap(), ..ever.clone() };
+    assert_eq!(other.admit(come(&account, &family), NOW), Err(Refusal::NotSignedIn));
+    let mut revoked = family.clone();
+    revoked.revoke();
+    assert_eq!(ever.admit(come(&account, &revoked), NOW), Err(Refusal::NotSignedIn));
+    let mut everywhere = account.clone();
+    everywhere.sign_out_everywhere(&mut Vec::new());
+    assert_eq!(ever.admit(come(&everywhere, &family), NOW), Err(Refusal::NotSignedIn));
+    let expired = family.expires_at;
+    assert_eq!(ever.admit(come(&account, &family), expired), Err(Refusal::NotSignedIn));
+    let public = rule(None, "/", &[], Demand::Nothing);
+    assert_eq!(public.admit(None, NOW), Ok(()));
+}
+
+#[test]
+fn whoever_has_no_device_has_no_second_factor() {
+    let mut rng = StdRng::seed_from_u64(7);
+    let id = AccountId { app: AppId::parse("shop").unwrap(), user: UserId::parse("42").unwrap() };
+    let account = Account::new(id, NOW, &mut rng);
+    let grant = Grant { login: LoginId::generate(&mut rng), second_factor: NOW_BY_CODE, remember_me: false };
+    let family = Family::start(&account, grant, NOW);
+    let come = Some(Login { account: &account, family: &family, second_factor: NOW_BY_CODE });
+    let ever = rule(None, "/", &[], EVER);
+    assert_eq!(ever.admit(come, NOW), Err(Refusal::SecondFactorRequired { max_age: None }));
 }

@@ -2,13 +2,16 @@
 //!
 //! - this file: [`ServeSettings`] as typed by a person, [`Settings`] as used by the server;
 //! - `file`: the TOML file, whose settings count where neither flag nor environment speaks;
+//! - `protect`: the rules of forward-auth, which stand in the file only;
 //! - `address`: the public URL and the base path.
 
 mod address;
 mod file;
+mod protect;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::num::NonZeroU32;
 use std::path::PathBuf;
@@ -20,6 +23,7 @@ use serde::Deserialize;
 use sidekey_core::key_uri::MAX_ISSUER_BYTES;
 
 pub use address::{BasePath, PublicUrl};
+pub use protect::{ProtectSettings, Protection};
 
 use crate::limit::Rate;
 use crate::store::retention::Retention;
@@ -95,6 +99,12 @@ pub struct ServeSettings {
     /// Form of the log on standard error: `text` or `json`; default: text on a terminal, JSON elsewhere
     #[arg(long, env = "SIDEKEY_LOG_FORMAT", value_name = "FORM")]
     pub log: Option<String>,
+    /// Which requests of a proxy need a second factor.
+    #[arg(skip)]
+    pub protect: Vec<ProtectSettings>,
+    /// Where the applications' own logins are.
+    #[arg(skip)]
+    pub sign_in: BTreeMap<String, String>,
 }
 
 /// How log lines look.
@@ -131,6 +141,8 @@ pub struct Settings {
     pub audit_retention: Retention,
     /// The form of log lines; `None`: by the kind of standard error.
     pub log: Option<LogFormat>,
+    /// What is asked of requests that a proxy holds back.
+    pub protection: Protection,
 }
 
 impl ServeSettings {
@@ -163,6 +175,8 @@ impl ServeSettings {
             audit_retention_days: self.audit_retention_days.or(other.audit_retention_days),
             audit_max_entries: self.audit_max_entries.or(other.audit_max_entries),
             log: self.log.or(other.log),
+            protect: other.protect,
+            sign_in: other.sign_in,
         }
     }
 
@@ -204,6 +218,15 @@ impl ServeSettings {
                 None
             }
         };
+        let protection = protect::protection(&self.protect, &self.sign_in);
+        let protection = protection.map_err(|mistakes| mistakes.into_iter().for_each(&mut note));
+        if !self.protect.is_empty() && self.trusted_proxies.is_empty() {
+            note(
+                "`[[protect]]` needs the proxy that asks: name its address in `trusted_proxies`, \
+                 or nothing passes"
+                    .to_owned(),
+            );
+        }
         if let (Ok(listen), Ok(public_url), false) = (&listen, &public_url, development)
             && let Err(mistake) = check_transport(*listen, public_url.as_ref())
         {
@@ -216,8 +239,8 @@ impl ServeSettings {
                 "development mode listens on this machine only: `--listen {listen}` would let everybody in"
             ));
         }
-        match (listen, public_url, base_path, rate, audit_retention) {
-            (Ok(listen), Ok(public_url), Ok(base_path), Ok(rate), Ok(audit_retention))
+        match (listen, public_url, base_path, rate, audit_retention, protection) {
+            (Ok(listen), Ok(public_url), Ok(base_path), Ok(rate), Ok(audit_retention), Ok(protection))
                 if mistakes.is_empty() =>
             {
                 Ok(Settings {
@@ -232,6 +255,7 @@ impl ServeSettings {
                     rate,
                     audit_retention,
                     log,
+                    protection,
                 })
             }
             _ => Err(mistakes),

@@ -28,7 +28,9 @@ pub struct Call {
     pub headers: HeaderMap,
     /// What the path names, percent-decoded.
     pub name: Option<String>,
+    path: String,
     query: String,
+    via_proxy: bool,
     origin: Origin,
     /// Locked by nobody: a stream is not `Sync`, and a call is lent to futures that may change threads.
     body: Mutex<BodyStream>,
@@ -44,7 +46,25 @@ impl Call {
         origin: Origin,
         body: BodyStream,
     ) -> Self {
-        Self { method, headers, name, query, origin, body: Mutex::new(body) }
+        let (path, via_proxy, body) = (String::new(), false, Mutex::new(body));
+        Self { method, headers, name, path, query, via_proxy, origin, body }
+    }
+
+    /// With the path as it was sent, and whether a configured proxy sent it.
+    #[must_use]
+    pub fn sent(self, path: &str, via_proxy: bool) -> Self {
+        Self { path: path.to_owned(), via_proxy, ..self }
+    }
+
+    /// Whether the peer is a configured proxy, so that its word on other requests counts.
+    pub fn is_via_proxy(&self) -> bool {
+        self.via_proxy
+    }
+
+    /// Path and query as they were sent.
+    pub fn target(&self) -> String {
+        let separator = if self.query.is_empty() { "" } else { "?" };
+        format!("{}{separator}{}", self.path, self.query)
     }
 
     /// The fields of the query, all of them text. No log shows it: that of a page may carry a link that counts once.

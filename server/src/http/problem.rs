@@ -191,6 +191,12 @@ impl Problem {
             .with("errors", json!({ "body": detail }))
     }
 
+    /// With another sentence than the usual one.
+    #[must_use]
+    pub fn saying(self, detail: &str) -> Self {
+        Self { detail: Some(detail.to_owned()), ..self }
+    }
+
     /// With an extension member.
     #[must_use]
     pub fn with(mut self, member: &str, value: impl Into<Value>) -> Self {

@@ -7,6 +7,7 @@ mod answering;
 mod shown;
 
 pub mod activity;
+pub mod authorize;
 pub mod backup_code_status;
 pub mod change_app;
 pub mod change_device;

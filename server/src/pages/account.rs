@@ -71,12 +71,14 @@ struct AccountPage {
 
 #[derive(Template)]
 #[template(path = "confirm.html")]
-struct ConfirmPage {
-    frame: Frame,
-    next: &'static str,
-    replaces: String,
-    failed: Failed,
-    needs_next_code: bool,
+pub(super) struct ConfirmPage {
+    pub(super) frame: Frame,
+    /// Where the form is posted to.
+    pub(super) action: &'static str,
+    /// What it carries besides the code.
+    pub(super) hidden: Vec<(&'static str, String)>,
+    pub(super) failed: Failed,
+    pub(super) needs_next_code: bool,
 }
 
 /// Where a confirmation leads.
@@ -269,9 +271,10 @@ pub(super) async fn confirm_page(
         Next::Account => ("account", None),
         Next::AddDevice(replaces) => ("device", replaces),
     };
+    let replaces = replaces.map(|id| id.to_string()).unwrap_or_default();
     let page = ConfirmPage {
-        next: name,
-        replaces: replaces.map(|id| id.to_string()).unwrap_or_default(),
+        action: PATH,
+        hidden: vec![("next", name.to_owned()), ("replaces", replaces)],
         needs_next_code: person.account.needs_next_code(context.clock.now()),
         failed,
         frame,

@@ -6,6 +6,7 @@
 //! | `enroll` | the first device of a newcomer |
 //! | `add_device` | a device of somebody who is signed in |
 //! | `account` | devices, backup codes, turning 2FA off |
+//! | `step_up` | the second factor again, for a page of an application that a proxy protects |
 //! | `backup_codes` | fresh backup codes: shown once, kept, acknowledged |
 //! | `visit` | what a browser brings along: session, login, language |
 //! | `hand_over` | a link becomes a cookie, once; a login becomes a one-time code |
@@ -33,6 +34,7 @@ mod history;
 mod locale;
 mod refusal;
 mod setup;
+mod step_up;
 mod texts;
 mod theme;
 mod view;
@@ -49,9 +51,10 @@ pub use assets::asset;
 pub(crate) use cookie::Cookie;
 pub(crate) use csrf::require_own_origin;
 pub(crate) use form::Form;
+pub(crate) use step_up::url as step_up_url;
 pub use theme::themed;
 pub(crate) use view::{Frame, Shown, page, redirect};
-pub(crate) use visit::Visit;
+pub(crate) use visit::{PageLogin, Visit, page_login};
 
 /// The pages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,6 +67,8 @@ pub enum Page {
     AddDevice,
     /// Devices, backup codes, turning 2FA off.
     Account,
+    /// The second factor again, for a protected page of an application.
+    StepUp,
     /// Backup codes as a file.
     BackupCodesFile,
     /// The admin area's placeholder.
@@ -87,6 +92,7 @@ async fn show(context: &Context, page: Page, visit: &Visit, call: &Call) -> Resu
         Page::Enroll => enroll::show(context, visit, call).await,
         Page::AddDevice => add_device::show(context, visit, call).await,
         Page::Account => account::show(context, visit, call).await,
+        Page::StepUp => step_up::show(context, visit, call).await,
         Page::BackupCodesFile | Page::Admin => Ok(view::admin(context, visit)),
     }
 }
@@ -99,6 +105,7 @@ async fn post(context: &Context, page: Page, visit: &Visit, mut call: Call) -> R
         Page::Enroll => enroll::post(context, visit, &call, &form).await,
         Page::AddDevice => add_device::post(context, visit, &call, &form).await,
         Page::Account => account::post(context, visit, &call, &form).await,
+        Page::StepUp => step_up::post(context, visit, &call, &form).await,
         Page::BackupCodesFile | Page::Admin => backup_codes::file(context, visit, &call, &form).await,
     }
 }

@@ -4,6 +4,7 @@ use http::{HeaderMap, Method};
 use sidekey_core::{
     account::Account,
     id::{AppId, BrowserId},
+    refresh::Family,
     session::{Session, Status},
     time::UnixTime,
 };
@@ -134,25 +135,17 @@ impl Visit {
         call: &Call,
     ) -> Result<Option<SignedIn>, Problem> {
         let Some(cookie) = &self.login else { return Ok(None) };
-        let Some(of) = Numbered::read(&context.pepper, Purpose::PageLogin, cookie) else { return Ok(None) };
-        let Some(family) = context.store.family(&of.app, of.login).await? else { return Ok(None) };
-        let Some(account) = context.store.account(&family.account).await? else { return Ok(None) };
-        if !family.opens_pages(&account, context.clock.now()) {
+        let Some(PageLogin { family, account, number }) = login_of(context, cookie).await? else {
             return Ok(None);
-        }
+        };
         let origin = call.origin_as(Actor::User { login: family.login.to_string() });
         let user = User {
             account: family.account.clone(),
             login: family.login,
-            second_factor: family.factor_on_pages(of.number),
+            second_factor: family.factor_on_pages(number),
             origin,
         };
-        Ok(Some(SignedIn {
-            user,
-            page_login: of.number,
-            account,
-            csrf: csrf::token(&context.pepper, cookie),
-        }))
+        Ok(Some(SignedIn { user, page_login: number, account, csrf: csrf::token(&context.pepper, cookie) }))
     }
 
     /// Whether the login of this session is signed in to the pages in this browser.
@@ -201,6 +194,35 @@ impl Visit {
         }
         self.signed_in(context, call).await
     }
+}
+
+/// A login that the cookie of the pages names.
+pub(crate) struct PageLogin {
+    /// The login.
+    pub(crate) family: Family,
+    /// Whose it is.
+    pub(crate) account: Account,
+    /// Which of the page logins of the login this is.
+    pub(crate) number: u64,
+}
+
+/// The login that the cookie of the pages names in these headers, while it opens them.
+///
+/// # Errors
+/// The store is not available.
+pub(crate) async fn page_login(context: &Context, headers: &HeaderMap) -> Result<Option<PageLogin>, Problem> {
+    match Cookie::Login.read(context, headers) {
+        Some(cookie) => login_of(context, &cookie).await,
+        None => Ok(None),
+    }
+}
+
+async fn login_of(context: &Context, cookie: &str) -> Result<Option<PageLogin>, Problem> {
+    let Some(of) = Numbered::read(&context.pepper, Purpose::PageLogin, cookie) else { return Ok(None) };
+    let Some(family) = context.store.family(&of.app, of.login).await? else { return Ok(None) };
+    let Some(account) = context.store.account(&family.account).await? else { return Ok(None) };
+    let opens = family.opens_pages(&account, context.clock.now());
+    Ok(opens.then_some(PageLogin { family, account, number: of.number }))
 }
 
 impl SignedIn {

@@ -54,7 +54,8 @@ pub(super) async fn answer(
     };
     let outcome = match found {
         Ok(Found { access, endpoint, name, .. }) => {
-            let call = Call::new(method.clone(), headers, name, query, origin, body);
+            let via_proxy = peer.is_some_and(|peer| forwarded::is_proxy(peer, &settings.trusted_proxies));
+            let call = Call::new(method.clone(), headers, name, query, origin, body).sent(path, via_proxy);
             let work = admitted(context, &method, access, endpoint, call).instrument(span.clone());
             // A panic is a defect of ours: it ends this request and nobody else's. States are loaded anew for each, so none is left half changed.
             AssertUnwindSafe(work).catch_unwind().await.unwrap_or_else(|_| {

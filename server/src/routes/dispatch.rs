@@ -40,6 +40,8 @@ pub(super) async fn dispatch(context: &Context, endpoint: Endpoint, call: Call) 
         Endpoint::EraseUser => operations::erase_user::run(context, call).await,
         Endpoint::ShowApp => operations::show_app::run(context, call).await,
         Endpoint::ChangeApp => operations::change_app::run(context, call).await,
+        Endpoint::Authorize => operations::authorize::run(context, &call).await,
+        Endpoint::AuthorizeForEnvoy => operations::authorize::for_envoy(context, &call).await,
         Endpoint::Jwks => Ok(service::jwks(context)),
         Endpoint::OpenApi => Ok(service::openapi(context)),
         Endpoint::Health => Ok(service::health()),

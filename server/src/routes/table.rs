@@ -33,6 +33,8 @@ pub(super) enum Endpoint {
     EraseUser,
     ShowApp,
     ChangeApp,
+    Authorize,
+    AuthorizeForEnvoy,
     Jwks,
     OpenApi,
     Health,
@@ -65,6 +67,8 @@ pub(super) enum Access {
     AppOrUser,
     /// A user, or a newcomer with an enrolment token: as for users.
     Enroller,
+    /// A proxy about the request of somebody else: it costs little, and comes as often as requests do.
+    Proxy,
     /// Whoever asks, in development mode; elsewhere there is nothing here.
     Development,
 }
@@ -75,7 +79,7 @@ impl Access {
         match self {
             Self::Anonymous => true,
             Self::User | Self::Enroller => !method.is_safe(),
-            Self::Everybody | Self::App | Self::AppOrUser | Self::Development => false,
+            Self::Everybody | Self::App | Self::AppOrUser | Self::Proxy | Self::Development => false,
         }
     }
 }
@@ -85,6 +89,7 @@ pub(super) type Row = (Method, &'static str, Access, Endpoint);
 
 /// In a path, `{}` is one segment, `**` is the rest. The busiest come first.
 pub(super) const TABLE: &[Row] = &[
+    (Method::GET, "/2fa/authz", Access::Proxy, Endpoint::Authorize),
     (Method::POST, "/2fa/verify", Access::Anonymous, Endpoint::VerifyCode),
     (Method::POST, "/2fa/sessions", Access::AppOrUser, Endpoint::OpenSession),
     (Method::POST, "/2fa/token/refresh", Access::Anonymous, Endpoint::RefreshToken),
@@ -116,6 +121,18 @@ pub(super) const TABLE: &[Row] = &[
     (Method::GET, "/healthz", Access::Everybody, Endpoint::Health),
     (Method::GET, "/readyz", Access::Everybody, Endpoint::Ready),
     (Method::GET, "/metrics", Access::Everybody, Endpoint::Metrics),
+    (Method::GET, "/2fa/authz/envoy", Access::Proxy, Endpoint::AuthorizeForEnvoy),
+    (Method::GET, "/2fa/authz/envoy/**", Access::Proxy, Endpoint::AuthorizeForEnvoy),
+    (Method::POST, "/2fa/authz/envoy", Access::Proxy, Endpoint::AuthorizeForEnvoy),
+    (Method::POST, "/2fa/authz/envoy/**", Access::Proxy, Endpoint::AuthorizeForEnvoy),
+    (Method::PUT, "/2fa/authz/envoy", Access::Proxy, Endpoint::AuthorizeForEnvoy),
+    (Method::PUT, "/2fa/authz/envoy/**", Access::Proxy, Endpoint::AuthorizeForEnvoy),
+    (Method::PATCH, "/2fa/authz/envoy", Access::Proxy, Endpoint::AuthorizeForEnvoy),
+    (Method::PATCH, "/2fa/authz/envoy/**", Access::Proxy, Endpoint::AuthorizeForEnvoy),
+    (Method::DELETE, "/2fa/authz/envoy", Access::Proxy, Endpoint::AuthorizeForEnvoy),
+    (Method::DELETE, "/2fa/authz/envoy/**", Access::Proxy, Endpoint::AuthorizeForEnvoy),
+    (Method::OPTIONS, "/2fa/authz/envoy", Access::Proxy, Endpoint::AuthorizeForEnvoy),
+    (Method::OPTIONS, "/2fa/authz/envoy/**", Access::Proxy, Endpoint::AuthorizeForEnvoy),
     (Method::GET, "/2fa/challenge", Access::Everybody, Endpoint::Page(Page::Challenge)),
     (Method::POST, "/2fa/challenge", Access::Anonymous, Endpoint::Form(Page::Challenge)),
     (Method::GET, "/2fa/enroll", Access::Everybody, Endpoint::Page(Page::Enroll)),
@@ -124,6 +141,8 @@ pub(super) const TABLE: &[Row] = &[
     (Method::POST, "/2fa/account", Access::Anonymous, Endpoint::Form(Page::Account)),
     (Method::GET, "/2fa/account/device", Access::Everybody, Endpoint::Page(Page::AddDevice)),
     (Method::POST, "/2fa/account/device", Access::Anonymous, Endpoint::Form(Page::AddDevice)),
+    (Method::GET, "/2fa/step-up", Access::Everybody, Endpoint::Page(Page::StepUp)),
+    (Method::POST, "/2fa/step-up", Access::Anonymous, Endpoint::Form(Page::StepUp)),
     (Method::POST, "/2fa/account/backup-codes", Access::Anonymous, Endpoint::Form(Page::BackupCodesFile)),
     (Method::GET, "/admin", Access::Everybody, Endpoint::Page(Page::Admin)),
     (Method::GET, "/2fa/assets/**", Access::Everybody, Endpoint::Asset),
