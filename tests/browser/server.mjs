@@ -2,7 +2,7 @@
 
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
@@ -47,6 +47,11 @@ export class Server {
       await ended;
     }
     await rm(this.#folder, { recursive: true });
+  }
+
+  /** The API key of the demo application. */
+  async demoKey() {
+    return (await readFile(join(this.#folder, "data", "development-api-key"), "utf8")).trim();
   }
 
   /** The server's time in Unix seconds. */

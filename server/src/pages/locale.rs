@@ -125,19 +125,24 @@ impl Text {
         self.fill(name, &[(key, &value.to_string())])
     }
 
-    /// A sentence with values in it. Values are never looked at for further names.
+    /// A sentence with values in it. Values are never looked at for further names. In a language that is written from right to left they are
+    /// isolated, so that a name in Latin letters does not reorder the words around it (UAX #9, FSI and PDI).
     pub(crate) fn fill(&self, name: &str, values: &[(&str, &str)]) -> String {
+        let (before_value, after_value) =
+            if self.locale.direction() == "rtl" { ("\u{2068}", "\u{2069}") } else { ("", "") };
         let mut out = String::new();
         let mut rest = self.locale.sentence(name);
         while let Some((before, after)) = rest.split_once('{') {
             let Some((key, after)) = after.split_once('}') else { break };
             out.push_str(before);
             let given = values.iter().find(|(known, _)| *known == key).map(|(_, value)| *value);
+            out.push_str(before_value);
             out.push_str(match key {
                 "issuer" => &self.issuer,
                 "app" => &self.app,
                 _ => given.unwrap_or_default(),
             });
+            out.push_str(after_value);
             rest = after;
         }
         out.push_str(rest);
@@ -268,6 +273,15 @@ mod tests {
         for code in Code::ALL {
             assert!(english().has(&format!("error.{}", code.name())), "{}", code.name());
         }
+    }
+
+    #[test]
+    fn values_are_isolated_where_words_go_from_right_to_left() {
+        let arabic = first_of(std::iter::once("ar")).unwrap();
+        let text = Text { locale: arabic, issuer: "A".into(), app: "Fish & Chips (UK)".into() };
+        assert!(text.t("back-to-app").contains("\u{2068}Fish & Chips (UK)\u{2069}"));
+        let text = Text { locale: english(), issuer: "A".into(), app: "B".into() };
+        assert_eq!(text.t("back-to-app"), "Back to B");
     }
 
     #[test]

@@ -42,3 +42,32 @@ test("an application chooses the language by ui_locales", async () => {
     assert.equal(await page.locator("html").getAttribute("lang"), "de", "and the choice lasts");
   });
 });
+
+test("numbers are in the digits that the browser has for the language, and times too; those of a name stay", async () => {
+  await place.member({ locale: "ar", timezoneId: "Asia/Tokyo" }, async (person, app) => {
+    const { page } = person;
+    // Chromium writes Arabic with either kind of digits, as the region has it.
+    await page.addInitScript(() => {
+      const Own = Intl.NumberFormat;
+      Intl.NumberFormat = /** @type {typeof Own} */ (/** @type {unknown} */ (class extends Own {
+        constructor(/** @type {string} */ language, /** @type {Intl.NumberFormatOptions} */ options) {
+          super(`${language}-u-nu-arab`, options);
+        }
+      }));
+    });
+    await person.sendRefused(await app.wrongCode());
+    assert.match((await person.description())[0] ?? "", /\u2068٤\u2069/, "four attempts are left");
+    await person.send(await app.freshCode());
+    await page.locator("form:has(input[value=account]) button").click();
+    await page.waitForURL(/\/2fa\/account\/$/);
+    assert.match((await page.locator(".count").textContent()) ?? "", /١٠/);
+    assert.match((await page.locator(".who strong").textContent()) ?? "", /^person-\d+@example\.com$/);
+    const { shown, iso, said } = await page.locator("time").first().evaluate((time) => {
+      const moment = new Date(/** @type {HTMLTimeElement} */ (time).dateTime);
+      const said = new Intl.DateTimeFormat("ar", { dateStyle: "medium", timeStyle: "short", timeZone: "Asia/Tokyo" }).format(moment);
+      return { shown: time.textContent, iso: time.getAttribute("datetime"), said };
+    });
+    assert.match(iso ?? "", /^\d{4}-\d\d-\d\dT[\d:]+Z$/);
+    assert.equal(shown, said);
+  });
+});

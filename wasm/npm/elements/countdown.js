@@ -7,8 +7,10 @@ import { h, svg } from "./dom.js";
  * A ring that empties until the current time step ends. It stops when it has left the page.
  * @param {number} period seconds
  * @param {{ now: () => number }} clock
+ * @param {string} language
  */
-export function stepRing(period, clock) {
+export function stepRing(period, clock, language) {
+  const digits = new Intl.NumberFormat(language);
   const hand = svg("circle", { cx: 20, cy: 20, r: 17, pathLength: 100, part: "ring-hand", class: "hand" });
   const left = h("span", { class: "left" });
   const track = svg("circle", { cx: 20, cy: 20, r: 17, class: "track" });
@@ -18,7 +20,7 @@ export function stepRing(period, clock) {
   const tick = () => {
     const now = clock.now();
     const remaining = Math.ceil(period - ((now / 1000) % period));
-    left.textContent = String(remaining);
+    left.textContent = digits.format(remaining);
     hand.setAttribute("stroke-dasharray", `${(remaining / period) * 100} 100`);
     ring.classList.toggle("soon", remaining <= 5);
     timer = setTimeout(tick, 1000 - (now % 1000) + 5);
@@ -47,5 +49,8 @@ export function countDown(seconds, onTick, onEnd) {
   return () => clearTimeout(timer);
 }
 
-/** "0:45" or "12:05". @param {number} seconds */
-export const asClock = (seconds) => `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, "0")}`;
+/** "0:45" or "12:05", in the digits of the language. @param {number} seconds @param {string} language */
+export function asClock(seconds, language) {
+  const minutes = new Intl.NumberFormat(language).format(Math.floor(seconds / 60));
+  return `${minutes}:${new Intl.NumberFormat(language, { minimumIntegerDigits: 2 }).format(seconds % 60)}`;
+}

@@ -157,7 +157,7 @@ export class SidekeyCodeInput extends SidekeyElement {
     this.#wait.hidden = false;
     const stop = countDown(
       seconds,
-      (remaining) => this.#wait.replaceChildren(this.text("wait.label", { time: asClock(remaining) })),
+      (remaining) => this.#wait.replaceChildren(this.text("wait.label", { time: asClock(remaining, this.language) })),
       () => {
         this.#endWait?.();
         this.clear();
@@ -193,7 +193,7 @@ export class SidekeyCodeInput extends SidekeyElement {
     this.#field = field;
     this.#next = /** @type {HTMLInputElement | null} */ (next ?? null);
     prepare(field, this.kind);
-    if (this.#next) prepare(this.#next, "totp");
+    if (this.#next) prepareNext(this.#next);
     field.toggleAttribute("data-sidekey-disabled", given ? field.disabled : false);
     this.#place(field);
     this.#error = this.querySelector("[data-sidekey-error], .sidekey-error, [role=alert]") ?? this.#append("error", { role: "alert" });
@@ -244,7 +244,7 @@ export class SidekeyCodeInput extends SidekeyElement {
     this.#ring?.stop();
     this.#ring?.ring.remove();
     if (this.kind === "backup" || this.getAttribute("countdown") === "off") return;
-    this.#ring = stepRing(numberOf(this, "period", 30), this.clock);
+    this.#ring = stepRing(numberOf(this, "period", 30), this.clock, this.language);
     this.#row.append(this.#ring.ring);
     this.#ring.start();
   }
@@ -284,9 +284,7 @@ export class SidekeyCodeInput extends SidekeyElement {
     const id = freshId("next");
     const hint = `${id}-hint`;
     const next = h("input", { id, name: "next_code", class: "sidekey-input sidekey-next", part: "input", slot: "after", "aria-describedby": hint });
-    prepare(next, "totp");
-    // The next code is not in a message or a password manager yet: nothing is to be filled in.
-    next.autocomplete = "off";
+    prepareNext(next);
     const label = h("label", { for: id, class: "sidekey-label sidekey-next", part: "label", slot: "after" }, this.text("code.next-label"));
     const hintText = h("p", { id: hint, class: "sidekey-hint sidekey-next", part: "hint", slot: "after" }, this.text("code.next-hint"));
     this.append(label, hintText, next);
@@ -337,6 +335,12 @@ function prepare(field, kind) {
   field.dir = "ltr";
   field.removeAttribute("pattern");
   if (field.maxLength >= 0 && field.maxLength < SHORTEST_MAXLENGTH) field.maxLength = SHORTEST_MAXLENGTH;
+}
+
+/** The next code is not in a message or a password manager yet: what they have belongs into the first field. @param {HTMLInputElement} field */
+function prepareNext(field) {
+  prepare(field, "totp");
+  field.autocomplete = "off";
 }
 
 /** Adds an id to what describes a field, in front, or takes it out. @param {HTMLInputElement} field @param {string} id @param {boolean} wanted */

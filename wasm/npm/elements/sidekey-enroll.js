@@ -83,11 +83,19 @@ export class SidekeyEnroll extends SidekeyElement {
     try {
       const name = this.getAttribute("device-name");
       const setup = await client.startSetup({ ...(name ? { device_name: name } : {}), ...(restart ? { restart } : {}) });
-      if (this.isConnected && client === this.#client) this.#showSetup(client, setup);
-      else this.#step = null;
+      if (this.#asks(client)) return this.#showSetup(client, setup);
     } catch (error) {
-      this.#showFailure(error);
+      if (this.#asks(client)) return this.#showFailure(error);
     }
+    // In the meantime it was taken out of the page, or given another client: that one is to be asked.
+    this.#step = null;
+    this.#stage.replaceChildren();
+    this.#begin();
+  }
+
+  /** Whether what a client has answered is still of use. @param {SidekeyClient} client */
+  #asks(client) {
+    return this.isConnected && client === this.#client;
   }
 
   #begin() {
