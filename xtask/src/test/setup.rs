@@ -32,6 +32,13 @@ const TOOLS: &[Tool] = &[
     Tool { programs: CHROMIUM, package: "chromium", purpose: "shows the pages" },
     Tool { programs: &["oathtool"], package: "oathtool", purpose: "computes codes" },
     Tool { programs: &["zbarimg"], package: "zbar-tools", purpose: "reads QR codes" },
+    Tool {
+        programs: &["nginx", "/usr/sbin/nginx"],
+        package: "nginx-light",
+        purpose: "asks Sidekey about requests",
+    },
+    Tool { programs: &["caddy"], package: "caddy", purpose: "the same" },
+    Tool { programs: &["haproxy", "/usr/sbin/haproxy"], package: "haproxy", purpose: "the same" },
     Tool { programs: &["python3"], package: "python3", purpose: "checks tokens with PyJWT" },
 ];
 
