@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::answer::Answer;
+use crate::app::App;
 use crate::server::Server;
 
 /// One browser with its cookies.
@@ -19,6 +20,14 @@ impl<'s> Browser<'s> {
     /// A browser that has been nowhere yet.
     pub fn new(server: &'s Server) -> Self {
         Self { server, cookies: BTreeMap::new(), html: String::new() }
+    }
+
+    /// A browser on the account page, by the link that the application gets for the login of this access token.
+    pub async fn on_account_page(app: &App<'s>, access: &str) -> Self {
+        let link = app.server.post("/2fa/account/link/").bearer(access).await.ok();
+        let mut browser = Self::new(app.server);
+        browser.visit(&link.text("account_url")).await.ok();
+        browser
     }
 
     /// Follows a link: a path, or an address of this server.

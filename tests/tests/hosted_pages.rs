@@ -32,15 +32,6 @@ async fn exchange(app: &App<'_>, code: &str) -> Answer {
     app.post("/2fa/token/").json(json!({"code": code})).await
 }
 
-/// A browser that is signed in to the account page, by the link that the application got.
-async fn on_account_page<'s>(app: &App<'s>, access: &str) -> Browser<'s> {
-    let link = app.server.post("/2fa/account/link/").bearer(access).await.ok();
-    assert_eq!(link["expires_in"], 60);
-    let mut browser = Browser::new(app.server);
-    browser.visit(&link.text("account_url")).await.ok();
-    browser
-}
-
 #[tokio::test]
 async fn a_link_becomes_a_cookie_once() {
     let server = Server::start();
@@ -386,7 +377,9 @@ async fn the_account_page_opens_by_a_link_once_and_only_for_that_login() {
     let server = Server::start();
     let app = server.app(Enforcement::Optional).await;
     let user = app.enrol("ann").await;
-    let link = user.post("/2fa/account/link/").await.ok().text("account_url");
+    let link = user.post("/2fa/account/link/").await.ok();
+    assert_eq!(link["expires_in"], 60);
+    let link = link.text("account_url");
     let mut browser = Browser::new(&server);
     browser.get(&link).await.expect(303);
     browser.get(&link).await.expect(303);
@@ -411,10 +404,10 @@ async fn what_needs_a_fresh_second_factor_asks_for_it_and_tells_no_token_of_it()
     let server = Server::start();
     let app = server.app(Enforcement::Optional).await;
     let mut user = app.enrol("ann").await;
-    let mut browser = on_account_page(&app, &user.access).await;
+    let mut browser = Browser::on_account_page(&app, &user.access).await;
     browser.get("/2fa/account/device/").await.ok();
     assert_eq!(browser.heading(), "Connect an authenticator app");
-    let mut another = on_account_page(&app, &user.access).await;
+    let mut another = Browser::on_account_page(&app, &user.access).await;
     server.advance(601).await;
     browser.get("/2fa/account/device/").await.ok();
     assert_eq!(browser.heading(), "Confirm that it is you");
@@ -437,8 +430,8 @@ async fn two_browsers_share_nothing() {
     let server = Server::start();
     let app = server.app(Enforcement::Optional).await;
     let (ann, bob) = (app.enrol("ann").await, app.enrol("bob").await);
-    let of_ann = on_account_page(&app, &ann.access).await;
-    let mut of_bob = on_account_page(&app, &bob.access).await;
+    let of_ann = Browser::on_account_page(&app, &ann.access).await;
+    let mut of_bob = Browser::on_account_page(&app, &bob.access).await;
     let csrf = of_ann.hidden("csrf").expect("a token");
     let device = ann.device.as_str();
     let fields = [("action", "rename"), ("device", device), ("name", "Mine"), ("csrf", csrf.as_str())];

@@ -131,7 +131,7 @@ async fn the_account_page_forgets_a_browser() {
     let id = browser.hidden("browser").expect("a trusted browser");
     let fields = [("action", "forget"), ("browser", id.as_str())];
     browser.post("/2fa/account/", &fields).await.expect(303);
-    browser.get("/2fa/account/?done=forgotten").await.ok();
+    browser.get("/2fa/account/").await.ok();
     assert!(browser.html.contains("The browser is trusted no more."));
     assert_eq!(browser.hidden("browser"), None);
     assert!(browser.html.contains("A trusted browser was forgotten"));

@@ -92,12 +92,28 @@ impl Account {
             self.turn_off(rng, events);
             return Ok(Removed::LastDevice);
         }
+        self.drop_active(id, events);
+        Ok(Removed::Device)
+    }
+
+    /// Removes an active device in whose place another one has just been confirmed. One that is not there any more is no error: what
+    /// was wanted is done.
+    pub fn replaced(&mut self, old: DeviceId, by: DeviceId, events: &mut Vec<Event>) {
+        if old == by || self.active_device(old).is_none() || self.active_device(by).is_none() {
+            return;
+        }
+        if self.primary == Some(old) {
+            self.primary = Some(by);
+        }
+        self.drop_active(old, events);
+    }
+
+    fn drop_active(&mut self, id: DeviceId, events: &mut Vec<Event>) {
         self.active.retain(|device| device.id != id);
         if self.primary == Some(id) {
             self.primary = self.active.first().map(|device| device.id);
         }
         events.push(Event::DeviceRemoved { device: id });
-        Ok(Removed::Device)
     }
 
     /// Turns 2FA off: devices, codes and everything that was given out are dead. The failure budget stays, so that turning

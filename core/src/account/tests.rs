@@ -250,6 +250,22 @@ fn there_are_never_more_devices_than_seven() {
 }
 
 #[test]
+fn a_device_that_takes_the_place_of_another_is_primary_if_that_one_was() {
+    let mut world = world();
+    let (first, second, third) = (world.enrol(NOW), world.enrol(NOW.plus(30)), world.enrol(NOW.plus(60)));
+    let World { account, events, .. } = &mut world;
+    let ids = |account: &Account| account.active_devices().iter().map(|device| device.id).collect::<Vec<_>>();
+    account.replaced(first, third, events);
+    assert_eq!((ids(account), account.is_primary(third)), (vec![second, third], true));
+    assert_eq!(events.last(), Some(&Event::DeviceRemoved { device: first }));
+    let before = account.clone();
+    for (old, by) in [(first, third), (third, third), (second, first)] {
+        account.replaced(old, by, events);
+        assert_eq!(*account, before, "one that is gone, itself, and by one that is not there");
+    }
+}
+
+#[test]
 fn only_a_used_code_is_called_replayed() {
     let mut world = world();
     world.enrol(NOW);

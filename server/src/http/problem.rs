@@ -166,7 +166,7 @@ impl Code {
 }
 
 /// A refusal on its way to the client. What the log should know besides is logged where it happens, not carried here.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Problem {
     code: Code,
     detail: Option<String>,
@@ -264,7 +264,12 @@ impl Problem {
         self.code
     }
 
-    /// As an answer.
+    /// The answer that tells of it to people, with the status, the headers and the code that programs would get.
+    pub fn told_by(&self, content_type: &'static str, body: String) -> Reply {
+        dressed(Reply::of(self.status(), content_type, body), self.code, &self.headers)
+    }
+
+    /// As an answer to programs.
     pub fn into_reply(self) -> Reply {
         let (name, status, sentence) = self.code.parts();
         let detail = self.detail.as_deref().unwrap_or(sentence);
@@ -277,8 +282,12 @@ impl Problem {
         body.insert("detail".to_owned(), detail.into());
         body.insert("error".to_owned(), detail.into());
         let reply = Reply::of(status, "application/problem+json", Value::Object(body).to_string());
-        self.headers.into_iter().fold(reply, |reply, (name, value)| reply.with_header(name, &value))
+        dressed(reply, self.code, &self.headers)
     }
+}
+
+fn dressed(reply: Reply, code: Code, headers: &[(header::HeaderName, String)]) -> Reply {
+    headers.iter().fold(reply.refusing(code), |reply, (name, value)| reply.with_header(name.clone(), value))
 }
 
 #[cfg(test)]

@@ -9,7 +9,11 @@ use serde::Serialize;
 use super::{Code, Problem};
 
 /// An answer, complete but for the request's id.
-pub struct Reply(Response<Bytes>);
+pub struct Reply {
+    response: Response<Bytes>,
+    /// Why it refuses, for the log.
+    code: Option<Code>,
+}
 
 /// The body may hold tokens, secrets and codes.
 impl fmt::Debug for Reply {
@@ -27,7 +31,7 @@ impl Reply {
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
         headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-        Self(response)
+        Self { response, code: None }
     }
 
     /// 200 with JSON.
@@ -49,8 +53,8 @@ impl Reply {
     /// 304 with the headers that 200 would have and without the content (RFC 9110 §15.4.5).
     #[must_use]
     pub fn not_modified(mut self) -> Self {
-        *self.0.status_mut() = StatusCode::NOT_MODIFIED;
-        *self.0.body_mut() = Bytes::new();
+        *self.response.status_mut() = StatusCode::NOT_MODIFIED;
+        *self.response.body_mut() = Bytes::new();
         self
     }
 
@@ -58,7 +62,7 @@ impl Reply {
     #[must_use]
     pub fn with_header(mut self, name: HeaderName, value: &str) -> Self {
         if let Ok(value) = HeaderValue::from_str(value) {
-            self.0.headers_mut().insert(name, value);
+            self.response.headers_mut().insert(name, value);
         }
         self
     }
@@ -67,18 +71,29 @@ impl Reply {
     #[must_use]
     pub fn and_header(mut self, name: HeaderName, value: &str) -> Self {
         if let Ok(value) = HeaderValue::from_str(value) {
-            self.0.headers_mut().append(name, value);
+            self.response.headers_mut().append(name, value);
         }
         self
     }
 
+    /// As a refusal for this reason.
+    #[must_use]
+    pub(super) fn refusing(self, code: Code) -> Self {
+        Self { code: Some(code), ..self }
+    }
+
+    /// Why it refuses, if it does.
+    pub fn code(&self) -> Option<Code> {
+        self.code
+    }
+
     /// The status.
     pub fn status(&self) -> StatusCode {
-        self.0.status()
+        self.response.status()
     }
 
     /// As an HTTP response.
     pub fn into_response(self) -> Response<Bytes> {
-        self.0
+        self.response
     }
 }

@@ -54,7 +54,8 @@ pub async fn run(context: &Context, mut call: Call) -> Result<Reply, Problem> {
     let fields = call.fields().await?;
     let device = DeviceId::parse(fields.text("device_id")?);
     let answer = fields.answer()?;
-    let confirmed = confirm(context, &enroller, device, &answer, Via::Api).await?;
+    let confirming = Confirming { device, answer, replaces: None, via: Via::Api };
+    let confirmed = confirm(context, &enroller, &confirming).await?;
     let Confirmed { family, backup_codes, return_url } = confirmed;
     Ok(Reply::ok(&Reply200 {
         message: "The device is active.",
@@ -63,6 +64,19 @@ pub async fn run(context: &Context, mut call: Call) -> Result<Reply, Problem> {
         backup_codes,
         return_url,
     }))
+}
+
+/// What is asked for.
+#[derive(Debug)]
+pub struct Confirming {
+    /// The pending device.
+    pub device: Option<DeviceId>,
+    /// Its first code.
+    pub answer: Answer,
+    /// The device that goes when this one is active, if it is still there.
+    pub replaces: Option<DeviceId>,
+    /// Where it is asked for.
+    pub via: Via,
 }
 
 /// A device that has become active. No `Debug`: it holds backup codes.
@@ -83,25 +97,22 @@ pub struct Confirmed {
 pub async fn confirm(
     context: &Context,
     enroller: &Enroller,
-    device: Option<DeviceId>,
-    answer: &Answer,
-    via: Via,
+    confirming: &Confirming,
 ) -> Result<Confirmed, Problem> {
     let account_id = enroller.account();
     let mut set: Option<FreshSet> = None;
     loop {
         let now = context.clock.now();
         let kept = set.as_ref().map(|set| &set.kept);
-        let tried = enroller
-            .transact(context, now, |enrolling| attempt(enrolling, device, answer, kept, via, now))
-            .await?;
+        let tried =
+            enroller.transact(context, now, |enrolling| attempt(enrolling, confirming, kept, now)).await?;
         match tried {
             Tried::NeedsBackupCodes => {
                 let permit = context.hasher.set().await?;
                 // Many may have waited with the same code, and one of them has used it: looked at again before anything slow is done.
                 let account = context.store.account(account_id).await?;
-                let still = account.zip(device).is_some_and(|(account, device)| {
-                    would_be_first(&account, device, answer, context.clock.now())
+                let still = account.zip(confirming.device).is_some_and(|(account, device)| {
+                    would_be_first(&account, device, &confirming.answer, context.clock.now())
                 });
                 set = if still { Some(permit.fresh_set(account_id, now).await?) } else { None };
             }
@@ -115,13 +126,12 @@ pub async fn confirm(
 
 fn attempt(
     enrolling: Enrolling<'_>,
-    device: Option<DeviceId>,
-    answer: &Answer,
+    confirming: &Confirming,
     codes: Option<&BackupCodes>,
-    via: Via,
     now: UnixTime,
 ) -> Result<Tried, Problem> {
     let Enrolling { account, family, session, started, events } = enrolling;
+    let Confirming { device, answer, replaces, via } = confirming;
     let device = device.ok_or_else(|| Problem::new(Code::DeviceNotFound))?;
     if codes.is_none() && would_be_first(account, device, answer, now) {
         return Ok(Tried::NeedsBackupCodes);
@@ -137,7 +147,11 @@ fn attempt(
         let second_factor = Some(confirmed.second_factor);
         (confirmed, Grant { login: LoginId::generate(&mut Entropy), second_factor, remember_me }, None)
     };
-    let family = start_login(account, return_url.as_deref(), grant, via, now, started);
+    // The old device goes with the code that proves the new one: until then it works.
+    if let Some(old) = *replaces {
+        account.replaced(old, device, events);
+    }
+    let family = start_login(account, return_url.as_deref(), grant, *via, now, started);
     Ok(Tried::Confirmed { family, first: confirmed.first, return_url })
 }
 

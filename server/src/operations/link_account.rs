@@ -8,6 +8,7 @@ use crate::{
     caller::{Host, Opener, User, opener},
     context::Context,
     http::{Call, Code, Problem, Reply},
+    pages::address,
     store::Subject,
     token::{
         numbered::{Numbered, Purpose},
@@ -60,5 +61,5 @@ pub async fn link(
         })
         .await??;
     let link = link.write(&context.pepper, Purpose::AccountLink);
-    Ok(format!("{}?{PARAMETER}={link}", context.url("/2fa/account/")))
+    Ok(format!("{}?{PARAMETER}={link}", context.url(address::ACCOUNT)))
 }

@@ -20,6 +20,7 @@ use crate::{
     context::Context,
     entropy::Entropy,
     http::{Call, Fields, Problem, Reply, rfc3339},
+    pages::address,
     store::Subject,
     token::{
         browser,
@@ -167,7 +168,7 @@ pub async fn for_host(context: &Context, app: &App, login: Login, origin: &Origi
             "requires_enrollment": true,
             "session_id": link.id,
             "expires_in": LIFETIME,
-            "enroll_url": format!("{}?{PARAMETER}={}", context.url("/2fa/enroll/"), link.link),
+            "enroll_url": format!("{}?{PARAMETER}={}", context.url(address::ENROLL), link.link),
             "enrollment_token": enrollment_token,
         }),
         Opened::Challenge(_) => challenge(context, &link),
@@ -192,6 +193,6 @@ pub(super) fn challenge(context: &Context, link: &SessionLink) -> Value {
         "session_id": link.id,
         "expires_in": LIFETIME,
         "methods": ["totp", "backup_code"],
-        "verify_url": format!("{}?{PARAMETER}={}", context.url("/2fa/challenge/"), link.link),
+        "verify_url": format!("{}?{PARAMETER}={}", context.url(address::CHALLENGE), link.link),
     })
 }

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     context::Context,
-    http::{Call, Code, Problem, rfc3339},
+    http::{Call, Problem, rfc3339},
 };
 
 #[derive(Template)]
@@ -67,7 +67,7 @@ pub(super) async fn file(
     form: &Form,
 ) -> Result<Shown, Problem> {
     let person = visit.posted_for_login(context, call, form).await?;
-    let person = person.ok_or_else(|| Problem::new(Code::AuthRequired))?;
+    let person = person.ok_or_else(Problem::credentials_missing)?;
     let frame = Frame::of(context, visit, Some(&person.account.id.app)).await?;
     let date = rfc3339(context.clock.now());
     let date = date.split('T').next().unwrap_or_default();

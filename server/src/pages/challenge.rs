@@ -1,7 +1,6 @@
 //! `/2fa/challenge/`: a code or a backup code for the session that this browser was handed, and the way back to the application.
 
 use askama::Template;
-use http::StatusCode;
 use sidekey_core::{
     account::Account,
     backup_code::{BackupCodes, LOW},
@@ -10,9 +9,11 @@ use sidekey_core::{
 };
 
 use super::{
-    Form, Frame, Visit, hand_over,
-    refusal::{Asked, Failed, Failure},
-    view::{self, Message, Shown},
+    Form, Frame, Visit, address,
+    ending::{self, Verified, no_session},
+    hand_over,
+    refusal::{Asked, Failed, Failure, is_of_a_form},
+    view::{self, Shown},
     visit::Handed,
 };
 use crate::{
@@ -23,8 +24,6 @@ use crate::{
         verify_code::{self, Answered},
     },
 };
-
-const PATH: &str = "/2fa/challenge/";
 
 #[derive(Template)]
 #[template(path = "challenge.html")]
@@ -42,12 +41,12 @@ struct Challenge {
 /// # Errors
 /// The store is not available.
 pub(super) async fn show(context: &Context, visit: &Visit, call: &Call) -> Result<Shown, Problem> {
-    if let Some(shown) = hand_over::of_session(context, visit, call, PATH).await? {
+    if let Some(shown) = hand_over::of_session(context, visit, call, address::CHALLENGE).await? {
         return Ok(shown);
     }
     match visit.handed(context).await? {
         Some(handed) if handed.session.purpose == Purpose::Enrollment && !handed.is_verified(context) => {
-            Ok(view::redirect(&context.url("/2fa/enroll/")))
+            Ok(view::redirect(&context.url(address::ENROLL)))
         }
         Some(handed) => standing(context, visit, call, handed, Failed::default()).await,
         None => Ok(no_session(context, visit)),
@@ -68,7 +67,7 @@ pub(super) async fn post(
         return Ok(no_session(context, visit));
     };
     if form.text("action") == "continue" {
-        return hand_over::onward_again(context, visit, call, &handed.session, PATH).await;
+        return hand_over::onward_again(context, visit, call, &handed.session, address::CHALLENGE).await;
     }
     let answer = form.answer();
     let (asked, judged) = if form.text("action") == "backup-code" {
@@ -89,7 +88,7 @@ pub(super) async fn post(
         Ok((Answered { session, family, browser }, is_low)) => {
             // Whoever runs out of backup codes is told before they go on.
             let onward = if is_low {
-                view::redirect(&context.url(PATH))
+                view::redirect(&context.url(address::CHALLENGE))
             } else {
                 hand_over::onward(context, &session, &family)
             };
@@ -99,7 +98,7 @@ pub(super) async fn post(
                 None => onward,
             })
         }
-        Err(problem) if is_of_the_form(problem.code()) => {
+        Err(problem) if is_of_a_form(problem.code()) => {
             let frame = Frame::of(context, visit, Some(&handed.session.account.app)).await?;
             let failure = Failure::of(&frame.text, "", asked, &problem);
             let Some(handed) = visit.handed(context).await? else { return Ok(no_session(context, visit)) };
@@ -114,19 +113,6 @@ pub(super) async fn post(
             (_, None) => Ok(no_session(context, visit)),
         },
     }
-}
-
-/// Whether the form itself shows the refusal: something else may be typed into it.
-pub(super) fn is_of_the_form(code: Code) -> bool {
-    matches!(
-        code,
-        Code::Validation
-            | Code::InvalidCode
-            | Code::CodeRequired
-            | Code::NextCodeRequired
-            | Code::AccountThrottled
-            | Code::AccountLocked
-    )
 }
 
 /// The page of a session as it stands.
@@ -154,7 +140,7 @@ async fn standing(
                 failed,
                 frame,
             };
-            view::page(page.failed.status(), &page)
+            page.failed.page(&page)
         }
         Err(Closed::Verified) => {
             let is_here = visit.is_login_of(context, call, &session).await?;
@@ -165,18 +151,9 @@ async fn standing(
                 None => frame.t("challenge.verified-lead"),
             };
             let title = frame.t("challenge.verified");
-            verified(&Verified { title, lead, back: return_url.clone(), is_here, frame })
+            ending::verified(&Verified { title, lead, back: return_url.clone(), is_here, frame })
         }
-        Err(closed) => {
-            let (title, lead) = match closed {
-                Closed::Failed => (frame.t("challenge.ended"), frame.t("error.MAX_ATTEMPTS_EXCEEDED")),
-                _ => (frame.t("challenge.ended"), frame.t("error.SESSION_EXPIRED")),
-            };
-            let status =
-                if closed == Closed::Failed { StatusCode::FORBIDDEN } else { StatusCode::BAD_REQUEST };
-            let onward = hand_over::back(&frame, &session);
-            view::page(status, &Message { title, lead, onward, other: None, frame })
-        }
+        Err(closed) => ending::over(frame, &session, closed),
     };
     Ok(shown.leading_to(return_url.as_deref()))
 }
@@ -186,31 +163,5 @@ fn waiting(frame: &Frame, account: Option<&Account>, now: UnixTime) -> Option<Fa
     let seconds = account?.throttled_until(now)?.since(now);
     let problem = Problem::new(Code::AccountThrottled).retry_after(seconds);
     let failure = Failure::of(&frame.text, "", Asked::Code, &problem);
-    Some(Failure { status: StatusCode::OK, ..failure })
-}
-
-#[derive(Template)]
-#[template(path = "verified.html")]
-pub(super) struct Verified {
-    pub(super) frame: Frame,
-    /// The heading.
-    pub(super) title: String,
-    /// What has been done.
-    pub(super) lead: String,
-    /// The application's address.
-    pub(super) back: Option<String>,
-    /// Whether this browser has signed in, and may go on with it.
-    pub(super) is_here: bool,
-}
-
-/// The page of a session that was verified.
-pub(super) fn verified(page: &Verified) -> Shown {
-    view::page(StatusCode::OK, page)
-}
-
-/// Nobody was sent here.
-pub(super) fn no_session(context: &Context, visit: &Visit) -> Shown {
-    let frame = Frame::plain(context, visit);
-    let (title, lead) = (frame.t("challenge.no-session"), frame.t("challenge.no-session-lead"));
-    view::page(StatusCode::OK, &Message { title, lead, onward: None, other: None, frame })
+    Some(failure.told_beforehand())
 }

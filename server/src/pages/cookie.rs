@@ -19,6 +19,8 @@ pub(crate) enum Cookie {
     Browser,
     /// The language that the application asked for.
     Language,
+    /// What the account page says is done, once.
+    Done,
     /// The demo application's own sign-in.
     Demo,
 }
@@ -30,6 +32,7 @@ impl Cookie {
             Self::Login => "sidekey-login",
             Self::Browser => "sidekey-browser",
             Self::Language => "sidekey-language",
+            Self::Done => "sidekey-done",
             Self::Demo => "sidekey-demo",
         }
     }
@@ -52,6 +55,7 @@ impl Cookie {
     const fn max_age(self) -> Option<u64> {
         match self {
             Self::Browser => Some(trusted_browser::LIFETIME),
+            Self::Done => Some(60),
             Self::Session | Self::Login | Self::Language | Self::Demo => None,
         }
     }

@@ -4,11 +4,11 @@ use http::StatusCode;
 use sidekey_core::session::{Closed, Purpose};
 
 use super::{
-    Form, Frame, Visit, backup_codes,
-    challenge::{Verified, no_session, verified},
-    csrf, hand_over,
+    Form, Frame, Visit, address, backup_codes, csrf,
+    ending::{self, Verified, no_session},
+    hand_over,
     setup::{self, Posted, Way},
-    view::{self, Message, Shown},
+    view::{self, Shown},
     visit::Handed,
 };
 use crate::{
@@ -18,26 +18,24 @@ use crate::{
     http::{Call, Code, Problem},
 };
 
-const PATH: &str = "/2fa/enroll/";
-
 /// The page.
 ///
 /// # Errors
 /// The store is not available.
 pub(super) async fn show(context: &Context, visit: &Visit, call: &Call) -> Result<Shown, Problem> {
-    if let Some(shown) = hand_over::of_session(context, visit, call, PATH).await? {
+    if let Some(shown) = hand_over::of_session(context, visit, call, address::ENROLL).await? {
         return Ok(shown);
     }
     let Some(handed) = visit.handed(context).await? else { return Ok(no_session(context, visit)) };
     if handed.session.purpose != Purpose::Enrollment {
-        return Ok(view::redirect(&context.url("/2fa/challenge/")));
+        return Ok(view::redirect(&context.url(address::CHALLENGE)));
     }
     if let Some(closed) = closed(context, visit, call, &handed).await? {
         return Ok(closed);
     }
     let enroller = enroller(&handed, call);
     let frame = Frame::of(context, visit, Some(&handed.session.account.app)).await?.with_csrf(&handed.csrf);
-    let way = Way { frame, action: PATH, enroller: &enroller, replaces: String::new() };
+    let way = Way { frame, action: address::ENROLL, enroller: &enroller, replaces: None };
     let shown = setup::show(context, way).await?;
     Ok(shown.leading_to(handed.session.return_url.as_deref()))
 }
@@ -57,26 +55,26 @@ pub(super) async fn post(
     };
     let session = &handed.session;
     match form.text("action") {
-        "continue" => return hand_over::onward_again(context, visit, call, session, PATH).await,
+        "continue" => return hand_over::onward_again(context, visit, call, session, address::ENROLL).await,
         "saved" => {
             let frame = Frame::of(context, visit, Some(&session.account.app)).await?.with_csrf(&handed.csrf);
             let file_csrf = form.text("file_csrf").to_owned();
-            if let Some(again) = backup_codes::ask_again(frame, form, PATH, file_csrf) {
+            if let Some(again) = backup_codes::ask_again(frame, form, address::ENROLL, file_csrf) {
                 return Ok(again.leading_to(session.return_url.as_deref()));
             }
-            return hand_over::onward_again(context, visit, call, session, PATH).await;
+            return hand_over::onward_again(context, visit, call, session, address::ENROLL).await;
         }
         _ => {}
     }
     if session.purpose != Purpose::Enrollment {
-        return Ok(view::redirect(&context.url("/2fa/challenge/")));
+        return Ok(view::redirect(&context.url(address::CHALLENGE)));
     }
     if let Some(closed) = closed(context, visit, call, &handed).await? {
         return Ok(closed);
     }
     let enroller = enroller(&handed, call);
     let frame = Frame::of(context, visit, Some(&session.account.app)).await?.with_csrf(&handed.csrf);
-    let way = Way { frame, action: PATH, enroller: &enroller, replaces: String::new() };
+    let way = Way { frame, action: address::ENROLL, enroller: &enroller, replaces: None };
     let confirmed = match setup::post(context, way, form).await {
         Ok(Posted::Confirmed(confirmed)) => confirmed,
         Ok(Posted::Shown(shown)) => return Ok(shown.leading_to(session.return_url.as_deref())),
@@ -94,7 +92,7 @@ pub(super) async fn post(
         Some(codes) => {
             let frame = Frame::of(context, visit, Some(&session.account.app)).await?.with_csrf(&handed.csrf);
             let file_csrf = csrf::token(&context.pepper, &login);
-            backup_codes::show(StatusCode::OK, frame, codes.clone(), PATH, file_csrf, false)
+            backup_codes::show(StatusCode::OK, frame, codes.clone(), address::ENROLL, file_csrf, false)
         }
         None => hand_over::onward(context, session, &confirmed.family),
     };
@@ -123,15 +121,12 @@ async fn closed(
     let Err(closed) = session.require_open(account.as_ref(), context.clock.now()) else { return Ok(None) };
     let frame = Frame::of(context, visit, Some(&session.account.app)).await?.with_csrf(&handed.csrf);
     let is_here = visit.is_login_of(context, call, session).await?;
-    let back = hand_over::back(&frame, session);
     let shown = if closed == Closed::Verified {
         let lead = if is_here { "enroll.already-lead" } else { "enroll.already-lead-out" };
         let (title, lead) = (frame.t("enroll.already"), frame.t(lead));
-        verified(&Verified { title, lead, back: session.return_url.clone(), is_here, frame })
+        ending::verified(&Verified { title, lead, back: session.return_url.clone(), is_here, frame })
     } else {
-        let (title, lead) = (frame.t("challenge.ended"), frame.t("error.SESSION_EXPIRED"));
-        let message = Message { title, lead, onward: back, other: None, frame };
-        view::page(StatusCode::BAD_REQUEST, &message)
+        ending::over(frame, session, closed)
     };
     Ok(Some(shown.leading_to(session.return_url.as_deref())))
 }

@@ -10,14 +10,14 @@ use sidekey_core::{
 };
 
 use super::{
-    Frame, Visit,
+    Frame, Visit, address,
     cookie::Cookie,
     view::{self, Message, Shown},
 };
 use crate::{
     caller::hash,
     context::Context,
-    http::{Call, Code, Problem},
+    http::{Call, Problem},
     operations::{Via, start_login},
     store::{State, Subject},
     token::{
@@ -36,9 +36,9 @@ pub(super) async fn of_session(
     context: &Context,
     visit: &Visit,
     call: &Call,
-    path: &str,
+    path: &'static str,
 ) -> Result<Option<Shown>, Problem> {
-    let Some(link) = call.parameter(PARAMETER).filter(|_| visit.takes_links) else { return Ok(None) };
+    let Some(link) = call.parameter(PARAMETER).filter(|_| visit.uses_up) else { return Ok(None) };
     let clean = context.url(path);
     let id = session_id(&context.pepper, &link);
     if visit.holds(&id) {
@@ -100,16 +100,22 @@ pub(super) fn back(frame: &Frame, session: &Session) -> Option<(String, String)>
 
 /// The cookie by which the pages know a login in the browser in which it was made.
 pub(super) fn login_cookie(context: &Context, family: &Family) -> String {
-    Cookie::Login.set(context, &login_value(context, family))
+    page_login_cookie(context, family, FIRST_PAGE_LOGIN)
 }
 
-/// What that cookie holds.
+/// The same for the page login with this number.
+pub(super) fn page_login_cookie(context: &Context, family: &Family, number: u64) -> String {
+    Cookie::Login.set(context, &page_login(context, family, number))
+}
+
+/// What the cookie of the browser holds in which the login was made.
 pub(super) fn login_value(context: &Context, family: &Family) -> String {
-    page_login(family, FIRST_PAGE_LOGIN).write(&context.pepper, Purpose::PageLogin)
+    page_login(context, family, FIRST_PAGE_LOGIN)
 }
 
-fn page_login(family: &Family, number: u64) -> Numbered {
-    Numbered { app: family.account.app.clone(), login: family.login, number }
+fn page_login(context: &Context, family: &Family, number: u64) -> String {
+    let of = Numbered { app: family.account.app.clone(), login: family.login, number };
+    of.write(&context.pepper, Purpose::PageLogin)
 }
 
 /// Leads a browser whose session was verified here to the application, with the one-time code that the login has given out; to the
@@ -129,7 +135,7 @@ pub(super) async fn onward_again(
     visit: &Visit,
     call: &Call,
     session: &Session,
-    path: &str,
+    path: &'static str,
 ) -> Result<Shown, Problem> {
     if !visit.is_login_of(context, call, session).await? {
         return Ok(view::redirect(&context.url(path)));
@@ -149,50 +155,11 @@ pub(super) async fn onward_again(
 }
 
 fn to_application(context: &Context, session: &Session, return_code: Option<u64>) -> Shown {
-    let Some(url) = &session.return_url else { return view::redirect(&context.url("/2fa/account/")) };
+    let Some(url) = &session.return_url else { return view::redirect(&context.url(address::ACCOUNT)) };
     let Some(number) = return_code else { return view::redirect(url) };
     let of = Numbered { app: session.account.app.clone(), login: session.login, number };
     let code = of.write(&context.pepper, Purpose::ReturnCode);
     view::redirect(&with_parameter(url, "code", &code))
-}
-
-/// Takes a login over by the link that the application got for its account page.
-///
-/// # Errors
-/// The store is not available, or the link is over, used, or none.
-pub(super) async fn of_login(
-    context: &Context,
-    visit: &Visit,
-    call: &Call,
-) -> Result<Option<Shown>, Problem> {
-    let Some(link) = call.parameter(PARAMETER).filter(|_| visit.takes_links) else { return Ok(None) };
-    let refused = || Problem::new(Code::SessionNotFound);
-    let Some(of) = Numbered::read(&context.pepper, Purpose::AccountLink, &link) else {
-        return Err(refused());
-    };
-    let family = context.store.family(&of.app, of.login).await?.ok_or_else(refused)?;
-    let now = context.clock.now();
-    let subject = Subject::account(family.account).with_login(of.login);
-    let redeemed = context
-        .store
-        .transact(subject, call.origin(), now, |state| {
-            let known = state.account.as_ref().zip(state.family.as_mut());
-            let (_, family) = known.filter(|(account, family)| family.opens_pages(account, now))?;
-            family.redeem_account_link(of.number, now).is_ok().then(|| family.clone())
-        })
-        .await?;
-    let clean = view::redirect(&context.url("/2fa/account/"));
-    match redeemed {
-        Some(family) => {
-            let value = page_login(&family, of.number).write(&context.pepper, Purpose::PageLogin);
-            Ok(Some(clean.with_cookie(&Cookie::Login.set(context, &value))))
-        }
-        // A reload of the link in the browser that came by it.
-        None if visit.signed_in(context, call).await?.is_some_and(|person| person.user.login == of.login) => {
-            Ok(Some(clean))
-        }
-        None => Err(refused()),
-    }
 }
 
 /// An address with one more parameter, before its fragment.

@@ -169,7 +169,7 @@ mod tests {
 
     /// The texts of every template and every module of the pages, without their tests.
     fn sources() -> Vec<String> {
-        let folders = ["../web/pages", "../web/scripts", "src/pages", "src/development"];
+        let folders = ["../web/pages", "../web/scripts", "src/pages", "src/pages/account", "src/development"];
         let files = folders.iter().flat_map(|folder| {
             let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
             fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path())

@@ -5,11 +5,14 @@
 //! | `challenge` | a code or a backup code, and the way back to the application |
 //! | `enroll` | the first device of a newcomer |
 //! | `add_device` | a device of somebody who is signed in |
-//! | `account` | devices, backup codes, turning 2FA off |
+//! | `account` | devices, backup codes, trusted browsers, recent activity, turning 2FA off |
 //! | `step_up` | the second factor again, for a page of an application that a proxy protects |
+//! | `setup` | the page that connects an authenticator, for `enroll` and `add_device` |
 //! | `backup_codes` | fresh backup codes: shown once, kept, acknowledged |
+//! | `ending` | a session that takes no answer: it had one, is over, or there is none |
 //! | `visit` | what a browser brings along: session, login, language |
 //! | `hand_over` | a link becomes a cookie, once; a login becomes a one-time code |
+//! | `address` | where the pages are |
 //! | `cookie`, `csrf`, `form` | what proves that a form is ours and this browser's |
 //! | `locale` | the languages, and which one a browser gets |
 //! | `texts` | the sentences that scripts say |
@@ -22,15 +25,16 @@
 
 mod account;
 mod add_device;
+pub(crate) mod address;
 mod assets;
 mod backup_codes;
 mod challenge;
 mod cookie;
 mod csrf;
+mod ending;
 mod enroll;
 mod form;
 mod hand_over;
-mod history;
 mod locale;
 mod refusal;
 mod setup;
@@ -40,7 +44,7 @@ mod theme;
 mod view;
 mod visit;
 
-use http::{HeaderMap, Method};
+use http::HeaderMap;
 
 use crate::{
     context::Context,
@@ -56,7 +60,7 @@ pub use theme::themed;
 pub(crate) use view::{Frame, Shown, page, redirect};
 pub(crate) use visit::{PageLogin, Visit, page_login};
 
-/// The pages.
+/// What is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Page {
     /// Give a second factor.
@@ -69,45 +73,68 @@ pub enum Page {
     Account,
     /// The second factor again, for a protected page of an application.
     StepUp,
-    /// Backup codes as a file.
-    BackupCodesFile,
     /// The admin area's placeholder.
     Admin,
 }
 
-/// Shows a page, or does what its form asks for. A refusal that the page itself has no place for becomes a page of its own.
-pub async fn answer(context: &Context, page: Page, call: Call) -> Reply {
+/// Where forms are posted to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Submission {
+    /// Those of the challenge.
+    Challenge,
+    /// Those of the first device.
+    Enroll,
+    /// Those of a device of an account.
+    AddDevice,
+    /// Those of the account page.
+    Account,
+    /// That of a code for a protected page of an application.
+    StepUp,
+    /// Backup codes as a file.
+    BackupCodesFile,
+}
+
+/// Shows a page. A refusal that the page itself has no place for becomes a page of its own.
+pub async fn show(context: &Context, page: Page, call: Call) -> Reply {
     let visit = Visit::of(context, &call);
-    let outcome = if call.method == Method::POST {
-        post(context, page, &visit, call).await
-    } else {
-        show(context, page, &visit, &call).await
+    let outcome = match page {
+        Page::Challenge => challenge::show(context, &visit, &call).await,
+        Page::Enroll => enroll::show(context, &visit, &call).await,
+        Page::AddDevice => add_device::show(context, &visit, &call).await,
+        Page::Account => account::show(context, &visit, &call).await,
+        Page::StepUp => step_up::show(context, &visit, &call).await,
+        Page::Admin => Ok(view::admin(context, &visit)),
     };
-    outcome.unwrap_or_else(|problem| refusal::page(context, &visit, &problem)).into_reply(context, &visit)
+    shown(context, &visit, outcome)
 }
 
-async fn show(context: &Context, page: Page, visit: &Visit, call: &Call) -> Result<view::Shown, Problem> {
-    match page {
-        Page::Challenge => challenge::show(context, visit, call).await,
-        Page::Enroll => enroll::show(context, visit, call).await,
-        Page::AddDevice => add_device::show(context, visit, call).await,
-        Page::Account => account::show(context, visit, call).await,
-        Page::StepUp => step_up::show(context, visit, call).await,
-        Page::BackupCodesFile | Page::Admin => Ok(view::admin(context, visit)),
+/// Does what a posted form asks for.
+pub async fn submit(context: &Context, submission: Submission, mut call: Call) -> Reply {
+    let visit = Visit::of(context, &call);
+    let outcome = submitted(context, submission, &visit, &mut call).await;
+    shown(context, &visit, outcome)
+}
+
+async fn submitted(
+    context: &Context,
+    submission: Submission,
+    visit: &Visit,
+    call: &mut Call,
+) -> Result<Shown, Problem> {
+    require_own_origin(context, &call.headers)?;
+    let form = Form::read(call).await?;
+    match submission {
+        Submission::Challenge => challenge::post(context, visit, call, &form).await,
+        Submission::Enroll => enroll::post(context, visit, call, &form).await,
+        Submission::AddDevice => add_device::post(context, visit, call, &form).await,
+        Submission::Account => account::post(context, visit, call, &form).await,
+        Submission::StepUp => step_up::post(context, visit, call, &form).await,
+        Submission::BackupCodesFile => backup_codes::file(context, visit, call, &form).await,
     }
 }
 
-async fn post(context: &Context, page: Page, visit: &Visit, mut call: Call) -> Result<view::Shown, Problem> {
-    csrf::require_own_origin(context, &call.headers)?;
-    let form = Form::read(&mut call).await?;
-    match page {
-        Page::Challenge => challenge::post(context, visit, &call, &form).await,
-        Page::Enroll => enroll::post(context, visit, &call, &form).await,
-        Page::AddDevice => add_device::post(context, visit, &call, &form).await,
-        Page::Account => account::post(context, visit, &call, &form).await,
-        Page::StepUp => step_up::post(context, visit, &call, &form).await,
-        Page::BackupCodesFile | Page::Admin => backup_codes::file(context, visit, &call, &form).await,
-    }
+fn shown(context: &Context, visit: &Visit, outcome: Result<Shown, Problem>) -> Reply {
+    outcome.unwrap_or_else(|problem| refusal::page(context, visit, &problem)).into_reply(context, visit)
 }
 
 /// A refusal of the routes, as a page.

@@ -1,9 +1,10 @@
 //! The sentence for every error: what happened, and what to do.
 
+use askama::Template;
 use http::StatusCode;
 
 use super::{
-    Frame, Visit,
+    Form, Frame, Visit,
     locale::Text,
     view::{self, Message, Shown},
 };
@@ -38,8 +39,29 @@ pub(super) struct Failure {
     pub(super) wait: Option<u64>,
     /// Whether two codes are needed.
     pub(super) needs_next_code: bool,
-    /// The status of the answer.
-    pub(super) status: StatusCode,
+    /// Why the form was refused; `None` if it was not posted yet.
+    problem: Option<Problem>,
+}
+
+impl Asked {
+    /// What a form with a field for each was filled in with.
+    pub(super) fn code_or_backup_code(form: &Form) -> Self {
+        let is_backup_code = form.text("code").is_empty() && !form.text("backup_code").is_empty();
+        if is_backup_code { Self::BackupCode } else { Self::Code }
+    }
+}
+
+/// Whether the form itself shows the refusal: something else may be typed into it.
+pub(super) fn is_of_a_form(code: Code) -> bool {
+    matches!(
+        code,
+        Code::Validation
+            | Code::InvalidCode
+            | Code::CodeRequired
+            | Code::NextCodeRequired
+            | Code::AccountThrottled
+            | Code::AccountLocked
+    )
 }
 
 impl Failure {
@@ -55,8 +77,13 @@ impl Failure {
             sentence,
             wait: problem.number("retry_after"),
             needs_next_code: problem.code() == Code::NextCodeRequired,
-            status: problem.status(),
+            problem: Some(problem.clone()),
         }
+    }
+
+    /// The same, said before anything was typed: the answer itself is no refusal.
+    pub(super) fn told_beforehand(self) -> Self {
+        Self { problem: None, ..self }
     }
 }
 
@@ -104,9 +131,12 @@ impl Failed {
         self.0.as_ref().is_some_and(|failure| failure.needs_next_code)
     }
 
-    /// The status of the page.
-    pub(super) fn status(&self) -> StatusCode {
-        self.0.as_ref().map_or(StatusCode::OK, |failure| failure.status)
+    /// A page that shows it, with its status and headers.
+    pub(super) fn page(&self, template: &impl Template) -> Shown {
+        match self.0.as_ref().and_then(|failure| failure.problem.as_ref()) {
+            Some(problem) => view::refusal(problem, template),
+            None => view::page(StatusCode::OK, template),
+        }
     }
 }
 
@@ -135,5 +165,5 @@ pub(super) fn page(context: &Context, visit: &Visit, problem: &Problem) -> Shown
         Code::NotFound => frame.t("failed.nothing"),
         _ => frame.t("failed.title"),
     };
-    view::page(problem.status(), &Message { title, lead, onward: None, other: None, frame })
+    view::refusal(problem, &Message { title, lead, onward: None, other: None, frame })
 }

@@ -5,8 +5,8 @@ use sidekey_core::id::{DeviceId, DeviceName};
 
 use super::{
     Form, Frame,
-    refusal::{Asked, Failed, Failure},
-    view::{self, Shown},
+    refusal::{Asked, Failed, Failure, is_of_a_form},
+    view::Shown,
 };
 use crate::{
     caller::Enroller,
@@ -14,7 +14,7 @@ use crate::{
     http::{Code, Problem},
     operations::{
         Via,
-        confirm_setup::{self, Confirmed},
+        confirm_setup::{self, Confirmed, Confirming},
         start_setup::{self, Setup},
     },
 };
@@ -36,9 +36,10 @@ struct SetupPage {
     digits: u8,
     period: u64,
     failed: Failed,
+    needs_next_code: bool,
     /// Wrong codes so far: after two, the clock may be the reason.
     wrong: u8,
-    /// The device that the new one replaces.
+    /// The device that the new one replaces, by its id; else empty.
     replaces: String,
     /// Whether there is somewhere to go back to.
     is_more: bool,
@@ -57,8 +58,8 @@ pub(super) struct Way<'a> {
     pub(super) frame: Frame,
     pub(super) action: &'static str,
     pub(super) enroller: &'a Enroller,
-    /// The device that the new one replaces, by its id; else empty.
-    pub(super) replaces: String,
+    /// The device that the new one replaces.
+    pub(super) replaces: Option<DeviceId>,
 }
 
 /// The page with the setup of this login: the same secret each time, until it is over.
@@ -67,7 +68,7 @@ pub(super) struct Way<'a> {
 /// Whoever asks may not set up a device, or there are too many.
 pub(super) async fn show(context: &Context, way: Way<'_>) -> Result<Shown, Problem> {
     let setup = start_setup::start(context, way.enroller, None, false).await?;
-    Ok(page(context, way, &setup, Failed::default(), 0))
+    page(context, way, &setup, Failed::default(), 0).await
 }
 
 /// Judges the code, or makes a new secret where that is asked for.
@@ -82,7 +83,7 @@ pub(super) async fn post(context: &Context, way: Way<'_>, form: &Form) -> Result
     let kept = name.as_ref().ok().cloned().flatten();
     let setup = start_setup::start(context, way.enroller, kept, restart).await?;
     if restart {
-        return Ok(Posted::Shown(page(context, way, &setup, Failed::default(), 0)));
+        return page(context, way, &setup, Failed::default(), 0).await.map(Posted::Shown);
     }
     let wrong = form.text("wrong").parse().unwrap_or(0_u8);
     let device = DeviceId::parse(form.text("device"));
@@ -92,47 +93,53 @@ pub(super) async fn post(context: &Context, way: Way<'_>, form: &Form) -> Result
         // The one that was shown is gone: its time was over, and another secret has taken its place.
         _ if device != Some(setup.device) => (Asked::Code, Problem::new(Code::SetupExpired)),
         (_, Ok(answer)) => {
-            match confirm_setup::confirm(context, way.enroller, device, &answer, Via::Page).await {
+            let confirming = Confirming { device, answer, replaces: way.replaces, via: Via::Page };
+            match confirm_setup::confirm(context, way.enroller, &confirming).await {
                 Ok(confirmed) => return Ok(Posted::Confirmed(confirmed)),
                 Err(problem) => (Asked::Code, problem),
             }
         }
     };
-    let is_of_the_form = super::challenge::is_of_the_form(refused.code());
-    if !is_of_the_form && refused.code() != Code::SetupExpired {
+    if !is_of_a_form(refused.code()) && refused.code() != Code::SetupExpired {
         return Err(refused);
     }
     let wrong = wrong.saturating_add(u8::from(refused.code() == Code::InvalidCode));
     let failure = Failure::of(&way.frame.text, "", asked, &refused);
-    Ok(Posted::Shown(page(context, way, &setup, Failed(Some(failure)), wrong)))
+    page(context, way, &setup, Failed(Some(failure)), wrong).await.map(Posted::Shown)
 }
 
-fn page(context: &Context, way: Way<'_>, setup: &Setup, failed: Failed, wrong: u8) -> Shown {
-    let status = failed.status();
-    let user = way.enroller.account().user.to_string();
+async fn page(
+    context: &Context,
+    way: Way<'_>,
+    setup: &Setup,
+    failed: Failed,
+    wrong: u8,
+) -> Result<Shown, Problem> {
+    let account_id = way.enroller.account();
+    // Asked after the code was judged, because that may have been one wrong code too many.
+    let account = context.store.account(account_id).await?;
     let chars: Vec<char> = setup.secret.chars().collect();
     // Apple's app takes the domain for the issuer, which ties the entry to our pages.
     let domain = context.public_url.host();
-    view::page(
-        status,
-        &SetupPage {
-            action: way.action,
-            account: setup.account_name.as_ref().map_or(user, ToString::to_string),
-            groups: chars.chunks(4).map(|group| group.iter().collect()).collect(),
-            uri: setup.uri.to_string(),
-            apple_uri: apple(&setup.uri, domain),
-            svg: setup.qr.to_svg(None).replacen("<svg ", "<svg aria-hidden=\"true\" focusable=\"false\" ", 1),
-            device: setup.device.to_string(),
-            name: setup.name.to_string(),
-            digits: setup.params.digits.count(),
-            period: setup.params.period.seconds(),
-            failed,
-            wrong,
-            replaces: way.replaces,
-            is_more: matches!(way.enroller, Enroller::User(_)),
-            frame: way.frame,
-        },
-    )
+    let page = SetupPage {
+        action: way.action,
+        account: setup.account_name.as_ref().map_or_else(|| account_id.user.to_string(), ToString::to_string),
+        groups: chars.chunks(4).map(|group| group.iter().collect()).collect(),
+        uri: setup.uri.to_string(),
+        apple_uri: apple(&setup.uri, domain),
+        svg: setup.qr.to_svg(None).replacen("<svg ", "<svg aria-hidden=\"true\" focusable=\"false\" ", 1),
+        device: setup.device.to_string(),
+        name: setup.name.to_string(),
+        digits: setup.params.digits.count(),
+        period: setup.params.period.seconds(),
+        needs_next_code: account.is_some_and(|account| account.needs_next_code(context.clock.now())),
+        failed,
+        wrong,
+        replaces: way.replaces.map(|id| id.to_string()).unwrap_or_default(),
+        is_more: matches!(way.enroller, Enroller::User(_)),
+        frame: way.frame,
+    };
+    Ok(page.failed.page(&page))
 }
 
 /// The same key URI for Apple's password app, which is asked for by a scheme of its own and wants the domain as issuer.

@@ -8,9 +8,9 @@ use sidekey_core::protect::{Refusal, Rule};
 
 use super::{
     Form, Frame, Visit,
-    account::{self, ConfirmPage},
-    challenge,
-    refusal::{Asked, Failed, Failure},
+    account::confirm::ConfirmPage,
+    address,
+    refusal::{Asked, Failed, Failure, is_of_a_form},
     view::{self, Message, Shown},
     visit::SignedIn,
 };
@@ -21,7 +21,6 @@ use crate::{
     operations::{authorize, confirm_login},
 };
 
-const PATH: &str = "/2fa/step-up/";
 /// The parameter and field with the target to go on to.
 const TO: &str = "to";
 /// A longer target is not carried along, in bytes: addresses of 8 KiB break in servers and browsers.
@@ -40,7 +39,7 @@ pub(crate) fn url(context: &Context, held: &Held) -> Option<String> {
         return None;
     }
     let target: String = form_urlencoded::byte_serialize(held.target().as_bytes()).collect();
-    Some(format!("{}?{TO}={target}", context.url(PATH)))
+    Some(format!("{}?{TO}={target}", context.url(address::STEP_UP)))
 }
 
 impl<'c> Onward<'c> {
@@ -109,11 +108,10 @@ pub(super) async fn post(
     let Some(person) = person.filter(|person| person.account.id.app == onward.rule.app) else {
         return elsewhere(context, visit, &onward).await;
     };
-    let is_backup_code = form.text("code").is_empty() && !form.text("backup_code").is_empty();
-    let asked = if is_backup_code { Asked::BackupCode } else { Asked::Code };
+    let asked = Asked::code_or_backup_code(form);
     match confirm_login::confirm(context, &person.user, person.page_login, &form.answer()).await {
         Ok(()) => Ok(view::redirect(&onward.url(context))),
-        Err(problem) if challenge::is_of_the_form(problem.code()) => {
+        Err(problem) if is_of_a_form(problem.code()) => {
             let frame = Frame::of(context, visit, Some(&person.account.id.app)).await?;
             let failure = Failure::of(&frame.text, "confirm", asked, &problem);
             question(context, visit, person, &onward, Failed(Some(failure))).await
@@ -132,16 +130,16 @@ async fn question(
 ) -> Result<Shown, Problem> {
     let frame = Frame::of(context, visit, Some(&person.account.id.app)).await?.with_csrf(&person.csrf);
     if !person.account.has_active_device() {
-        return Ok(view::redirect(&context.url(account::PATH)));
+        return Ok(view::redirect(&context.url(address::ACCOUNT)));
     }
     let page = ConfirmPage {
-        action: PATH,
+        action: address::STEP_UP,
         hidden: vec![(TO, onward.target.target().to_owned())],
         needs_next_code: person.account.needs_next_code(context.clock.now()),
         failed,
         frame,
     };
-    Ok(view::page(page.failed.status(), &page))
+    Ok(page.failed.page(&page))
 }
 
 /// Somebody who is not signed in: to the application's login, if it has told where that is.

@@ -85,20 +85,32 @@ pub(crate) struct Shown {
     leads_to: Option<String>,
 }
 
+const HTML: &str = "text/html; charset=utf-8";
+
 /// A page.
 pub(crate) fn page(status: StatusCode, template: &impl Template) -> Shown {
-    match template.render() {
-        Ok(html) => Shown { reply: Reply::of(status, "text/html; charset=utf-8", html), leads_to: None },
-        Err(error) => {
+    rendered(template, |html| Reply::of(status, HTML, html))
+}
+
+/// A page that tells of a refusal.
+pub(super) fn refusal(problem: &Problem, template: &impl Template) -> Shown {
+    rendered(template, |html| problem.told_by(HTML, html))
+}
+
+fn rendered(template: &impl Template, answer: impl FnOnce(String) -> Reply) -> Shown {
+    let reply = template.render().map_or_else(
+        |error| {
             tracing::error!(%error, "a page cannot be rendered");
-            Shown { reply: Problem::new(Code::Internal).into_reply(), leads_to: None }
-        }
-    }
+            Problem::new(Code::Internal).into_reply()
+        },
+        answer,
+    );
+    Shown { reply, leads_to: None }
 }
 
 /// Elsewhere, by GET (RFC 9110 §15.4.4).
 pub(crate) fn redirect(to: &str) -> Shown {
-    let reply = Reply::of(StatusCode::SEE_OTHER, "text/html; charset=utf-8", "");
+    let reply = Reply::of(StatusCode::SEE_OTHER, HTML, "");
     Shown { reply: reply.with_header(header::LOCATION, to), leads_to: None }
 }
 

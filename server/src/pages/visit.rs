@@ -33,8 +33,10 @@ pub(crate) struct Visit {
     pub(super) locale: &'static Locale,
     /// The language that the application asked for just now, to be remembered.
     pub(super) asked_for: Option<&'static Locale>,
-    /// Whether it may use up a link: a look at the head of an answer does not.
-    pub(super) takes_links: bool,
+    /// Whether it may use up what counts once, such as a link: a look at the head of an answer does not.
+    pub(super) uses_up: bool,
+    /// What the account page is to say is done.
+    pub(super) done: Option<String>,
     session: Option<HeldSession>,
     login: Option<String>,
     browser: Option<Presented>,
@@ -91,7 +93,8 @@ impl Visit {
         Self {
             locale,
             asked_for,
-            takes_links: call.method == Method::GET,
+            uses_up: call.method == Method::GET,
+            done: Cookie::Done.read(context, &call.headers),
             session,
             login: Cookie::Login.read(context, &call.headers),
             browser: Cookie::Browser.read(context, &call.headers).map(|token| Presented::new(&token)),
@@ -101,7 +104,15 @@ impl Visit {
     /// Somebody of whom nothing is looked at but the language.
     pub(super) fn unknown(headers: &HeaderMap) -> Self {
         let locale = locale::accepted(headers);
-        Self { locale, asked_for: None, takes_links: false, session: None, login: None, browser: None }
+        Self {
+            locale,
+            asked_for: None,
+            uses_up: false,
+            done: None,
+            session: None,
+            login: None,
+            browser: None,
+        }
     }
 
     /// The session that this browser holds, closed or not.
@@ -228,7 +239,7 @@ async fn login_of(context: &Context, cookie: &str) -> Result<Option<PageLogin>, 
 impl SignedIn {
     /// What people see of the account.
     pub(super) fn name(&self) -> &str {
-        self.account.name.as_ref().map_or_else(|| self.account.id.user.as_str(), |name| name.as_str())
+        name_of(&self.account)
     }
 
     /// Whether a second factor was given, and lately enough to change devices.
@@ -241,4 +252,9 @@ impl SignedIn {
     pub(super) fn is_half_way(&self, now: UnixTime) -> bool {
         self.account.require_second_factor(self.user.second_factor, None, now).is_err()
     }
+}
+
+/// What people see of an account.
+pub(super) fn name_of(account: &Account) -> &str {
+    account.name.as_ref().map_or_else(|| account.id.user.as_str(), |name| name.as_str())
 }

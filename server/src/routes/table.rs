@@ -2,7 +2,7 @@
 
 use http::Method;
 
-use crate::pages::Page;
+use crate::pages::{Page, Submission};
 
 /// What can be asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,7 +41,7 @@ pub(super) enum Endpoint {
     Ready,
     Metrics,
     Page(Page),
-    Form(Page),
+    Form(Submission),
     Asset,
     Theme,
     Demo,
@@ -134,16 +134,21 @@ pub(super) const TABLE: &[Row] = &[
     (Method::OPTIONS, "/2fa/authz/envoy", Access::Proxy, Endpoint::AuthorizeForEnvoy),
     (Method::OPTIONS, "/2fa/authz/envoy/**", Access::Proxy, Endpoint::AuthorizeForEnvoy),
     (Method::GET, "/2fa/challenge", Access::Everybody, Endpoint::Page(Page::Challenge)),
-    (Method::POST, "/2fa/challenge", Access::Anonymous, Endpoint::Form(Page::Challenge)),
+    (Method::POST, "/2fa/challenge", Access::Anonymous, Endpoint::Form(Submission::Challenge)),
     (Method::GET, "/2fa/enroll", Access::Everybody, Endpoint::Page(Page::Enroll)),
-    (Method::POST, "/2fa/enroll", Access::Anonymous, Endpoint::Form(Page::Enroll)),
+    (Method::POST, "/2fa/enroll", Access::Anonymous, Endpoint::Form(Submission::Enroll)),
     (Method::GET, "/2fa/account", Access::Everybody, Endpoint::Page(Page::Account)),
-    (Method::POST, "/2fa/account", Access::Anonymous, Endpoint::Form(Page::Account)),
+    (Method::POST, "/2fa/account", Access::Anonymous, Endpoint::Form(Submission::Account)),
     (Method::GET, "/2fa/account/device", Access::Everybody, Endpoint::Page(Page::AddDevice)),
-    (Method::POST, "/2fa/account/device", Access::Anonymous, Endpoint::Form(Page::AddDevice)),
+    (Method::POST, "/2fa/account/device", Access::Anonymous, Endpoint::Form(Submission::AddDevice)),
     (Method::GET, "/2fa/step-up", Access::Everybody, Endpoint::Page(Page::StepUp)),
-    (Method::POST, "/2fa/step-up", Access::Anonymous, Endpoint::Form(Page::StepUp)),
-    (Method::POST, "/2fa/account/backup-codes", Access::Anonymous, Endpoint::Form(Page::BackupCodesFile)),
+    (Method::POST, "/2fa/step-up", Access::Anonymous, Endpoint::Form(Submission::StepUp)),
+    (
+        Method::POST,
+        "/2fa/account/backup-codes",
+        Access::Anonymous,
+        Endpoint::Form(Submission::BackupCodesFile),
+    ),
     (Method::GET, "/admin", Access::Everybody, Endpoint::Page(Page::Admin)),
     (Method::GET, "/2fa/assets/**", Access::Everybody, Endpoint::Asset),
     (Method::GET, "/2fa/theme/{}", Access::Everybody, Endpoint::Theme),

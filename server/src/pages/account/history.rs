@@ -2,7 +2,10 @@
 
 use sidekey_core::{account::Account, time::UnixTime};
 
-use super::{account::Moment, locale::Text};
+use super::{
+    super::locale::{self, Text},
+    moment::Moment,
+};
 use crate::{
     audit,
     context::Context,
@@ -67,7 +70,7 @@ pub(super) async fn recent(
         let address = entry.ip_address.map(|address| address.to_string());
         ActivityRow {
             at: Moment::of(entry.at),
-            what: if super::locale::english().has(&name) { text.t(&name) } else { text.t("activity.other") },
+            what: if locale::english().has(&name) { text.t(&name) } else { text.t("activity.other") },
             is_refused: entry.outcome() == audit::Outcome::Refused,
             origin: address.into_iter().chain(entry.user_agent.as_deref().map(in_words)).collect(),
         }

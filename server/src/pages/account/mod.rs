@@ -1,0 +1,135 @@
+//! `/2fa/account/`, for somebody who is signed in to the pages.
+//!
+//! - this file: the page: devices, backup codes, trusted browsers, recent activity;
+//! - `actions`: what its forms ask for, up to signing out everywhere and turning 2FA off;
+//! - `confirm`: the second factor again, before something that needs a fresh one;
+//! - `link`: the link by which somebody comes from the application;
+//! - `history`: what the page tells of trusted browsers and recent activity;
+//! - `moment`: times.
+
+mod actions;
+pub(super) mod confirm;
+mod history;
+mod link;
+mod moment;
+
+use askama::Template;
+use http::StatusCode;
+use sidekey_core::{
+    account::{Account, MAX_DEVICES},
+    backup_code::LOW,
+};
+
+use super::{
+    Frame, Visit,
+    cookie::Cookie,
+    refusal::Failed,
+    view::{self, Message, Shown},
+    visit::SignedIn,
+};
+use crate::{
+    context::Context,
+    http::{Call, Problem},
+};
+
+pub(super) use actions::{done, post};
+use confirm::Next;
+use history::{ActivityRow, BrowserRow};
+use moment::Moment;
+
+struct DeviceRow {
+    id: String,
+    name: String,
+    is_primary: bool,
+    added: Moment,
+    used: Option<Moment>,
+}
+
+#[derive(Template)]
+#[template(path = "account.html")]
+struct AccountPage {
+    frame: Frame,
+    account: String,
+    done: Option<String>,
+    failed: Failed,
+    is_fresh: bool,
+    needs_next_code: bool,
+    devices: Vec<DeviceRow>,
+    codes_left: String,
+    is_low: bool,
+    browsers: Vec<BrowserRow>,
+    activity: Vec<ActivityRow>,
+}
+
+impl AccountPage {
+    /// Whether there are as many devices as there may be.
+    fn is_full(&self) -> bool {
+        self.devices.len() >= MAX_DEVICES
+    }
+}
+
+/// The page, or what stands before it: a link that is taken over, somebody who is not signed in, a second factor that is missing.
+///
+/// # Errors
+/// A link that leads nowhere, or the store is not available.
+pub(super) async fn show(context: &Context, visit: &Visit, call: &Call) -> Result<Shown, Problem> {
+    if let Some(shown) = link::followed(context, visit, call).await? {
+        return Ok(shown);
+    }
+    let Some(person) = visit.signed_in(context, call).await? else { return Ok(signed_out(context, visit)) };
+    if person.is_half_way(context.clock.now()) {
+        return confirm::page(context, visit, person, Next::Account, Failed::default()).await;
+    }
+    let shown = page(context, visit, person, visit.done.as_deref(), Failed::default()).await?;
+    let is_told = visit.done.is_some() && visit.uses_up;
+    Ok(if is_told { shown.with_cookie(&Cookie::Done.clear(context)) } else { shown })
+}
+
+/// The page itself.
+async fn page(
+    context: &Context,
+    visit: &Visit,
+    person: SignedIn,
+    done: Option<&str>,
+    failed: Failed,
+) -> Result<Shown, Problem> {
+    let now = context.clock.now();
+    let frame = Frame::of(context, visit, Some(&person.account.id.app)).await?.with_csrf(&person.csrf);
+    let account = &person.account;
+    let codes = account.backup_codes();
+    let (left, total) = codes.map_or((0, 0), |codes| (codes.remaining(), codes.total()));
+    let page = AccountPage {
+        account: person.name().to_owned(),
+        done: done.map(|what| format!("done.{what}")).filter(|name| frame.text.locale.has(name)),
+        is_fresh: person.is_fresh(now),
+        needs_next_code: account.needs_next_code(now),
+        devices: devices(account),
+        codes_left: frame
+            .text
+            .fill("backup-codes.left", &[("count", &left.to_string()), ("total", &total.to_string())]),
+        is_low: left <= LOW,
+        browsers: history::browsers(context, account, &frame.text, now).await?,
+        activity: history::recent(context, account, &frame.text).await?,
+        failed,
+        frame,
+    };
+    Ok(page.failed.page(&page))
+}
+
+fn devices(account: &Account) -> Vec<DeviceRow> {
+    let rows = account.active_devices().iter().map(|device| DeviceRow {
+        id: device.id.to_string(),
+        name: device.name.to_string(),
+        is_primary: account.is_primary(device.id),
+        added: Moment::of(device.confirmed_at),
+        used: device.last_used_at.map(Moment::of),
+    });
+    rows.collect()
+}
+
+/// Nobody is signed in here.
+pub(super) fn signed_out(context: &Context, visit: &Visit) -> Shown {
+    let frame = Frame::plain(context, visit);
+    let (title, lead) = (frame.t("account.signed-out"), frame.t("account.signed-out-lead"));
+    view::page(StatusCode::OK, &Message { title, lead, onward: None, other: None, frame })
+}

@@ -1,0 +1,47 @@
+//! What is said where a session takes no answer: it has had its answer, it is over, or there is none.
+
+use askama::Template;
+use http::StatusCode;
+use sidekey_core::session::{Closed, Session};
+
+use super::{
+    Frame, Visit, hand_over,
+    view::{self, Message, Shown},
+};
+use crate::{context::Context, http::Problem};
+
+/// A session that was answered rightly.
+#[derive(Template)]
+#[template(path = "verified.html")]
+pub(super) struct Verified {
+    pub(super) frame: Frame,
+    /// The heading.
+    pub(super) title: String,
+    /// What has been done.
+    pub(super) lead: String,
+    /// The application's address.
+    pub(super) back: Option<String>,
+    /// Whether this browser has signed in, and may go on with it.
+    pub(super) is_here: bool,
+}
+
+/// The page of a session that was answered rightly.
+pub(super) fn verified(page: &Verified) -> Shown {
+    view::page(StatusCode::OK, page)
+}
+
+/// The page of a session that is over without a right answer: the way back to the application, where one signs in again.
+pub(super) fn over(frame: Frame, session: &Session, closed: Closed) -> Shown {
+    let problem = Problem::from(closed);
+    let (title, lead) = (frame.t("challenge.ended"), frame.t(&format!("error.{}", problem.code().name())));
+    let onward = hand_over::back(&frame, session);
+    let message = Message { title, lead, onward, other: None, frame };
+    view::refusal(&problem, &message)
+}
+
+/// Nobody was sent here.
+pub(super) fn no_session(context: &Context, visit: &Visit) -> Shown {
+    let frame = Frame::plain(context, visit);
+    let (title, lead) = (frame.t("challenge.no-session"), frame.t("challenge.no-session-lead"));
+    view::page(StatusCode::OK, &Message { title, lead, onward: None, other: None, frame })
+}
