@@ -3,7 +3,8 @@
 use sidekey_tests::{Answer, Enforcement, Options, Server, json, wire};
 
 /// Method and path of every route that anyone may try.
-const ROUTES: [(&str, &str); 19] = [
+const ROUTES: [(&str, &str); 20] = [
+    ("GET", "/2fa/authz/"),
     ("POST", "/2fa/sessions/"),
     ("GET", "/2fa/sessions/x/"),
     ("POST", "/2fa/setup/"),

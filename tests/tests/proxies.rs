@@ -212,7 +212,8 @@ impl<'p> Visitor<'p> {
             }
             let location = seen.header("location");
             let path = location.strip_prefix(&self.proxy.origin);
-            self.path = path.unwrap_or_else(|| panic!("led elsewhere: {location}")).to_owned();
+            let path = path.unwrap_or_else(|| panic!("led elsewhere: {location}"));
+            path.clone_into(&mut self.path);
             request = self.proxy.http.get(location);
         }
         panic!("led in circles: {}", self.path)
