@@ -19,18 +19,22 @@ PENDING = "sidekey_pending"
 _keys = jwt.PyJWKClient(f"{settings.SIDEKEY_URL}/.well-known/jwks.json")
 
 
-def _post(path, body):
+def _post(path, body, credential=settings.SIDEKEY_API_KEY):
     request = urllib.request.Request(
         settings.SIDEKEY_URL + path,
         data=json.dumps(body).encode(),
-        headers={"Authorization": f"Bearer {settings.SIDEKEY_API_KEY}", "Content-Type": "application/json"},
+        headers={"Authorization": f"Bearer {credential}", "Content-Type": "application/json"},
     )
     with urllib.request.urlopen(request, timeout=5) as answer:
         return json.load(answer)
 
 
-def second_factor(request, user, next_path="/"):
-    """Asks for the second factor of a user whose password was right, and signs them in when it is given."""
+def second_factor(request, user, next_path="/", demanded=False):
+    """Asks for the second factor of a user whose password was right, and signs them in when it is given.
+
+    Who has no device yet is let in without one where Sidekey's enforcement allows it; where a view demands one all the
+    same, they are led to Sidekey's account page, on which they set one up.
+    """
     opened = _post("/2fa/sessions/", {
         "user_id": str(user.pk),
         "account_name": user.get_username(),
@@ -38,6 +42,8 @@ def second_factor(request, user, next_path="/"):
         "user_agent": request.META.get("HTTP_USER_AGENT", ""),
         "return_url": settings.SIDEKEY_RETURN_URL,
     })
+    if not opened["requires_2fa"] and demanded:
+        return redirect(_post("/2fa/account/link/", {}, opened["access_token"])["account_url"])
     if not opened["requires_2fa"]:
         return _signed_in(request, user, opened["access_token"], next_path)
     # Only the browser that gave the password may come back for the login.
@@ -77,7 +83,9 @@ def require_2fa(max_age=None):
             at = request.session.get(VERIFIED_AT)
             if request.user.is_authenticated and at and (max_age is None or time.time() - at <= max_age):
                 return view(request, *args, **kwargs)
-            return second_factor(request, request.user, request.path) if request.user.is_authenticated else redirect("login")
+            if not request.user.is_authenticated:
+                return redirect("login")
+            return second_factor(request, request.user, request.path, demanded=True)
         return guarded
     return decorate
 

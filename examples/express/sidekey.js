@@ -8,11 +8,11 @@ import { createRemoteJWKSet, jwtVerify } from "jose";
 export function sidekey({ url, app, apiKey, returnUrl }) {
   const keys = createRemoteJWKSet(new URL(`${url}/.well-known/jwks.json`));
 
-  /** @param {string} path @param {object} body */
-  const post = async (path, body) => {
+  /** @param {string} path @param {object} body @param {string} [credential] */
+  const post = async (path, body, credential = apiKey) => {
     const answer = await fetch(url + path, {
       method: "POST",
-      headers: { authorization: `Bearer ${apiKey}`, "content-type": "application/json" },
+      headers: { authorization: `Bearer ${credential}`, "content-type": "application/json" },
       body: JSON.stringify(body),
       signal: AbortSignal.timeout(5_000),
     });
@@ -32,8 +32,11 @@ export function sidekey({ url, app, apiKey, returnUrl }) {
     });
   };
 
-  /** Asks for the second factor of a user whose password was right. */
-  const secondFactor = async (request, response, user, next = "/") => {
+  /**
+   * Asks for the second factor of a user whose password was right. Who has no device yet is let in without one where Sidekey's
+   * enforcement allows it; where a route demands one all the same, they are led to Sidekey's account page, on which they set one up.
+   */
+  const secondFactor = async (request, response, user, next = "/", demanded = false) => {
     const opened = await post("/2fa/sessions/", {
       user_id: user.id,
       account_name: user.name,
@@ -41,6 +44,7 @@ export function sidekey({ url, app, apiKey, returnUrl }) {
       user_agent: request.get("user-agent"),
       return_url: returnUrl,
     });
+    if (!opened.requires_2fa && demanded) return response.redirect((await post("/2fa/account/link/", {}, opened.access_token)).account_url);
     if (!opened.requires_2fa) return signIn(request, response, user, opened.access_token, next);
     // Only the browser that gave the password may come back for the login.
     request.session.pending = { user, next };
@@ -61,7 +65,7 @@ export function sidekey({ url, app, apiKey, returnUrl }) {
     const { user, verifiedAt } = request.session;
     if (!user) return response.redirect("/login");
     if (verifiedAt && Date.now() / 1000 - verifiedAt <= maxAge) return next();
-    return secondFactor(request, response, user, request.originalUrl);
+    return secondFactor(request, response, user, request.originalUrl, true);
   };
 
   return { secondFactor, returned, require2fa };

@@ -4,9 +4,11 @@
 //! - [`dependencies`]: cargo-deny over the tree of crates
 //! - [`javascript`]: Node's test runner and the type check
 //! - [`npm`]: the packed npm package, with the toolchains of its users
+//! - [`examples`]: the example applications
 //! - [`hygiene`]: what must never stand in a tracked file
 
 mod dependencies;
+mod examples;
 mod hygiene;
 mod javascript;
 mod npm;
@@ -71,6 +73,11 @@ const STEPS: &[Step] = &[
     },
     Step { name: "server", about: "release build of the server", run: server },
     Step { name: "http", about: "the release binary over HTTP, with crashes and power cuts", run: http },
+    Step {
+        name: "examples",
+        about: "Django, Express and warp: password, code, guarded page",
+        run: examples::run,
+    },
     Step { name: "browser", about: "the whole journey in headless Chromium", run: javascript::browser },
 ];
 

@@ -51,12 +51,17 @@ pub(super) fn run(workspace: &Workspace) -> Outcome {
     }
     check_node(workspace)?;
     npm_packages(workspace, "tests", &["ci"])?;
-    python_packages(workspace)
+    python_environment(workspace, &workspace.target.join("python"), &["tests"])
 }
 
 /// The interpreter that has the packages of tests/requirements.txt.
 pub(super) fn python(workspace: &Workspace) -> PathBuf {
-    workspace.target.join("python").join("bin").join("python")
+    interpreter(&workspace.target.join("python"))
+}
+
+/// The interpreter of an environment of Python.
+pub(super) fn interpreter(environment: &Path) -> PathBuf {
+    environment.join("bin").join("python")
 }
 
 /// Tells tests which browser there is, through the environment.
@@ -115,26 +120,35 @@ fn major(version: &str) -> Option<u32> {
 /// What the lock file of a folder lists, by this subcommand of npm. No script of a package runs.
 pub(super) fn npm_packages(workspace: &Workspace, folder: &str, subcommand: &[&str]) -> Outcome {
     let folder = workspace.root.join(folder);
-    unless_done(&folder.join("package-lock.json"), &folder.join("node_modules").join(".installed"), || {
+    unless_done(&[folder.join("package-lock.json")], &folder.join("node_modules").join(".installed"), || {
         let mut npm = workspace.command("npm");
         npm.args(subcommand).args(["--no-audit", "--no-fund", "--ignore-scripts"]);
         process::run(npm.current_dir(&folder))
     })
 }
 
-fn python_packages(workspace: &Workspace) -> Outcome {
-    let requirements = workspace.root.join("tests").join("requirements.txt");
-    let environment = workspace.target.join("python");
-    unless_done(&requirements, &environment.join(".installed"), || {
-        process::run(workspace.command("python3").args(["-m", "venv", "--clear"]).arg(&environment))?;
-        let mut pip = workspace.command(python(workspace));
-        process::run(pip.args(["-m", "pip", "install", "--quiet", "--requirement"]).arg(&requirements))
+/// An environment of Python with the packages that the requirements.txt of these folders list.
+pub(super) fn python_environment(workspace: &Workspace, environment: &Path, folders: &[&str]) -> Outcome {
+    let lists: Vec<PathBuf> =
+        folders.iter().map(|folder| workspace.root.join(folder).join("requirements.txt")).collect();
+    unless_done(&lists, &environment.join(".installed"), || {
+        process::run(workspace.command("python3").args(["-m", "venv", "--clear"]).arg(environment))?;
+        let mut pip = workspace.command(interpreter(environment));
+        pip.args(["-m", "pip", "install", "--quiet"]);
+        for list in &lists {
+            pip.arg("--requirement").arg(list);
+        }
+        process::run(&mut pip)
     })
 }
 
-/// Does the work unless the stamp, a copy of the list it was last done for, says that it is done.
-fn unless_done(list: &Path, stamp: &Path, work: impl FnOnce() -> Outcome) -> Outcome {
-    let wanted = fs::read(list).map_err(Failure::because(format!("could not read `{}`", list.display())))?;
+/// Does the work unless the stamp, a copy of the lists it was last done for, says that it is done.
+pub(super) fn unless_done(lists: &[PathBuf], stamp: &Path, work: impl FnOnce() -> Outcome) -> Outcome {
+    let mut wanted = Vec::new();
+    for list in lists {
+        let read = fs::read(list);
+        wanted.extend(read.map_err(Failure::because(format!("could not read `{}`", list.display())))?);
+    }
     if fs::read(stamp).is_ok_and(|done| done == wanted) {
         return Ok(());
     }
@@ -144,6 +158,8 @@ fn unless_done(list: &Path, stamp: &Path, work: impl FnOnce() -> Outcome) -> Out
 
 #[cfg(test)]
 mod tests {
+    use std::slice;
+
     use super::*;
 
     #[test]
@@ -159,7 +175,7 @@ mod tests {
         let mut runs = 0;
         let mut attempt = |content: &str, outcome: Outcome| {
             fs::write(&list, content).unwrap();
-            let result = unless_done(&list, &stamp, || {
+            let result = unless_done(slice::from_ref(&list), &stamp, || {
                 runs += 1;
                 outcome
             });
