@@ -1,5 +1,6 @@
 //! `sidekey serve`: everything is opened in order, requests are served, everything is closed in order.
 
+use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
@@ -97,6 +98,7 @@ async fn serve(settings: Settings) -> Result<(), Failure> {
             }
         }
     };
+    warn_of_unknown_apps(&context).await;
     let filter = routes::filter(Arc::clone(&context));
     listener::serve(listener, filter, limits_for(&context.settings), stop).await;
 
@@ -127,6 +129,16 @@ fn limits_for(settings: &Settings) -> Limits {
     let limits = Limits { exempt, ..Limits::default() };
     warn_if_too_few_descriptors(limits.descriptors());
     limits
+}
+
+/// A rule for an application that is not there lets nobody pass. That is no mistake: it may be made while the server runs.
+async fn warn_of_unknown_apps(context: &Context) {
+    let apps: BTreeSet<_> = context.settings.protection.rules.iter().map(|rule| &rule.app).collect();
+    for app in apps {
+        if matches!(context.apps.find(app).await, Ok(None)) {
+            tracing::warn!(%app, "rules `[[protect]]` are for an app that is not there: `sidekey app create --id` makes it");
+        }
+    }
 }
 
 fn warn_if_too_few_descriptors(needed: u64) {

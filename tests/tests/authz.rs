@@ -4,7 +4,7 @@
 use std::io::Write as _;
 
 use sidekey_tests::client::Call;
-use sidekey_tests::{Answer, App, Browser, Enforcement, Options, Server, User, json, wire};
+use sidekey_tests::{Answer, App, Browser, Enforcement, Options, Server, User, command, json, wire};
 
 const RULES: &str = r#"
     [[protect]]
@@ -283,6 +283,35 @@ async fn envoy_sends_the_request_itself_below_a_prefix() {
     raw.refused(403, "FORBIDDEN");
     let raw = wire::exchange(&server, "GET /2fa/authz/envoy/assets//terminal HTTP/1.1", b"").await;
     raw.refused(403, "FORBIDDEN");
+}
+
+#[tokio::test]
+async fn a_base_path_comes_before_everything_of_ours_and_nothing_of_the_application() {
+    let mut file = tempfile::NamedTempFile::new().expect("a temporary file can be made");
+    file.write_all(RULES.as_bytes()).expect("it can be written");
+    let config = file.path().to_str().expect("UTF-8").to_owned();
+    let arguments = ["--config", &config, "--trusted-proxy", "127.0.0.1"].map(str::to_owned).to_vec();
+    let server = Server::with(Options { arguments, base_path: "/api".to_owned(), ..Options::default() });
+    server.app(Enforcement::Optional).await;
+    let answer = follow(&server, "/x", &Browser::new(&server)).await.expect(302);
+    assert_eq!(location(&answer), server.url("/2fa/step-up/?to=%2Fx"));
+    server.get("/2fa/authz/envoy/assets/x").await.ok();
+    server.get("/2fa/authz/envoy/x").await.refused(401, "AUTH_REQUIRED");
+}
+
+#[tokio::test]
+async fn rules_can_be_tried_out_without_a_server() {
+    let mut file = tempfile::NamedTempFile::new().expect("a temporary file can be made");
+    file.write_all(RULES.as_bytes()).expect("it can be written");
+    let config = file.path().to_str().expect("UTF-8");
+    let check = |path: &str| {
+        let url = format!("https://only.example{path}");
+        let config = config.to_owned();
+        async move { command::run(["protect", "check", "--json", "--config", &config, "GET", &url]).await }
+    };
+    assert_eq!(check("/terminal/7").await.ok().json()["max_age"], 3_600);
+    assert_eq!(check("/open/").await.ok().json()["public"], true);
+    check("/a/../terminal/").await.failed(1);
 }
 
 /// Asks as a proxy does about a link that somebody follows.

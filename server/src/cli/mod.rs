@@ -4,6 +4,7 @@
 //! - [`app`]: what is typed after `app`;
 //! - [`operate`]: `app` and `key`, with a running server or without one;
 //! - [`maintain`]: `verify`, `backup`, `restore` and `migrate`;
+//! - [`protect`]: `protect check`;
 //! - [`progress`]: how far a long command is, on a terminal;
 //! - [`keys`]: `keys generate`, `add` and `list`;
 //! - [`rotate`]: `keys rotate`, `drop`, `rotate-jwt` and `list-jwt`;
@@ -15,6 +16,7 @@ mod maintain;
 mod master_key;
 mod operate;
 mod progress;
+mod protect;
 mod rotate;
 #[cfg(test)]
 mod tests;
@@ -58,6 +60,9 @@ enum Subject {
     /// Master keys, and the keys that sign access tokens
     #[command(subcommand, arg_required_else_help = true)]
     Keys(KeysVerb),
+    /// Rules of forward-auth
+    #[command(subcommand, arg_required_else_help = true)]
+    Protect(protect::ProtectVerb),
     /// Check that everything stored can be read and nothing is missing
     Verify(Common),
     /// Write everything stored into one file, while the server goes on
@@ -231,6 +236,7 @@ fn run(command: Subject) -> Result<(), Failure> {
             operate::run(Command::RevokeKey { app, key_id }, &common)
         }
         Subject::Keys(verb) => verb.run(),
+        Subject::Protect(verb) => verb.run(),
         Subject::Verify(common) => maintain::verify(&common),
         Subject::Backup { out, common } => maintain::backup(&out, &common),
         Subject::Restore { from, data, json, key } => maintain::restore(&from, &data, json, &key),

@@ -14,7 +14,7 @@ mod tests;
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::num::NonZeroU32;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::builder::BoolishValueParser;
 use clap::{ArgAction, Args};
@@ -261,6 +261,15 @@ impl ServeSettings {
             _ => Err(mistakes),
         }
     }
+}
+
+/// What a file says of protection, whatever its other settings are.
+///
+/// # Errors
+/// The file cannot be read, or all mistakes, one sentence each.
+pub fn protection_of(file: &Path) -> Result<Protection, Vec<String>> {
+    let settings = file::read(file).map_err(|mistake| vec![mistake])?;
+    protect::protection(&settings.protect, &settings.sign_in)
 }
 
 impl Settings {
