@@ -1,7 +1,8 @@
 //! Trusted browsers: a browser in which a code was given is spared the next ones, for thirty days.
 //!
 //! A browser holds a token that is spent by each login and replaced by the next. Of each browser, one number is alive; the use of a
-//! spent one is a theft, because one of the two who had it must not have it, and ends the trust. The host makes the token of a
+//! spent one is a theft, because one of the two who had it must not have it, and ends the trust. Only the one that was spent just
+//! now comes once more without any harm, from the second of two tabs: it spares nothing, and it ends nothing. The host makes the token of a
 //! number and can tell its own from others, as it does with refresh tokens ([`crate::refresh`]).
 
 use crate::{
@@ -14,6 +15,8 @@ use crate::{
 
 /// How long a browser is trusted, in seconds: 30 days from the code on. No use prolongs it.
 pub const LIFETIME: u64 = 30 * 86_400;
+/// For so many seconds after its use, a token that comes once more is taken for a second tab and not for a theft.
+pub const SECOND_TAB: u64 = 10;
 /// Browsers that an account may trust at once; the one that was used longest ago gives way.
 pub const MAX_BROWSERS: usize = 20;
 
@@ -41,6 +44,8 @@ pub struct TrustedBrowser {
 pub enum TrustRefusal {
     /// The trust is over.
     Over,
+    /// The token was spent by another login a moment ago: two tabs were opened at once.
+    JustSpent,
     /// The token was spent before: the browser is not trusted any more, and is to be removed.
     Reused,
 }
@@ -103,6 +108,11 @@ impl TrustedBrowser {
     ) -> Result<SecondFactor, TrustRefusal> {
         if !self.is_alive(account, now) {
             return Err(TrustRefusal::Over);
+        }
+        let is_just_spent = number.checked_add(1) == Some(self.number)
+            && self.last_used_at.is_some_and(|used| now.since(used) <= SECOND_TAB);
+        if is_just_spent {
+            return Err(TrustRefusal::JustSpent);
         }
         if number != self.number {
             events.push(Event::TrustedBrowserReused { browser: self.id });
@@ -172,10 +182,28 @@ mod tests {
         assert_eq!(browser.spend(&account, 0, later, &mut events).map(|factor| factor.at), Ok(NOW));
         assert_eq!((browser.number(), browser.last_used_at), (1, Some(later)));
         assert!(browser.spend(&account, 1, later, &mut events).is_ok());
-        for number in [0, 1, 3] {
+        for number in [0, 3] {
             assert_eq!(browser.spend(&account, number, later, &mut events), Err(TrustRefusal::Reused));
         }
+        let late = later.plus(SECOND_TAB + 1);
+        assert_eq!(browser.spend(&account, 1, late, &mut events), Err(TrustRefusal::Reused));
         assert_eq!(events.last(), Some(&Event::TrustedBrowserReused { browser: browser.id }));
+    }
+
+    #[test]
+    fn two_tabs_with_one_token_end_nothing_and_one_of_them_is_spared() {
+        let (account, mut events) = (account(), Vec::new());
+        let mut all = vec![browser(&account, 1, NOW)];
+        let id = all[0].id;
+        assert!(spend(&mut all, &account, (id, 0), NOW, &mut events).is_some());
+        let before = (all.clone(), events.clone());
+        for now in [NOW, NOW.plus(SECOND_TAB)] {
+            assert_eq!(spend(&mut all, &account, (id, 0), now, &mut events), None);
+            assert_eq!((&all, &events), (&before.0, &before.1), "nothing is told, and nothing ended");
+        }
+        assert!(spend(&mut all, &account, (id, 1), NOW.plus(SECOND_TAB), &mut events).is_some());
+        assert_eq!(spend(&mut all, &account, (id, 0), NOW.plus(SECOND_TAB), &mut events), None);
+        assert!(all.is_empty(), "the one before the last is a theft at any time");
     }
 
     #[test]
@@ -184,7 +212,8 @@ mod tests {
         let mut all = vec![browser(&account, 1, NOW), browser(&account, 2, NOW)];
         let (one, two) = (all[0].id, all[1].id);
         assert!(spend(&mut all, &account, (one, 0), NOW, &mut events).is_some());
-        assert_eq!(spend(&mut all, &account, (one, 0), NOW, &mut events), None);
+        let late = NOW.plus(SECOND_TAB + 1);
+        assert_eq!(spend(&mut all, &account, (one, 0), late, &mut events), None);
         assert_eq!(spend(&mut all, &account, (one, 1), NOW, &mut events), None, "the living one is dead too");
         assert!(spend(&mut all, &account, (two, 0), NOW, &mut events).is_some());
         assert_eq!(spend(&mut all, &account, (BrowserId::from_bytes([9; 16]), 0), NOW, &mut events), None);

@@ -175,3 +175,19 @@ async fn the_issuer_is_escaped_where_it_lands() {
     }
     assert!(named > 0, "some page shows the issuer");
 }
+
+#[tokio::test]
+async fn whatever_a_page_refuses_it_refuses_by_a_page() {
+    let server = Server::start();
+    for path in ["/2fa/enroll/", "/2fa/challenge/", "/2fa/account/", "/2fa/account/device/"] {
+        let form = "application/x-www-form-urlencoded";
+        let wrong_method = server.call("DELETE".parse().expect("a method"), path).await.expect(405);
+        assert!(wrong_method.header("allow").contains("POST"), "{wrong_method}");
+        let large = server.post(path).body(form, format!("code={}", "1".repeat(20_000))).await.expect(413);
+        let other_type = server.post(path).body("text/plain", "code=1").await.expect(415);
+        for answer in [wrong_method, large, other_type] {
+            assert_eq!(answer.header("content-type"), "text/html; charset=utf-8", "{path}");
+            assert!(answer.header("content-security-policy").starts_with(CSP), "{path}");
+        }
+    }
+}

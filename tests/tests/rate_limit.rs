@@ -192,3 +192,28 @@ async fn development_spares_loopback_and_zero_turns_the_limit_off() {
         knock(&off, "203.0.113.7").await.refused(404, "SESSION_NOT_FOUND");
     }
 }
+
+#[tokio::test]
+async fn links_and_pages_that_start_a_setup_count_and_looks_at_pages_do_not() {
+    let server = server("5");
+    let look = async |path: &str, address: &str| {
+        let answers = (0..20).map(|_| server.get(path).header("x-forwarded-for", address));
+        let mut refused = 0;
+        for answer in answers {
+            let answer = answer.await;
+            if answer.status == 429 {
+                assert!(answer.header("content-type").starts_with("text/html"), "{answer}");
+                assert_eq!(answer.header("retry-after"), "1");
+                refused += 1;
+            }
+        }
+        refused > 0
+    };
+    assert!(look("/2fa/challenge/?link=AAAA", "203.0.113.1").await);
+    assert!(look("/2fa/account/?link=AAAA", "203.0.113.2").await);
+    assert!(look("/2fa/enroll/", "203.0.113.3").await);
+    assert!(look("/2fa/account/device/", "203.0.113.4").await);
+    for path in ["/2fa/challenge/", "/2fa/account/"] {
+        assert!(!look(path, "203.0.113.5").await, "{path}");
+    }
+}

@@ -173,7 +173,7 @@ fn policy(form_action: Option<&str>) -> String {
 fn origin_of(url: &str) -> Option<String> {
     let uri: Uri = url.parse().ok()?;
     let authority = uri.authority()?.as_str();
-    let is_plain = authority.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-:[]".contains(&byte));
+    let is_plain = authority.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-:".contains(&byte));
     is_plain.then(|| format!("{}://{authority}", uri.scheme_str().unwrap_or_default()))
 }
 
@@ -210,8 +210,16 @@ mod tests {
     #[test]
     fn only_plain_origins_get_into_the_policy() {
         assert_eq!(origin_of("https://app.example/after?x=1").as_deref(), Some("https://app.example"));
-        assert_eq!(origin_of("http://[::1]:8080/").as_deref(), Some("http://[::1]:8080"));
-        for bad in ["/after", "https://a;script-src/x", "https://a,b/", "https://a'b/", "https://*/", ""] {
+        assert_eq!(origin_of("http://127.0.0.1:8080/").as_deref(), Some("http://127.0.0.1:8080"));
+        for bad in [
+            "/after",
+            "http://[::1]:8080/",
+            "https://a;script-src/x",
+            "https://a,b/",
+            "https://a'b/",
+            "https://*/",
+            "",
+        ] {
             assert_eq!(origin_of(bad), None, "{bad}");
         }
         let policy = policy(Some("https://app.example"));

@@ -18,6 +18,7 @@ use crate::{
     forwarded,
     http::{BodyStream, Call, Code, Problem, Reply},
     pages,
+    token::session_link,
 };
 
 /// The name of a request, on every answer and log line of it.
@@ -52,24 +53,30 @@ pub(super) async fn answer(
         ip_address: peer.map(|peer| forwarded::client(peer, &headers, &settings.trusted_proxies)),
         user_agent: user_agent.map(|text| text.chars().take(USER_AGENT_MAX).collect()),
     };
+    let for_people = match &found {
+        Ok(found) => found.endpoint.is_for_people(),
+        Err(missed) if missed.pattern == NO_ROUTE => wants_a_page(&method, &headers),
+        Err(missed) => missed.is_for_people,
+    };
+    let refused_on_a_page = for_people.then(|| headers.clone());
     let outcome = match found {
         Ok(Found { access, endpoint, name, .. }) => {
             let via_proxy = peer.is_some_and(|peer| forwarded::is_proxy(peer, &settings.trusted_proxies));
             let call = Call::new(method.clone(), headers, name, query, origin, body).sent(path, via_proxy);
-            let work = admitted(context, &method, access, endpoint, call).instrument(span.clone());
+            let work = admitted(context, access, endpoint, call).instrument(span.clone());
             // A panic is a defect of ours: it ends this request and nobody else's. States are loaded anew for each, so none is left half changed.
             AssertUnwindSafe(work).catch_unwind().await.unwrap_or_else(|_| {
                 span.in_scope(|| tracing::error!(route, "a request panicked"));
                 Err(Problem::new(Code::Internal))
             })
         }
-        Err(missed) if missed.pattern == NO_ROUTE && wants_a_page(&method, &headers) => {
-            Ok(pages::refused(context, &headers, &missed.problem))
-        }
         Err(missed) => Err(missed.problem),
     };
-    let code = outcome.as_ref().err().map(|problem| problem.code().name());
-    let reply = outcome.unwrap_or_else(Problem::into_reply);
+    let reply = outcome.unwrap_or_else(|problem| match refused_on_a_page {
+        Some(headers) => pages::refused(context, &headers, &problem),
+        None => problem.into_reply(),
+    });
+    let code = reply.code().map(Code::name);
     let status = reply.status().as_u16();
     let milliseconds = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
     // The pattern and never the path: paths name sessions and users.
@@ -89,16 +96,13 @@ fn wants_a_page(method: &Method, headers: &HeaderMap) -> bool {
 /// The address's bucket comes before a byte of the body is read, and long before anything is looked up, judged or counted.
 async fn admitted(
     context: &Context,
-    method: &Method,
     access: Access,
     endpoint: Endpoint,
     call: Call,
 ) -> Result<Reply, Problem> {
-    if access.is_counted(method)
-        && let Err(problem) = context.count_address(call.origin().ip_address)
-    {
-        let is_form = matches!(endpoint, Endpoint::Form(_));
-        return if is_form { Ok(pages::refused(context, &call.headers, &problem)) } else { Err(problem) };
+    let has_link = call.parameter(session_link::PARAMETER).is_some();
+    if access.is_counted(&call.method, has_link) {
+        context.count_address(call.origin().ip_address)?;
     }
     dispatch(context, endpoint, call).await
 }

@@ -26,11 +26,13 @@ pub(super) struct Missed {
     /// [`NO_ROUTE`], or the pattern that takes other methods.
     pub(super) pattern: &'static str,
     pub(super) problem: Problem,
+    /// Whether people read what is at this path.
+    pub(super) is_for_people: bool,
 }
 
 impl Missed {
     fn nothing() -> Self {
-        Self { pattern: NO_ROUTE, problem: Problem::new(Code::NotFound) }
+        Self { pattern: NO_ROUTE, problem: Problem::new(Code::NotFound), is_for_people: false }
     }
 }
 
@@ -42,13 +44,13 @@ pub(super) fn find(base_path: &str, development: bool, method: &Method, path: &s
     let below = path.strip_prefix(base_path).ok_or_else(Missed::nothing)?;
     let below = below.strip_suffix('/').unwrap_or(below);
     let mut allowed = Vec::new();
-    let mut pattern_found = NO_ROUTE;
+    let (mut pattern_found, mut is_for_people) = (NO_ROUTE, false);
     for (allowed_method, pattern, access, endpoint) in TABLE {
         if *access == Access::Development && !development {
             continue;
         }
         let Some(name) = matches(pattern, below) else { continue };
-        pattern_found = pattern;
+        (pattern_found, is_for_people) = (pattern, endpoint.is_for_people());
         // HEAD is GET without the body (RFC 9110 §9.3.2); the HTTP layer leaves the body out.
         if method == allowed_method || (*method == Method::HEAD && *allowed_method == Method::GET) {
             let name = decoded(name).ok_or_else(Missed::nothing)?;
@@ -64,7 +66,7 @@ pub(super) fn find(base_path: &str, development: bool, method: &Method, path: &s
         return Err(Missed::nothing());
     }
     let problem = Problem::new(Code::MethodNotAllowed).with_header(header::ALLOW, allowed.join(", "));
-    Err(Missed { pattern: pattern_found, problem })
+    Err(Missed { pattern: pattern_found, problem, is_for_people })
 }
 
 /// What stands for the `{}` or `**` of a pattern if the path has its form; empty for a pattern without.

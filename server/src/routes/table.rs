@@ -51,13 +51,22 @@ pub(super) enum Endpoint {
     AdvanceClock,
 }
 
+impl Endpoint {
+    /// Whether a browser shows the answer to somebody, so that a refusal is a page too.
+    pub(super) fn is_for_people(self) -> bool {
+        matches!(self, Self::Page(_) | Self::Form(_) | Self::Demo | Self::DemoForm)
+    }
+}
+
 /// Who is listened to. The operation itself demands the caller that it needs; what this decides is where an address's bucket
 /// counts and what exists in development mode only.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Access {
-    /// Whoever asks, as often as they like: it costs nothing and tells nothing.
+    /// Whoever asks, as often as they like: it costs little, changes nothing, and shows nobody more than they have seen.
     Everybody,
-    /// Whoever asks, and what counts stands in the body: each address has a bucket.
+    /// The same for a page that somebody may come to by a link: who comes by one is counted by address.
+    Visitor,
+    /// Whoever asks, and what counts stands in the body or in a cookie: each address has a bucket.
     Anonymous,
     /// A host application with its API key.
     App,
@@ -74,10 +83,11 @@ pub(super) enum Access {
 }
 
 impl Access {
-    /// Whether a request takes a token from its address's bucket.
-    pub(super) fn is_counted(self, method: &Method) -> bool {
+    /// Whether a request takes a token from its address's bucket. A link uses something up, or tries to.
+    pub(super) fn is_counted(self, method: &Method, has_link: bool) -> bool {
         match self {
             Self::Anonymous => true,
+            Self::Visitor => has_link,
             Self::User | Self::Enroller => !method.is_safe(),
             Self::Everybody | Self::App | Self::AppOrUser | Self::Proxy | Self::Development => false,
         }
@@ -133,13 +143,13 @@ pub(super) const TABLE: &[Row] = &[
     (Method::DELETE, "/2fa/authz/envoy/**", Access::Proxy, Endpoint::AuthorizeForEnvoy),
     (Method::OPTIONS, "/2fa/authz/envoy", Access::Proxy, Endpoint::AuthorizeForEnvoy),
     (Method::OPTIONS, "/2fa/authz/envoy/**", Access::Proxy, Endpoint::AuthorizeForEnvoy),
-    (Method::GET, "/2fa/challenge", Access::Everybody, Endpoint::Page(Page::Challenge)),
+    (Method::GET, "/2fa/challenge", Access::Visitor, Endpoint::Page(Page::Challenge)),
     (Method::POST, "/2fa/challenge", Access::Anonymous, Endpoint::Form(Submission::Challenge)),
-    (Method::GET, "/2fa/enroll", Access::Everybody, Endpoint::Page(Page::Enroll)),
+    (Method::GET, "/2fa/enroll", Access::Anonymous, Endpoint::Page(Page::Enroll)),
     (Method::POST, "/2fa/enroll", Access::Anonymous, Endpoint::Form(Submission::Enroll)),
-    (Method::GET, "/2fa/account", Access::Everybody, Endpoint::Page(Page::Account)),
+    (Method::GET, "/2fa/account", Access::Visitor, Endpoint::Page(Page::Account)),
     (Method::POST, "/2fa/account", Access::Anonymous, Endpoint::Form(Submission::Account)),
-    (Method::GET, "/2fa/account/device", Access::Everybody, Endpoint::Page(Page::AddDevice)),
+    (Method::GET, "/2fa/account/device", Access::Anonymous, Endpoint::Page(Page::AddDevice)),
     (Method::POST, "/2fa/account/device", Access::Anonymous, Endpoint::Form(Submission::AddDevice)),
     (Method::GET, "/2fa/step-up", Access::Everybody, Endpoint::Page(Page::StepUp)),
     (Method::POST, "/2fa/step-up", Access::Anonymous, Endpoint::Form(Submission::StepUp)),
