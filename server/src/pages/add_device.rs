@@ -7,7 +7,7 @@ use super::{
     Form, Frame, Visit,
     account::{self, confirm},
     address, backup_codes, csrf, hand_over,
-    refusal::Failed,
+    refusal::{Asked, Failed, Failure},
     setup::{self, Posted, Way},
     view::{self, Shown},
     visit::SignedIn,
@@ -15,7 +15,7 @@ use super::{
 use crate::{
     caller::Enroller,
     context::Context,
-    http::{Call, Problem},
+    http::{Call, Code, Problem},
 };
 
 /// The parameter and field that names the device that the new one replaces.
@@ -35,7 +35,8 @@ enum Came {
 /// The store is not available.
 pub(super) async fn show(context: &Context, visit: &Visit, call: &Call) -> Result<Shown, Problem> {
     let replaces = call.parameter(REPLACES).and_then(|id| DeviceId::parse(&id));
-    let person = match came(context, visit, visit.signed_in(context, call).await?, replaces).await? {
+    let person = visit.signed_in(context, call).await?;
+    let person = match came(context, visit, person, replaces, None).await? {
         Came::Ready(person) => person,
         Came::Otherwise(shown) => return Ok(shown),
     };
@@ -56,7 +57,8 @@ pub(super) async fn post(
 ) -> Result<Shown, Problem> {
     let replaces = DeviceId::parse(form.text(REPLACES));
     let person = visit.posted_for_login(context, call, form).await?;
-    let person = match came(context, visit, person, replaces).await? {
+    let device = DeviceId::parse(form.text("device"));
+    let person = match came(context, visit, person, replaces, device).await? {
         Came::Ready(person) => person,
         Came::Otherwise(shown) => return Ok(shown),
     };
@@ -79,21 +81,34 @@ pub(super) async fn post(
     Ok(shown.with_cookie(&hand_over::login_cookie(context, &confirmed.family)))
 }
 
-/// Who may set up a device: somebody who is signed in, has given a code lately, and has room for one more.
+/// Who may set up a device: somebody who is signed in, has given a code lately, and has room for one more. `device` is the pending one that
+/// their form is about.
 async fn came(
     context: &Context,
     visit: &Visit,
     person: Option<SignedIn>,
     replaces: Option<DeviceId>,
+    device: Option<DeviceId>,
 ) -> Result<Came, Problem> {
     let Some(person) = person else { return Ok(Came::Otherwise(account::signed_out(context, visit))) };
     if person.account.active_devices().len() >= MAX_DEVICES {
         // The page there says so, and has no link to this one.
         return Ok(Came::Otherwise(view::redirect(&context.url(address::ACCOUNT))));
     }
-    if person.is_fresh(context.clock.now()) {
+    let now = context.clock.now();
+    if person.is_fresh(now) {
         return Ok(Came::Ready(Box::new(person)));
     }
+    let is_expired = device.is_some_and(|device| !person.account.is_pending(device, now));
+    let failed = if is_expired { expired(context, visit, &person).await? } else { Failed::default() };
     let next = confirm::Next::AddDevice(replaces);
-    Ok(Came::Otherwise(confirm::page(context, visit, person, next, Failed::default()).await?))
+    Ok(Came::Otherwise(confirm::page(context, visit, person, next, failed).await?))
+}
+
+/// What a form says whose key has expired, where the second factor has to be given before there can be another one.
+async fn expired(context: &Context, visit: &Visit, person: &SignedIn) -> Result<Failed, Problem> {
+    let text = Frame::of(context, visit, Some(&person.account.id.app)).await?.text;
+    let mut failure = Failure::of(&text, "", Asked::Other, &Problem::new(Code::SetupExpired));
+    failure.sentence = text.t("enroll.expired-meanwhile");
+    Ok(Failed(Some(failure)))
 }

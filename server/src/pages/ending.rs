@@ -2,7 +2,7 @@
 
 use askama::Template;
 use http::StatusCode;
-use sidekey_core::session::{Closed, Session};
+use sidekey_core::session::{Closed, Purpose, Session};
 
 use super::{
     Frame, Visit, hand_over,
@@ -33,7 +33,12 @@ pub(super) fn verified(page: &Verified) -> Shown {
 /// The page of a session that is over without a right answer: the way back to the application, where one signs in again.
 pub(super) fn over(frame: Frame, session: &Session, closed: Closed) -> Shown {
     let problem = Problem::from(closed);
-    let (title, lead) = (frame.t("challenge.ended"), frame.t(&format!("error.{}", problem.code().name())));
+    let lead = match (session.purpose, closed) {
+        // The QR code that was shown counts no more, and an app may hold it.
+        (Purpose::Enrollment, Closed::Expired) => frame.t("enroll.ended-lead"),
+        _ => frame.t(&format!("error.{}", problem.code().name())),
+    };
+    let title = frame.t("challenge.ended");
     let onward = hand_over::back(&frame, session);
     let message = Message { title, lead, onward, other: None, frame };
     view::refusal(&problem, &message)

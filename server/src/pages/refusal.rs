@@ -102,6 +102,11 @@ impl Failed {
         self.of(Asked::BackupCode)
     }
 
+    /// The refusal of what no field was for.
+    pub(super) fn of_other(&self) -> Option<&Failure> {
+        self.of(Asked::Other)
+    }
+
     /// The refusal of a name.
     pub(super) fn of_name(&self) -> Option<&Failure> {
         self.of(Asked::Name)
