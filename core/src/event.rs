@@ -1,7 +1,7 @@
 //! What has happened, for the audit trail and for everybody who wants to be told. No event holds anything secret.
 
 use crate::{
-    id::{BrowserId, DeviceId},
+    id::{ActionName, BrowserId, DeviceId},
     login::Method,
     time::UnixTime,
 };
@@ -107,6 +107,16 @@ pub enum Event {
     },
     /// The owner has ended every login and every trust in a browser.
     SignedOutEverywhere,
+    /// The token of an approved action was spent: the application went ahead.
+    ActionSpent {
+        /// The action.
+        action: ActionName,
+    },
+    /// Such a token was presented again, or for another action.
+    ActionRefused {
+        /// The action that was approved.
+        action: ActionName,
+    },
     /// The user was erased.
     UserErased,
 }
@@ -123,4 +133,6 @@ pub enum Asks {
     StepUp,
     /// To enrol a device.
     Enrollment,
+    /// To approve one action.
+    Approval,
 }

@@ -92,6 +92,21 @@ name! {
     "must have 1 to 100 characters and no control characters"
 }
 
+name! {
+    /// What an application calls an action that its users approve: 1 to 64 characters of `A-Z`, `a-z`, `0-9`, `.`, `_`, `:` and `-`.
+    ActionName,
+    |text| (1..=64).contains(&text.len())
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b':' | b'-')),
+    "must have 1 to 64 characters of A-Z, a-z, 0-9, ., _, : and -"
+}
+
+name! {
+    /// What an action is done to, as its user reads it: 1 to 255 bytes without control characters.
+    Resource,
+    |text| (1..=255).contains(&text.len()) && !text.chars().any(char::is_control),
+    "must have 1 to 255 bytes and no control characters"
+}
+
 impl DeviceName {
     /// The name of a device that nobody named: `Authenticator`, and with its number from the second on.
     pub(crate) fn numbered(number: usize) -> Self {

@@ -13,7 +13,7 @@
 //! | one-time passwords | [`totp`] (RFC 6238), [`preview`], [`key_uri`], [`qr`], [`text`] |
 //! | what others say and understand | [`config`], [`compat`], [`migration`] |
 //! | states and their transitions | [`device`], [`account`], [`session`], [`refresh`], [`trusted_browser`], [`ticket`], [`throttle`] |
-//! | what a login proved | [`login`] |
+//! | what a login proved | [`login`], [`action`] |
 //! | what an app demands | [`policy`], [`protect`] |
 //! | what happened | [`event`] |
 //! | what an app looks like | [`colour`], [`accent`] |
@@ -50,6 +50,7 @@
 
 pub mod accent;
 pub mod account;
+pub mod action;
 pub mod backup_code;
 mod base32;
 mod base64;

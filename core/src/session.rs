@@ -2,6 +2,7 @@
 
 use crate::{
     account::{Account, BackupRefusal, ConfirmRefusal, Confirmed, Refusal, SecondFactorNeeded},
+    action::{Action, Approval},
     backup_code::{Attempt, BackupCodes},
     device::Answer,
     event::{Asks, Event},
@@ -39,6 +40,15 @@ pub struct Session {
     state: State,
     /// Whether a browser holds it that came by its link.
     handed_over: bool,
+    /// The one action that it is for, and the second factor by which that was approved.
+    asked: Option<Asked>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+struct Asked {
+    action: Action,
+    approved: Option<SecondFactor>,
 }
 
 /// What a session is for.
@@ -47,7 +57,7 @@ pub struct Session {
 pub enum Purpose {
     /// The second factor of a login.
     Login,
-    /// The second factor again, within a login.
+    /// The second factor again, within a login or for one action.
     StepUp,
     /// The enrolment of a first device.
     Enrollment,
@@ -125,14 +135,17 @@ pub struct Opening {
     pub remember_me: bool,
     /// Where the browser goes afterwards.
     pub return_url: Option<String>,
+    /// The one action that it is for; it leads to no login then.
+    pub action: Option<Action>,
 }
 
 impl Session {
     /// Opens a session for an account.
     pub fn open(account: &Account, opening: Opening, now: UnixTime, events: &mut Vec<Event>) -> Self {
-        let Opening { purpose, login, remember_me, return_url } = opening;
+        let Opening { purpose, login, remember_me, return_url, action } = opening;
         events.push(Event::SessionOpened {
             asks: match purpose {
+                _ if action.is_some() => Asks::Approval,
                 Purpose::Login => Asks::SecondFactor,
                 Purpose::StepUp => Asks::StepUp,
                 Purpose::Enrollment => Asks::Enrollment,
@@ -149,6 +162,7 @@ impl Session {
             return_url,
             state: State::Open { wrong: 0 },
             handed_over: false,
+            asked: action.map(|action| Asked { action, approved: None }),
         }
     }
 
@@ -156,6 +170,23 @@ impl Session {
     /// history or a log, leads nowhere.
     pub fn hand_over(&mut self) -> bool {
         !core::mem::replace(&mut self.handed_over, true)
+    }
+
+    /// The one action that it is for.
+    pub fn action(&self) -> Option<&Action> {
+        self.asked.as_ref().map(|asked| &asked.action)
+    }
+
+    /// The approval of its action, once it was answered rightly.
+    pub fn approval(&self) -> Option<Approval> {
+        let Asked { action, approved } = self.asked.as_ref()?;
+        let second_factor = (*approved)?;
+        Some(Approval {
+            account: self.account.clone(),
+            id: self.login,
+            action: action.clone(),
+            second_factor,
+        })
     }
 
     /// When it ends, answered or not.
@@ -236,7 +267,7 @@ impl Session {
 
     /// Whether the browser that answers it may become trusted: a step-up says that it is the user now, not that the browser is theirs.
     pub fn makes_browsers_trusted(&self) -> bool {
-        self.purpose == Purpose::Login
+        self.purpose == Purpose::Login && self.asked.is_none()
     }
 
     /// Answers the challenge of a login by the trust in its browser: the login carries the second factor by which the browser became
@@ -250,7 +281,7 @@ impl Session {
         now: UnixTime,
         events: &mut Vec<Event>,
     ) -> Option<Grant> {
-        if self.purpose != Purpose::Login || self.require_open(Some(account), now).is_err() {
+        if !self.makes_browsers_trusted() || self.require_open(Some(account), now).is_err() {
             return None;
         }
         let factor = trusted_browser::spend(browsers, account, token, now, events)?;
@@ -292,6 +323,9 @@ impl Session {
 
     fn verified(&mut self, factor: SecondFactor, now: UnixTime) -> Grant {
         self.state = State::Verified { at: now };
+        if let Some(asked) = &mut self.asked {
+            asked.approved = Some(factor);
+        }
         Grant { login: self.login, second_factor: Some(factor), remember_me: self.remember_me }
     }
 

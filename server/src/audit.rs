@@ -204,6 +204,7 @@ impl Shown {
             | Event::SessionFailed
             | Event::TrustedBrowserReused { .. }
             | Event::ReturnCodeReused
+            | Event::ActionRefused { .. }
             | Event::RefreshTokenReused => Outcome::Refused,
             Event::SessionOpened { .. }
             | Event::SetupStarted { .. }
@@ -220,6 +221,7 @@ impl Shown {
             | Event::TrustedBrowserUsed { .. }
             | Event::BrowserForgotten { .. }
             | Event::SignedOutEverywhere
+            | Event::ActionSpent { .. }
             | Event::UserErased => Outcome::Ok,
         }
     }

@@ -53,7 +53,10 @@ impl Size {
             self.audit_entries <= early.audit_entries + early.audit_entries / 50 + 2,
             "{self}; early {early}"
         );
-        assert!(self.disk_bytes <= 2 * early.disk_bytes + (16 << 20), "{self}; early {early}");
+        assert!(
+            self.disk_bytes <= early.disk_bytes + early.disk_bytes / 2 + (16 << 20),
+            "{self}; early {early}"
+        );
         assert!(self.resident_kib <= 2 * early.resident_kib + (32 << 10), "{self}; early {early}");
     }
 }

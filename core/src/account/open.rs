@@ -60,7 +60,7 @@ impl Account {
         if account_name.is_some() {
             self.name = account_name;
         }
-        let opening = |purpose| Opening { purpose, login: id, remember_me, return_url };
+        let opening = |purpose| Opening { purpose, login: id, remember_me, return_url, action: None };
         let counts = |factor| self.require_second_factor(Some(factor), None, now).is_ok();
         let second_factor = trusted.filter(|_| self.has_active_device()).filter(|factor| counts(*factor));
         if second_factor.is_some() {

@@ -27,6 +27,7 @@ fn opening(purpose: Purpose) -> Opening {
         login: LoginId::from_bytes([7; 16]),
         remember_me: true,
         return_url: Some("https://app.example/after".to_owned()),
+        action: None,
     }
 }
 

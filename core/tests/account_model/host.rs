@@ -352,6 +352,7 @@ fn opening(purpose: Purpose, number: usize) -> Opening {
         login: LoginId::generate(&mut Numbered(number as u64)),
         remember_me: number.is_multiple_of(2),
         return_url: None,
+        action: None,
     }
 }
 

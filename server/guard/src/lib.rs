@@ -25,7 +25,7 @@
 //! # }
 //! ```
 //!
-//! A token that was made for one action (a session opened with `action`) is refused by these filters: it is good for that action only.
+//! A token that was made for one action (a session opened with `action`) has another type and audience and is refused by these filters.
 
 mod clock;
 mod filter;

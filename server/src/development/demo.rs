@@ -135,6 +135,7 @@ pub(super) async fn open(
         is_admin: false,
         return_url: ReturnUrl::parse(&own_page(context)).ok(),
         trusted_browser: None,
+        action: None,
     };
     open_session::for_host(context, &app, login, &call.origin_as(Actor::App)).await
 }

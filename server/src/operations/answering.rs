@@ -2,6 +2,7 @@
 
 use sidekey_core::{
     account::{Account, BackupRefusal},
+    action::Approval,
     backup_code::{Attempt, BackupCode},
     device::Answer,
     event::Event,
@@ -53,6 +54,15 @@ pub fn start_login(
     family
 }
 
+/// What a right answer to a session yields.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Granted {
+    /// A login.
+    Login(Family),
+    /// The approval of the one action that the session was for.
+    Approval(Approval),
+}
+
 /// Answers the loaded session by a rule and, where that grants a login, starts it.
 ///
 /// # Errors
@@ -62,13 +72,16 @@ pub(super) fn answered(
     via: Via,
     now: UnixTime,
     rule: impl FnOnce(&mut Session, &mut Account, &mut Vec<Event>) -> Result<Grant, Problem>,
-) -> Result<(Session, Family), Problem> {
+) -> Result<(Session, Granted), Problem> {
     let State { account: Some(account), session: Some(session), started, events, .. } = state else {
         return Err(Problem::new(Code::SessionExpired));
     };
     let grant = rule(session, account, events)?;
+    if let Some(approval) = session.approval() {
+        return Ok((session.clone(), Granted::Approval(approval)));
+    }
     let family = start_login(account, session.return_url.as_deref(), grant, via, now, started);
-    Ok((session.clone(), family))
+    Ok((session.clone(), Granted::Login(family)))
 }
 
 /// A refusal after which the session leads nowhere shows the way back to the application.

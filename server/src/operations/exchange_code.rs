@@ -1,14 +1,17 @@
-//! `POST /2fa/token/`: the application turns the one-time code that came with a browser into the tokens of the login.
+//! `POST /2fa/token/`: the application turns the one-time code that came with a browser into the tokens of the login, or into that of the
+//! action that was approved.
 
+use serde_json::Value;
 use sidekey_core::{id::AccountName, refresh::Family};
 
-use super::shown::{Verified, person};
+use super::shown::{Verified, approved, person};
 use crate::{
     caller::{Host, host},
     context::Context,
     http::{Call, Code, Problem, Reply},
     store::Subject,
     token::{
+        approval,
         numbered::{Numbered, Purpose},
         pair::issue,
     },
@@ -21,10 +24,22 @@ use crate::{
 pub async fn run(context: &Context, mut call: Call) -> Result<Reply, Problem> {
     let host = host(context, &call).await?;
     let fields = call.fields().await?;
+    if let Some(session) = approval::read_code(&context.pepper, &host.app.id, fields.text("code")?) {
+        return Ok(Reply::ok(&approved_in(context, &session).await?));
+    }
     let (family, account_name) = exchange(context, &host, fields.text("code")?).await?;
     let person = person(&family.account.user, account_name.as_ref());
     let tokens = issue(context, &family, context.clock.now())?;
     Ok(Reply::ok(&Verified::of_login(&family, person, tokens)))
+}
+
+/// The token of the action that was approved in the session with this hash of its id. It may be asked for again within the minute: it is
+/// the same approval, which counts once.
+async fn approved_in(context: &Context, session: &[u8; 32]) -> Result<Value, Problem> {
+    let refused = || Problem::new(Code::InvalidCode);
+    let approval = context.store.session(session).await?.and_then(|session| session.approval());
+    let approval = approval.filter(|approval| approval.is_handed_out(context.clock.now()));
+    approved(context, &approval.ok_or_else(refused)?, None)
 }
 
 /// Uses a code: the login that it leads to, and what people see of the account.

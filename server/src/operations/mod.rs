@@ -7,6 +7,7 @@ mod answering;
 mod shown;
 
 pub mod activity;
+mod ask_approval;
 pub mod authorize;
 pub mod backup_code_status;
 pub mod change_app;
@@ -29,6 +30,7 @@ pub mod revoke_token;
 pub mod session_status;
 pub mod show_app;
 pub mod sign_out;
+pub mod spend_token;
 pub mod start_setup;
 mod step_up;
 pub mod unlock_user;
@@ -36,4 +38,4 @@ pub mod user_status;
 pub mod verify_backup_code;
 pub mod verify_code;
 
-pub use answering::{Via, start_login};
+pub use answering::{Granted, Via, start_login};

@@ -6,13 +6,14 @@ use http::StatusCode;
 use serde_json::{Value, json};
 use sidekey_core::{
     account::{self, Account, Opened},
-    id::{AccountId, AccountName, LoginId, UserId},
+    action::Action,
+    id::{AccountId, AccountName, ActionName, LoginId, Resource, UserId},
     session::LIFETIME,
     time::UnixTime,
     trusted_browser,
 };
 
-use super::step_up;
+use super::{ask_approval, step_up};
 use crate::{
     apps::{App, ReturnUrl},
     audit::{Origin, USER_AGENT_MAX},
@@ -48,12 +49,14 @@ pub struct Login {
     pub return_url: Option<ReturnUrl>,
     /// By what the browser says that it is trusted.
     pub trusted_browser: Option<browser::Presented>,
+    /// The one action that the user is to approve; there is no login then.
+    pub action: Option<Action>,
 }
 
 /// Opens a session.
 ///
 /// # Errors
-/// No valid credential, a malformed body, or a step-up of a user without 2FA.
+/// No valid credential, a malformed body, or a step-up or approval of a user without 2FA.
 pub async fn run(context: &Context, mut call: Call) -> Result<Reply, Problem> {
     match opener(context, &call).await? {
         Opener::Host(Host { app, origin }) => {
@@ -81,6 +84,7 @@ impl Login {
             is_admin: fields.optional_flag("is_admin")?.unwrap_or(false),
             return_url: read_return_url(fields)?,
             trusted_browser: fields.optional_text("trusted_browser_token")?.map(browser::Presented::new),
+            action: read_action(fields)?,
         })
     }
 }
@@ -91,6 +95,19 @@ impl Login {
 /// It cannot be a return URL of anybody.
 pub(super) fn read_return_url(fields: &Fields) -> Result<Option<ReturnUrl>, Problem> {
     fields.optional("return_url", ReturnUrl::parse)
+}
+
+/// The one action that a session is to be for.
+///
+/// # Errors
+/// It is malformed, or there is only what it is done to.
+pub(super) fn read_action(fields: &Fields) -> Result<Option<Action>, Problem> {
+    let resource = fields.optional("resource", Resource::parse)?;
+    match fields.optional("action", ActionName::parse)? {
+        Some(name) => Ok(Some(Action { name, resource })),
+        None if resource.is_some() => Err(Problem::field("resource", "belongs to an `action`")),
+        None => Ok(None),
+    }
 }
 
 fn shortened(text: &str) -> String {
@@ -119,12 +136,16 @@ pub async fn for_host(context: &Context, app: &App, login: Login, origin: &Origi
         ..origin.clone()
     };
     let account_id = AccountId { app: app.id.clone(), user: login.user };
+    let return_url = login.return_url.map(String::from);
+    if let Some(action) = login.action {
+        return ask_approval::open(context, account_id, action, return_url, origin).await;
+    }
     let rule = account::Login {
         id: LoginId::generate(&mut Entropy),
         account_name: login.account_name,
         is_admin: login.is_admin,
         remember_me: login.remember_me,
-        return_url: login.return_url.map(String::from),
+        return_url,
         trusted: None,
     };
     let token =

@@ -4,6 +4,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use sidekey_core::{
     account::Account,
+    action::{Approval, LIFETIME},
     backup_code::{BackupCode, LOW},
     device::{ActiveDevice, PendingDevice},
     id::{AccountName, DeviceId, UserId},
@@ -12,7 +13,11 @@ use sidekey_core::{
     time::UnixTime,
 };
 
-use crate::{http::rfc3339, token::pair::Tokens};
+use crate::{
+    context::Context,
+    http::{Problem, rfc3339},
+    token::{approval as approval_token, pair::Tokens},
+};
 
 /// A device, as its owner sees it.
 #[derive(Serialize)]
@@ -107,6 +112,34 @@ impl Verified {
             trusted_browser_token: None,
         }
     }
+}
+
+/// The answer to a right code for an action: the token of its approval.
+///
+/// # Errors
+/// Signing failed.
+pub(super) fn approved(
+    context: &Context,
+    approval: &Approval,
+    return_url: Option<&str>,
+) -> Result<Value, Problem> {
+    let mut answer = json!({
+        "message": "Approved.",
+        "action_token": approval_token::issue(context, approval, context.clock.now())?,
+        "expires_in": LIFETIME,
+        "action": approval.action.name,
+        "resource": approval.action.resource,
+        "user": { "id": approval.account.user },
+    });
+    if let (Some(answer), Some(url)) = (answer.as_object_mut(), return_url) {
+        answer.insert("return_url".to_owned(), url.into());
+    }
+    Ok(answer)
+}
+
+/// As a JSON value, to go with others.
+pub(super) fn json(part: &impl Serialize) -> Value {
+    serde_json::to_value(part).unwrap_or_default()
 }
 
 /// A user by the host's name for them and the one that people see.

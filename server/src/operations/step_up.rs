@@ -1,4 +1,4 @@
-//! `POST /2fa/sessions/` with an access token: a user opens a session to step up.
+//! `POST /2fa/sessions/` with an access token: a user opens a session to step up, or to approve one action.
 
 use http::StatusCode;
 use sidekey_core::{
@@ -6,7 +6,7 @@ use sidekey_core::{
     session::{Opening, Purpose, Session},
 };
 
-use super::open_session::{challenge, read_return_url};
+use super::open_session::{challenge, read_action, read_return_url};
 use crate::{
     caller::{Acting, Demand, User, hash},
     context::Context,
@@ -18,7 +18,7 @@ use crate::{
 /// Opens a session for a user who asks to give the second factor again. A login without one may ask too: this is how it gets one.
 ///
 /// # Errors
-/// 2FA is off, the login has ended, the user asks too often, or wants to be led away from this server.
+/// A member is malformed, 2FA is off, the login has ended, the user asks too often, or wants to be led away from this server.
 pub(super) async fn open(context: &Context, user: &User, fields: &Fields) -> Result<Reply, Problem> {
     context.count_address(user.origin.ip_address)?;
     context.count_account(&user.account)?;
@@ -28,6 +28,7 @@ pub(super) async fn open(context: &Context, user: &User, fields: &Fields) -> Res
     if return_url.as_ref().is_some_and(|url| !url.as_str().starts_with(&own)) {
         return Err(Problem::field("return_url", "must be a page of this server"));
     }
+    let action = read_action(fields)?;
     let link = SessionLink::generate(&context.pepper);
     let now = context.clock.now();
     let login = LoginId::generate(&mut Entropy);
@@ -42,6 +43,7 @@ pub(super) async fn open(context: &Context, user: &User, fields: &Fields) -> Res
             login,
             remember_me: family.remember_me,
             return_url: return_url.clone().map(String::from),
+            action: action.clone(),
         };
         *session = Some(Session::open(account, opening, now, events));
         Ok(())

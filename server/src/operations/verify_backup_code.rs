@@ -1,16 +1,16 @@
 //! `POST /2fa/verify/backup/`: a browser answers a session with a backup code.
 
 use serde::Serialize;
+use serde_json::Value;
 use sidekey_core::{
     account::Account,
     backup_code::{BackupCode, BackupCodes},
-    refresh::Family,
     session::Session,
 };
 
 use super::{
-    answering::{Via, answered, hashed, known_session, leading_back},
-    shown::{Verified, few_left},
+    answering::{Granted, Via, answered, hashed, known_session, leading_back},
+    shown::{Verified, approved, few_left, json},
 };
 use crate::{
     audit::Origin,
@@ -24,7 +24,7 @@ use crate::{
 #[derive(Serialize)]
 struct Answer {
     #[serde(flatten)]
-    verified: Verified,
+    verified: Value,
     remaining_backup_codes: usize,
     warning: Option<String>,
 }
@@ -37,16 +37,18 @@ pub async fn run(context: &Context, mut call: Call) -> Result<Reply, Problem> {
     let fields = call.fields().await?;
     let id = hash(fields.text("session_id")?);
     fields.text("backup_code")?;
-    let (session, family, remaining) = judge(context, call.origin(), id, &fields, Via::Api).await?;
-    Ok(Reply::ok(&Answer {
-        verified: Verified::new(&session, issue(context, &family, context.clock.now())?),
-        remaining_backup_codes: remaining,
-        warning: few_left(remaining),
-    }))
+    let (session, granted, remaining) = judge(context, call.origin(), id, &fields, Via::Api).await?;
+    let verified = match granted {
+        Granted::Login(family) => {
+            json(&Verified::new(&session, issue(context, &family, context.clock.now())?))
+        }
+        Granted::Approval(approval) => approved(context, &approval, session.return_url.as_deref())?,
+    };
+    Ok(Reply::ok(&Answer { verified, remaining_backup_codes: remaining, warning: few_left(remaining) }))
 }
 
-/// Judges `backup_code` of the fields for the session with this hash of its id: the session, spent, the login that it became, and how
-/// many backup codes are left.
+/// Judges `backup_code` of the fields for the session with this hash of its id: the session, spent, what it yields, and how many
+/// backup codes are left.
 ///
 /// # Errors
 /// An unknown or closed session, or a backup code that is malformed or does not count.
@@ -56,7 +58,7 @@ pub async fn judge(
     id: [u8; 32],
     fields: &Fields,
     via: Via,
-) -> Result<(Session, Family, usize), Problem> {
+) -> Result<(Session, Granted, usize), Problem> {
     let session = known_session(context, id).await?;
     // Looked at before anything slow is done for it, and judged for good in the transaction.
     let account = context.store.account(&session.account).await?;
@@ -74,7 +76,7 @@ pub async fn judge(
             });
             let codes = state.account.as_ref().and_then(Account::backup_codes);
             let remaining = codes.map_or(0, BackupCodes::remaining);
-            answered.map(|(session, family)| (session, family, remaining))
+            answered.map(|(session, granted)| (session, granted, remaining))
         })
         .await?;
     answered.map_err(|problem| leading_back(problem, &session))

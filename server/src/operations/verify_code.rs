@@ -2,14 +2,13 @@
 
 use sidekey_core::{
     id::BrowserId,
-    refresh::Family,
     session::Session,
     trusted_browser::{self, TrustedBrowser},
 };
 
 use super::{
-    answering::{Via, answered, known_session, leading_back},
-    shown::Verified,
+    answering::{Granted, Via, answered, known_session, leading_back},
+    shown::{Verified, approved},
 };
 use crate::{
     audit::Origin,
@@ -26,13 +25,13 @@ use crate::{
 pub struct Answered {
     /// The session, spent.
     pub session: Session,
-    /// The login that it became.
-    pub family: Family,
+    /// What it yields.
+    pub granted: Granted,
     /// The browser, trusted from now on, where that was asked for.
     pub browser: Option<TrustedBrowser>,
 }
 
-/// Judges a code; a right one spends the session and gives tokens.
+/// Judges a code; a right one spends the session and gives tokens, those of a login or that of an approved action.
 ///
 /// # Errors
 /// A malformed body, an unknown or closed session, or a code that does not count.
@@ -42,7 +41,13 @@ pub async fn run(context: &Context, mut call: Call) -> Result<Reply, Problem> {
     fields.text("code")?;
     let trust = fields.optional_flag("trust_device")?.unwrap_or(false);
     let judged = judge(context, call.origin(), id, &fields, Via::Api, trust).await?;
-    let Answered { session, family, browser } = judged;
+    let Answered { session, granted, browser } = judged;
+    let family = match granted {
+        Granted::Login(family) => family,
+        Granted::Approval(approval) => {
+            return Ok(Reply::ok(&approved(context, &approval, session.return_url.as_deref())?));
+        }
+    };
     let tokens = issue(context, &family, context.clock.now())?;
     let browser = browser.map(|browser| browser::write(&context.pepper, &browser));
     Ok(Reply::ok(&Verified::new(&session, tokens).with_trusted_browser(browser)))
@@ -68,20 +73,23 @@ pub async fn judge(
     let answered = context
         .store
         .transact(subject, origin, now, |state| {
-            let (session, family) = answered(state, via, now, |session, account, events| {
+            let (session, granted) = answered(state, via, now, |session, account, events| {
                 // The session is judged before the form of the code: a closed one tells nothing of it.
                 session.require_challenge(Some(account), now)?;
                 let answer = fields.answer()?;
                 Ok(session.answer(account, &answer, now, events)?)
             })?;
-            let factor = family.second_factor.filter(|_| trust && session.makes_browsers_trusted());
+            let factor = match &granted {
+                Granted::Login(family) if trust && session.makes_browsers_trusted() => family.second_factor,
+                _ => None,
+            };
             let browser = state.account.as_ref().zip(factor).and_then(|(account, factor)| {
                 let (id, seen) = (BrowserId::generate(&mut Entropy), origin.user_agent.clone());
                 let new = TrustedBrowser::trust(account, id, factor, seen, &mut state.events)?;
                 trusted_browser::add(&mut state.browsers, new.clone(), account, now);
                 Some(new)
             });
-            Ok(Answered { session, family, browser })
+            Ok(Answered { session, granted, browser })
         })
         .await?;
     answered.map_err(|problem| leading_back(problem, &session))

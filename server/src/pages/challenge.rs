@@ -3,8 +3,9 @@
 use askama::Template;
 use sidekey_core::{
     account::Account,
+    action::Action,
     backup_code::{BackupCodes, LOW},
-    session::{Closed, Purpose},
+    session::{Closed, Purpose, Session},
     time::UnixTime,
 };
 
@@ -20,7 +21,7 @@ use crate::{
     context::Context,
     http::{Call, Code, Problem},
     operations::{
-        Via, verify_backup_code,
+        Granted, Via, verify_backup_code,
         verify_code::{self, Answered},
     },
 };
@@ -30,10 +31,32 @@ use crate::{
 struct Challenge {
     frame: Frame,
     account: String,
+    texts: Texts,
     is_step_up: bool,
+    action: Option<Action>,
     failed: Failed,
     needs_next_code: bool,
     attempts_remaining: u8,
+}
+
+/// What the page says, by what the session is for.
+struct Texts {
+    title: String,
+    lead: String,
+    submit: String,
+}
+
+impl Texts {
+    fn of(frame: &Frame, session: &Session) -> Self {
+        let (title, lead, submit) = match session.purpose {
+            _ if session.action().is_some() => {
+                ("challenge.approve", "challenge.approve-lead", "challenge.submit-approve")
+            }
+            Purpose::StepUp => ("challenge.step-up", "challenge.step-up-lead", "challenge.submit-step-up"),
+            Purpose::Login | Purpose::Enrollment => ("challenge.title", "challenge.lead", "challenge.submit"),
+        };
+        Self { title: frame.t(title), lead: frame.t(lead), submit: frame.t(submit) }
+    }
 }
 
 /// The page.
@@ -75,8 +98,8 @@ pub(super) async fn post(
             Ok(None) => Err(Problem::field("backup_code", "is required")),
             _ => verify_backup_code::judge(context, call.origin(), handed.id, &answer, Via::Page).await,
         };
-        let judged = judged.map(|(session, family, remaining)| {
-            (Answered { session, family, browser: None }, remaining <= LOW)
+        let judged = judged.map(|(session, granted, remaining)| {
+            (Answered { session, granted, browser: None }, remaining <= LOW)
         });
         (Asked::BackupCode, judged)
     } else {
@@ -85,7 +108,10 @@ pub(super) async fn post(
         (Asked::Code, judged.map(|answered| (answered, false)))
     };
     match judged {
-        Ok((Answered { session, family, browser }, is_low)) => {
+        Ok((Answered { session, granted: Granted::Approval(_), .. }, _)) => {
+            Ok(hand_over::approved(context, &session, &handed.id, address::CHALLENGE))
+        }
+        Ok((Answered { session, granted: Granted::Login(family), browser }, is_low)) => {
             // Whoever runs out of backup codes is told before they go on.
             let onward = if is_low {
                 view::redirect(&context.url(address::CHALLENGE))
@@ -134,7 +160,9 @@ async fn standing(
             let name = session.account_name.as_ref().map(ToString::to_string);
             let page = Challenge {
                 account: name.unwrap_or_else(|| session.account.user.to_string()),
+                texts: Texts::of(&frame, &session),
                 is_step_up: session.purpose == Purpose::StepUp,
+                action: session.action().cloned(),
                 needs_next_code: account.is_some_and(|account| account.needs_next_code(now)),
                 attempts_remaining: session.attempts_remaining(),
                 failed,
@@ -142,6 +170,7 @@ async fn standing(
             };
             page.failed.page(&page)
         }
+        Err(Closed::Verified) if session.action().is_some() => ending::approved(frame, &session),
         Err(Closed::Verified) => {
             let is_here = visit.is_login_of(context, call, &session).await?;
             let left = account.as_ref().and_then(Account::backup_codes).map(BackupCodes::remaining);

@@ -30,6 +30,13 @@ pub(super) fn verified(page: &Verified) -> Shown {
     view::page(StatusCode::OK, page)
 }
 
+/// The page of a session whose action was approved: it is no login, and goes on in the application alone.
+pub(super) fn approved(frame: Frame, session: &Session) -> Shown {
+    let (title, lead) = (frame.t("challenge.approved"), frame.t("challenge.approved-lead"));
+    let onward = hand_over::back(&frame, session);
+    view::page(StatusCode::OK, &Message { title, lead, onward, other: None, frame })
+}
+
 /// The page of a session that is over without a right answer: the way back to the application, where one signs in again.
 pub(super) fn over(frame: Frame, session: &Session, closed: Closed) -> Shown {
     let problem = Problem::from(closed);

@@ -21,7 +21,7 @@ use crate::{
     operations::{Via, start_login},
     store::{State, Subject},
     token::{
-        browser,
+        approval, browser,
         numbered::{Numbered, Purpose},
         session_link::{self, PARAMETER, session_id},
     },
@@ -159,6 +159,14 @@ fn to_application(context: &Context, session: &Session, return_code: Option<u64>
     let Some(number) = return_code else { return view::redirect(url) };
     let of = Numbered { app: session.account.app.clone(), login: session.login, number };
     let code = of.write(&context.pepper, Purpose::ReturnCode);
+    view::redirect(&with_parameter(url, "code", &code))
+}
+
+/// Leads a browser in which the action of a session was approved to the application, with a code for the token; back to `path`, if the
+/// application named no address.
+pub(super) fn approved(context: &Context, session: &Session, id: &[u8; 32], path: &str) -> Shown {
+    let Some(url) = &session.return_url else { return view::redirect(&context.url(path)) };
+    let code = approval::write_code(&context.pepper, &session.account.app, id);
     view::redirect(&with_parameter(url, "code", &code))
 }
 

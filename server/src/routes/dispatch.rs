@@ -20,6 +20,7 @@ pub(super) async fn dispatch(context: &Context, endpoint: Endpoint, call: Call) 
         Endpoint::VerifyBackupCode => operations::verify_backup_code::run(context, call).await,
         Endpoint::SessionStatus => operations::session_status::run(context, call).await,
         Endpoint::ExchangeCode => operations::exchange_code::run(context, call).await,
+        Endpoint::SpendToken => operations::spend_token::run(context, call).await,
         Endpoint::LinkAccount => operations::link_account::run(context, call).await,
         Endpoint::StartSetup => operations::start_setup::run(context, call).await,
         Endpoint::ConfirmSetup => operations::confirm_setup::run(context, call).await,

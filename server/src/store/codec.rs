@@ -42,6 +42,11 @@ pub fn family_key(app: &str, login: LoginId) -> Key {
     Key::of(Kind::RefreshFamily).part(app).fixed(login.as_bytes())
 }
 
+/// Where it is stored that the token of an approval was spent.
+pub(super) fn spent_token_key(app: &str, approval: LoginId) -> Key {
+    Key::of(Kind::SpentToken).part(app).fixed(approval.as_bytes())
+}
+
 /// Where a trusted browser is stored.
 pub(super) fn browser_key(browser: &TrustedBrowser) -> Key {
     let AccountId { app, user } = &browser.account;

@@ -167,6 +167,8 @@ const GAINED: &[(u16, Kind, &[u8])] = &[
     (3, Kind::Account, &[0]),
     // What pages were given counts for the first page login.
     (4, Kind::RefreshFamily, &[0]),
+    // For no action.
+    (4, Kind::Session, &[0]),
 ];
 
 /// The value of a record of format `from` as this program has it; `None` if it is the same.
@@ -216,7 +218,8 @@ mod tests {
         let id = AccountId { app: AppId::parse("shop").unwrap(), user: UserId::parse("42").unwrap() };
         let account = Account::new(id, NOW, &mut Entropy);
         let login = LoginId::generate(&mut Entropy);
-        let opening = Opening { purpose: Purpose::Login, login, remember_me: true, return_url: None };
+        let opening =
+            Opening { purpose: Purpose::Login, login, remember_me: true, return_url: None, action: None };
         let session = Session::open(&account, opening, NOW, &mut Vec::new());
         let grant = Grant { login, second_factor: None, remember_me: true };
         (session, Family::start(&account, grant, NOW))

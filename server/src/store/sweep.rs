@@ -141,8 +141,13 @@ mod tests {
         let subject = Subject::account(id.clone()).with_session(session_id);
         let open = |state: &mut crate::store::State| {
             let account = state.account.get_or_insert_with(|| Account::new(id.clone(), NOW, &mut Entropy));
-            let opening =
-                Opening { purpose: Purpose::Enrollment, login, remember_me: false, return_url: None };
+            let opening = Opening {
+                purpose: Purpose::Enrollment,
+                login,
+                remember_me: false,
+                return_url: None,
+                action: None,
+            };
             state.session = Some(Session::open(account, opening, NOW, &mut state.events));
             state.enrollment_token = Some([9; 32]);
             let grant = Grant { login, second_factor: None, remember_me: false };

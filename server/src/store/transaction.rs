@@ -19,7 +19,7 @@ use super::{
     Batch, CommitError, Engine, Key, Record, StoreError, Version,
     codec::{
         account_key, browser_key, decode, decode_account, encode, encode_account, enrollment_token_key,
-        family_key, session_key,
+        family_key, session_key, spent_token_key,
     },
     logins::{self, Logins},
 };
@@ -50,6 +50,7 @@ pub struct Subject {
     session: Option<[u8; 32]>,
     login: Option<LoginId>,
     browsers: bool,
+    spent_token: Option<(LoginId, UnixTime)>,
 }
 
 /// What was loaded, and may be changed: `None` is not there, and what is set to `None` is removed.
@@ -63,6 +64,8 @@ pub struct State {
     pub family: Option<Family>,
     /// The browsers that the account trusts.
     pub browsers: Vec<TrustedBrowser>,
+    /// Whether the token of the approval was spent. It stays so.
+    pub is_spent: bool,
     /// A login that starts now: its refresh tokens are new.
     pub started: Option<Family>,
     /// The hash of a token that is to lead to the session from now on.
@@ -74,7 +77,7 @@ pub struct State {
 impl Subject {
     /// An account.
     pub fn account(account: AccountId) -> Self {
-        Self { account, session: None, login: None, browsers: false }
+        Self { account, session: None, login: None, browsers: false, spent_token: None }
     }
 
     /// And the session with this hash of its id.
@@ -95,12 +98,22 @@ impl Subject {
         Self { browsers: true, ..self }
     }
 
+    /// And whether the token of the approval with this id was spent, which is remembered until the token is over.
+    #[must_use]
+    pub fn with_spent_token(self, approval: LoginId, until: UnixTime) -> Self {
+        Self { spent_token: Some((approval, until)), ..self }
+    }
+
     fn account_key(&self) -> Key {
         account_key(&self.account)
     }
 
     fn session_key(&self) -> Option<Key> {
         self.session.as_ref().map(session_key)
+    }
+
+    fn spent_token_key(&self) -> Option<Key> {
+        self.spent_token.map(|(approval, _)| spent_token_key(self.account.app.as_str(), approval))
     }
 
     fn family_key(&self) -> Option<Key> {
@@ -206,7 +219,14 @@ impl Store {
         let family = self.read(subject.family_key(), |key, record| decode(key, &record.value));
         let browsers =
             if subject.browsers { self.found_browsers(&subject.account).await? } else { Vec::new() };
-        Ok(Loaded { account: account.await?, session: session.await?, family: family.await?, browsers })
+        let spent = self.read(subject.spent_token_key(), |_, _| Ok(()));
+        Ok(Loaded {
+            account: account.await?,
+            session: session.await?,
+            family: family.await?,
+            browsers,
+            spent: spent.await?,
+        })
     }
 
     /// The browsers that an account trusts, and those whose trust is over and that are not swept yet.
@@ -261,7 +281,7 @@ impl Store {
         state: State,
         origin: &Origin,
     ) -> Result<Batch, StoreError> {
-        let State { account, session, family, browsers, started, enrollment_token, events } = state;
+        let State { account, session, family, browsers, is_spent, started, enrollment_token, events } = state;
         let mut batch = Batch::new();
         batch.decided_at(origin.at);
         if let (Some(session), Some(Found { key, value: None, .. })) = (&session, &loaded.session) {
@@ -277,6 +297,12 @@ impl Store {
                 None => logins.end(&mut batch, version, &subject.account),
             }
         }
+        if let (true, Some((_, until)), Some(Found { key, value: None, .. })) =
+            (is_spent, subject.spent_token, &loaded.spent)
+        {
+            batch.put(Key::expiry(until, key), Vec::new());
+        }
+        write(&mut batch, loaded.spent.as_ref(), is_spent.then_some(()), |()| Ok(Vec::new()))?;
         write_browsers(&mut batch, subject, &loaded.browsers, browsers)?;
         if let Some(family) = started {
             let key = family_key(family.account.app.as_str(), family.login);
@@ -313,6 +339,7 @@ struct Loaded {
     session: Option<Found<Session>>,
     family: Option<Found<Family>>,
     browsers: Vec<Found<TrustedBrowser>>,
+    spent: Option<Found<()>>,
 }
 
 impl Loaded {
@@ -322,6 +349,7 @@ impl Loaded {
             session: self.session.as_ref().and_then(|found| found.value.clone()),
             family: self.family.as_ref().and_then(|found| found.value.clone()),
             browsers: self.browsers.iter().filter_map(|found| found.value.clone()).collect(),
+            is_spent: self.spent.as_ref().is_some_and(|found| found.value.is_some()),
             ..State::default()
         }
     }
@@ -331,7 +359,8 @@ impl Loaded {
         let session = self.session.as_ref().map(|found| (found.key.clone(), found.version));
         let family = self.family.as_ref().map(|found| (found.key.clone(), found.version));
         let browsers = self.browsers.iter().map(|found| (found.key.clone(), found.version));
-        account.into_iter().chain(session).chain(family).chain(browsers)
+        let spent = self.spent.as_ref().map(|found| (found.key.clone(), found.version));
+        account.into_iter().chain(session).chain(family).chain(browsers).chain(spent)
     }
 }
 

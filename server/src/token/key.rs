@@ -7,11 +7,12 @@ use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPai
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::DecodingKey;
+use serde::Serialize;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
-use super::{ACCESS_TOKEN_SECONDS, AccessClaims, KEPT_BEYOND, TOKEN_TYPE};
+use super::{ACCESS_TOKEN_SECONDS, KEPT_BEYOND, TokenType};
 
 /// The system's generator gave no randomness, or the library no memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -25,8 +26,8 @@ pub struct SigningKey {
     kid: String,
     x: String,
     y: String,
-    /// The header of every token, encoded.
-    header: String,
+    /// The headers of its tokens, encoded.
+    headers: [String; TokenType::ALL.len()],
     term: Term,
 }
 
@@ -76,15 +77,22 @@ impl SigningKey {
         let (x, y) = point.strip_prefix(&[4])?.split_at_checked(32)?;
         let (x, y) = (URL_SAFE_NO_PAD.encode(x), URL_SAFE_NO_PAD.encode(y));
         let kid = thumbprint(&x, &y);
-        let header = json!({ "alg": "ES256", "kid": kid, "typ": TOKEN_TYPE });
-        let header = URL_SAFE_NO_PAD.encode(header.to_string());
+        let headers = TokenType::ALL.map(|of| {
+            let header = json!({ "alg": "ES256", "kid": kid, "typ": of.media_type() });
+            URL_SAFE_NO_PAD.encode(header.to_string())
+        });
         let decoding = DecodingKey::from_ec_der(point);
-        Some(Self { pair, decoding, kid, x, y, header, term })
+        Some(Self { pair, decoding, kid, x, y, headers, term })
     }
 
-    pub(super) fn sign(&self, claims: &AccessClaims) -> Result<String, SigningFailed> {
+    pub(super) fn sign(&self, of: TokenType, claims: &impl Serialize) -> Result<String, SigningFailed> {
+        let [access, action] = &self.headers;
+        let header = match of {
+            TokenType::Access => access,
+            TokenType::Action => action,
+        };
         let claims = serde_json::to_vec(claims).map_err(|_| SigningFailed)?;
-        let mut token = format!("{}.{}", self.header, URL_SAFE_NO_PAD.encode(claims));
+        let mut token = format!("{header}.{}", URL_SAFE_NO_PAD.encode(claims));
         // RFC 7518 section 3.4: the signature is r and s, 32 bytes each.
         let signature = self.pair.sign(&SystemRandom::new(), token.as_bytes()).map_err(|_| SigningFailed)?;
         token.push('.');

@@ -1,5 +1,6 @@
 //! Access tokens: JWTs (RFC 7519) of the type `at+jwt` (RFC 9068), signed with ES256 (RFC 7518 section 3.4).
 //!
+//! - [`approval`]: what an approved action gets;
 //! - [`browser`]: what a trusted browser gets;
 //! - [`pair`]: what a login gets, an access token and a refresh token;
 //! - [`numbered`]: texts that name a login and cannot be made by anybody else;
@@ -9,6 +10,7 @@
 //! - `stored`: signing keys in the store;
 //! - [`rotation`]: the next key, and what becomes of the one before it.
 
+pub mod approval;
 pub mod browser;
 mod key;
 pub mod numbered;
@@ -21,15 +23,32 @@ mod tests;
 
 use jsonwebtoken::errors::ErrorKind;
 use jsonwebtoken::{Algorithm, Validation};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 
 use crate::swap::Swap;
 pub use key::{SigningFailed, SigningKey, Term};
 pub use stored::{SignerError, check as check_record, resealed, sealed_in};
 
-/// The media type of access tokens, in the header's `typ` (RFC 9068 section 2.1).
-const TOKEN_TYPE: &str = "at+jwt";
+/// What a token is for, told by the header's `typ` (RFC 8725 section 3.11).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum TokenType {
+    /// An access token (RFC 9068 section 2.1).
+    Access,
+    /// The token of one approved action.
+    Action,
+}
+
+impl TokenType {
+    const ALL: [Self; 2] = [Self::Access, Self::Action];
+
+    const fn media_type(self) -> &'static str {
+        match self {
+            Self::Access => "at+jwt",
+            Self::Action => "sidekey-action+jwt",
+        }
+    }
+}
 
 /// Seconds that an access token lives.
 pub const ACCESS_TOKEN_SECONDS: u64 = 15 * 60;
@@ -132,8 +151,12 @@ impl Signer {
     /// # Errors
     /// When the system's generator gives no randomness, or no key signs at that time.
     pub fn sign(&self, claims: &AccessClaims) -> Result<String, SigningFailed> {
+        self.sign_as(TokenType::Access, claims.iat, claims)
+    }
+
+    fn sign_as(&self, of: TokenType, iat: u64, claims: &impl Serialize) -> Result<String, SigningFailed> {
         let keys = self.keys.get();
-        keys.iter().find(|key| key.signs(claims.iat)).ok_or(SigningFailed)?.sign(claims)
+        keys.iter().find(|key| key.signs(iat)).ok_or(SigningFailed)?.sign(of, claims)
     }
 
     /// The claims of a token that this server signed for `issuer` and that is not over at `now`, a Unix time. There is
@@ -142,11 +165,17 @@ impl Signer {
     /// # Errors
     /// Any other token.
     pub fn verify(&self, token: &str, now: u64, issuer: &str) -> Result<AccessClaims, TokenError> {
+        let claims: AccessClaims = self.verify_as(TokenType::Access, token, now)?;
+        in_force(&claims.iss, claims.exp, now, issuer)?;
+        Ok(claims)
+    }
+
+    fn verify_as<C: DeserializeOwned>(&self, of: TokenType, token: &str, now: u64) -> Result<C, TokenError> {
         if token.len() > TOKEN_MAX_BYTES {
             return Err(TokenError::Malformed);
         }
         let header = jsonwebtoken::decode_header(token).map_err(refusal)?;
-        if header.typ.as_deref() != Some(TOKEN_TYPE) {
+        if header.typ.as_deref() != Some(of.media_type()) {
             return Err(TokenError::WrongType);
         }
         // RFC 7515 section 4.1.11: extensions that are critical and unknown, as any is, make the token invalid.
@@ -158,16 +187,8 @@ impl Signer {
         let keys = self.keys.get();
         let key = keys.iter().find(|key| key.kid() == kid && !key.is_over(now));
         let key = key.ok_or(TokenError::UnknownKey)?;
-        let claims = jsonwebtoken::decode::<AccessClaims>(token, key.decoding_key(), &self.validation)
-            .map_err(refusal)?
-            .claims;
-        if claims.iss != issuer {
-            return Err(TokenError::ForeignIssuer);
-        }
-        if now >= claims.exp {
-            return Err(TokenError::Expired);
-        }
-        Ok(claims)
+        let decoded = jsonwebtoken::decode::<C>(token, key.decoding_key(), &self.validation);
+        Ok(decoded.map_err(refusal)?.claims)
     }
 
     /// The JWK set (RFC 7517 section 5) at `now`, a Unix time: the public halves of all keys that sign, will sign, or have
@@ -182,6 +203,17 @@ impl Signer {
 fn sorted(mut keys: Vec<SigningKey>) -> Vec<SigningKey> {
     keys.sort_by(|a, b| a.turn().cmp(&b.turn()));
     keys
+}
+
+/// Whether a token is of this issuer and not over.
+fn in_force(iss: &str, exp: u64, now: u64, issuer: &str) -> Result<(), TokenError> {
+    if iss != issuer {
+        Err(TokenError::ForeignIssuer)
+    } else if now >= exp {
+        Err(TokenError::Expired)
+    } else {
+        Ok(())
+    }
 }
 
 fn refusal(error: jsonwebtoken::errors::Error) -> TokenError {

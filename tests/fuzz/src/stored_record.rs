@@ -69,6 +69,7 @@ static VALID: LazyLock<Valid> = LazyLock::new(|| {
         login,
         remember_me: true,
         return_url: Some("https://shop.example/".to_owned()),
+        action: None,
     };
     let session = Session::open(&account, opening, NOW, &mut Vec::new());
     let family = Family::start(&account, Grant { login, second_factor: None, remember_me: false }, NOW);

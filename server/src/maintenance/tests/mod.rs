@@ -123,7 +123,8 @@ async fn enrol(store: &Store, number: u32) {
         let hashes = (0..10).map(|code| CodeHash::new([code; 32])).collect();
         let codes = BackupCodes::new(Salt([9; 16]), hashes, NOW);
         account.confirm(device.id, &Answer::of(code), Some(codes), NOW, events).unwrap();
-        let opening = Opening { purpose: Purpose::Login, login, remember_me: false, return_url: None };
+        let opening =
+            Opening { purpose: Purpose::Login, login, remember_me: false, return_url: None, action: None };
         state.session = Some(Session::open(account, opening, NOW, events));
         state.enrollment_token = Some(session_hash(number + 1_000));
         let second_factor = Some(SecondFactor { method: Method::Otp, at: NOW });

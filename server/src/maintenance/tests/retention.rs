@@ -38,6 +38,7 @@ async fn entries_past_their_time_go_an_hour_at_once_and_it_is_told() {
             login: LoginId::generate(&mut Entropy),
             remember_me: false,
             return_url: None,
+            action: None,
         };
         state.session = Some(Session::open(account, opening, later, events));
     };
