@@ -259,13 +259,16 @@ fn a_login_that_would_not_be_let_in_any_more_must_enroll_and_a_dead_one_is_not_a
 #[test]
 fn a_return_code_counts_once_and_its_second_use_ends_the_login() {
     let mut world = world(false);
+    assert_eq!(world.family.return_code(), None, "none was given out");
     let number = world.family.give_return_code(NOW).unwrap();
+    assert_eq!(world.family.return_code(), Some(number));
     let redeem = |world: &mut World, at| {
         world.family.redeem_return_code(Some(&world.account), number, at, &mut world.events)
     };
     assert_eq!(redeem(&mut world, NOW.plus(60)), Err(TicketRefusal::Expired), "its minute is over");
     assert_eq!(redeem(&mut world, NOW.plus(59)), Ok(()));
     assert_eq!(world.family.give_return_code(NOW), None, "a login yields its tokens once");
+    assert_eq!(world.family.return_code(), None, "it was used");
     assert_eq!(redeem(&mut world, NOW.plus(59)), Err(TicketRefusal::Used));
     assert!(world.family.is_revoked());
     assert_eq!(world.events, [Event::ReturnCodeReused]);

@@ -5,7 +5,7 @@ use super::*;
 use crate::{
     backup_code::{BackupCodes, CODES, CodeHash, Salt},
     code::Code,
-    id::{AppId, UserId},
+    id::{ActionName, AppId, Resource, UserId},
     login::Method,
     time::Step,
     totp::code_at,
@@ -434,4 +434,25 @@ proptest! {
             wrong_answers += u8::from(seen == Seen::Wrong);
         }
     }
+}
+
+#[test]
+fn an_action_is_approved_by_a_right_answer_and_nobody_becomes_trusted_by_it() {
+    let mut world = world(Purpose::Login);
+    let action =
+        Action { name: ActionName::parse("transfer").unwrap(), resource: Resource::parse("4711").ok() };
+    for purpose in [Purpose::Login, Purpose::StepUp] {
+        let mut events = Vec::new();
+        let asked = Opening { action: Some(action.clone()), ..opening(purpose) };
+        world.session = Session::open(&world.account, asked, NOW, &mut events);
+        assert_eq!(events, [Event::SessionOpened { asks: Asks::Approval }]);
+        assert_eq!((world.session.action(), world.session.approval()), (Some(&action), None));
+        assert!(!world.session.makes_browsers_trusted());
+    }
+    let answer = world.right(NOW);
+    let grant = world.session.answer(&mut world.account, &answer, NOW, &mut Vec::new()).unwrap();
+    let approval = world.session.approval().unwrap();
+    assert_eq!((approval.id, Some(approval.second_factor)), (grant.login, grant.second_factor));
+    assert_eq!((approval.account.clone(), approval.action.clone()), (world.account.id.clone(), action));
+    assert!(approval.is_handed_out(NOW.plus(59)) && !approval.is_handed_out(NOW.plus(60)));
 }
