@@ -69,6 +69,20 @@ const endpoints = [
   ["openStepUp", (c) => c.openStepUp(), "POST /2fa/sessions/", {}, "user"],
   ["openSession", (c) => c.openSession({ user_id: "42" }), "POST /2fa/sessions/", { user_id: "42" }, "user"],
   ["sessionStatus", (c) => c.sessionStatus("s"), "GET /2fa/sessions/s/", null, "user"],
+  ["exchangeCode", (c) => c.exchangeCode("c"), "POST /2fa/token/", { code: "c" }, "user"],
+  ["linkAccount", (c) => c.linkAccount(), "POST /2fa/account/link/", {}, "user"],
+  ["linkAccount of a login", (c) => c.linkAccount({ sid: "s" }), "POST /2fa/account/link/", { sid: "s" }, "user"],
+  ["listActivity", (c) => c.listActivity(), "GET /2fa/activity/", null, "user"],
+  ["listActivity from a page on", (c) => c.listActivity({ limit: 5, before: "a+b" }), "GET /2fa/activity/?limit=5&before=a%2Bb", null, "user"],
+  ["listActivity after the last page", (c) => c.listActivity({ before: null }), "GET /2fa/activity/", null, "user"],
+  ["listTrustedBrowsers", (c) => c.listTrustedBrowsers(), "GET /2fa/trusted-browsers/", null, "user"],
+  ["forgetBrowser", (c) => c.forgetBrowser("b"), "DELETE /2fa/trusted-browsers/b/", null, "user"],
+  ["signOutEverywhere", (c) => c.signOutEverywhere(), "POST /2fa/sign-out/", {}, "user"],
+  ["userStatus", (c) => c.userStatus("a/b"), "GET /2fa/users/a%2Fb/", null, "user"],
+  ["unlockUser", (c) => c.unlockUser("42"), "POST /2fa/users/42/unlock/", {}, "user"],
+  ["eraseUser", (c) => c.eraseUser("42"), "DELETE /2fa/users/42/", null, "user"],
+  ["appSettings", (c) => c.appSettings(), "GET /2fa/app/", null, "user"],
+  ["changeApp", (c) => c.changeApp({ accent_color: null }), "PATCH /2fa/app/", { accent_color: null }, "user"],
 ];
 
 for (const [name, call, request, body, caller] of endpoints) {

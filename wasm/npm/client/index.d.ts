@@ -193,6 +193,54 @@ export interface SessionStatus {
   verified_at: string | null;
 }
 
+export interface ActivityEntry {
+  at: string;
+  /** New ones may come: show one that you do not know by its name. */
+  event: string;
+  /** `refused` where somebody may have tried what they should not. */
+  outcome: "ok" | "refused";
+  method: "totp" | "backup_code" | null;
+  device_id: string | null;
+  ip_address: string | null;
+  user_agent: string | null;
+  request_id: string;
+}
+
+export interface TrustedBrowser {
+  id: string;
+  user_agent: string | null;
+  trusted_at: string;
+  last_used_at: string | null;
+  expires_at: string;
+}
+
+export interface UserStatus {
+  user_id: string;
+  has_2fa_enabled: boolean;
+  requires_2fa: boolean;
+  devices: number;
+  backup_codes_remaining: number;
+  throttled_until: string | null;
+  locked: boolean;
+  last_verified_at: string | null;
+}
+
+export type Enforcement = "optional" | "encouraged" | "required" | "admins";
+
+export interface AppSettings {
+  app_id: string;
+  name: string;
+  enforcement: Enforcement;
+  /** With `required`. */
+  grace_days?: number;
+  return_urls: string[];
+  /** `#rrggbb`. */
+  accent_color: string | null;
+  accent_text_color: "#ffffff" | "#000000" | null;
+  /** A data URI. */
+  logo: string | null;
+}
+
 /** What is known of the server's clock, learnt from the `Date` header of its answers. */
 export interface ServerClock {
   /** What to add to this device's clock to get the server's; null while nothing is known. */
@@ -223,6 +271,16 @@ export interface SidekeyClient {
   backupCodeStatus(options?: CallOptions): Promise<{ remaining_count: number; total_generated: number; warning: string | null }>;
   renewBackupCodes(body: CodeAnswer, options?: CallOptions): Promise<{ backup_codes: string[]; warning: string | null }>;
 
+  /** Newest first; `before` is `next` of the page before. */
+  listActivity(
+    page?: { limit?: number; before?: string | null },
+    options?: CallOptions,
+  ): Promise<{ activity: ActivityEntry[]; next: string | null }>;
+  listTrustedBrowsers(options?: CallOptions): Promise<{ trusted_browsers: TrustedBrowser[] }>;
+  forgetBrowser(id: string, options?: CallOptions): Promise<{ message: string }>;
+  /** Ends every login of the user, this one too, and the trust in every browser. */
+  signOutEverywhere(options?: CallOptions): Promise<{ message: string }>;
+
   /**
    * The next pair of tokens. Spends the given one: lost answers are asked for again under the same `Idempotency-Key`, and
    * calls with the same token at the same time share one exchange.
@@ -237,6 +295,20 @@ export interface SidekeyClient {
   openSession(body: OpenSession, options?: CallOptions): Promise<Challenge | EnrollmentDemanded | LetIn>;
   /** With an API key. */
   sessionStatus(sessionId: string, options?: CallOptions): Promise<SessionStatus>;
+  /** With an API key: the tokens of the login whose one-time code came with the browser. It counts once, for a minute. */
+  exchangeCode(code: string, options?: CallOptions): Promise<Verified>;
+  /** The user's way to the hosted account page, good once and for a minute. With an API key, `sid` says which login. */
+  linkAccount(body?: { sid?: string }, options?: CallOptions): Promise<{ account_url: string; expires_in: number }>;
+
+  /** With an API key, like all that follow. */
+  userStatus(userId: string, options?: CallOptions): Promise<UserStatus>;
+  unlockUser(userId: string, options?: CallOptions): Promise<{ message: string }>;
+  /** Removes the user with devices, codes and logins. */
+  eraseUser(userId: string, options?: CallOptions): Promise<{ message: string }>;
+
+  appSettings(options?: CallOptions): Promise<AppSettings>;
+  /** Settings that are not named stay; `null` takes colour and logo away. */
+  changeApp(body: Partial<Omit<AppSettings, "app_id" | "accent_text_color">>, options?: CallOptions): Promise<AppSettings>;
 }
 
 export function createClient(options?: ClientOptions): SidekeyClient;

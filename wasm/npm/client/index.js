@@ -28,6 +28,9 @@ export const createClient = ({ baseUrl = "", token, fetch = globalThis.fetch, si
   /** @param {string} id */
   const device = (id) => `/2fa/devices/${encodeURIComponent(id)}/`;
 
+  /** @param {string} id */
+  const user = (id) => `/2fa/users/${encodeURIComponent(id)}/`;
+
   return {
     clock: connection.clock,
 
@@ -45,14 +48,34 @@ export const createClient = ({ baseUrl = "", token, fetch = globalThis.fetch, si
     backupCodeStatus: (options) => asUser("GET", "/2fa/backup-codes/", undefined, options),
     renewBackupCodes: (body, options) => asUser("POST", "/2fa/backup-codes/regenerate/", body, options),
 
+    listActivity: (page = {}, options) => asUser("GET", `/2fa/activity/${query(page)}`, undefined, options),
+    listTrustedBrowsers: (options) => asUser("GET", "/2fa/trusted-browsers/", undefined, options),
+    forgetBrowser: (id, options) => asUser("DELETE", `/2fa/trusted-browsers/${encodeURIComponent(id)}/`, undefined, options),
+    signOutEverywhere: (options) => asUser("POST", "/2fa/sign-out/", {}, options),
+
     refresh: refreshing(connection),
     revoke: (refreshToken, options) => asAnybody("/2fa/token/revoke/", { refresh_token: refreshToken }, options),
 
     openStepUp: (body = {}, options) => asUser("POST", "/2fa/sessions/", body, options),
     openSession: (body, options) => asUser("POST", "/2fa/sessions/", body, options),
     sessionStatus: (sessionId, options) => asUser("GET", `/2fa/sessions/${encodeURIComponent(sessionId)}/`, undefined, options),
+    exchangeCode: (code, options) => asUser("POST", "/2fa/token/", { code }, options),
+    linkAccount: (body = {}, options) => asUser("POST", "/2fa/account/link/", body, options),
+
+    userStatus: (id, options) => asUser("GET", user(id), undefined, options),
+    unlockUser: (id, options) => asUser("POST", `${user(id)}unlock/`, {}, options),
+    eraseUser: (id, options) => asUser("DELETE", user(id), undefined, options),
+
+    appSettings: (options) => asUser("GET", "/2fa/app/", undefined, options),
+    changeApp: (body, options) => asUser("PATCH", "/2fa/app/", body, options),
   };
 };
+
+/** The question of an address, empty where nothing is asked. @param {Record<string, string | number | null | undefined>} values */
+function query(values) {
+  const known = Object.entries(values).flatMap(([name, value]) => (value === undefined || value === null ? [] : [[name, String(value)]]));
+  return known.length > 0 ? `?${new URLSearchParams(known)}` : "";
+}
 
 /** Browsers call `fetch` only as a function of the window. @param {typeof globalThis.fetch} fetch @returns {typeof globalThis.fetch} */
 function bound(fetch) {
