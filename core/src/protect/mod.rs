@@ -84,11 +84,18 @@ pub struct Ambiguous {
 
 impl Rules {
     /// Puts rules in the order in which they are asked: of those that fit a request, the one with a host comes before one without,
-    /// then the longer path, then the one that names methods.
+    /// then the longer path, then the one that names methods. A rule for GET is one for HEAD too: it is GET without the body
+    /// (RFC 9110 §9.3.2), and a way around the rule otherwise.
     ///
     /// # Errors
     /// Two rules with the same host and path of which neither would come first.
     pub fn new(mut rules: Vec<Rule>) -> Result<Self, Ambiguous> {
+        for rule in &mut rules {
+            let names = |method: &str| rule.methods.iter().any(|name| name == method);
+            if names("GET") && !names("HEAD") {
+                rule.methods.push("HEAD".to_owned());
+            }
+        }
         rules.sort_by_key(|rule| {
             let depth = rule.path.as_str().trim_end_matches('/').len();
             (rule.host.is_none(), core::cmp::Reverse(depth), rule.methods.is_empty())

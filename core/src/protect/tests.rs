@@ -58,6 +58,16 @@ fn what_no_rule_speaks_of_has_none() {
 }
 
 #[test]
+fn a_rule_for_get_is_one_for_head_too() {
+    let rules = vec![rule(None, "/", &[], EVER), rule(None, "/api/", &["GET"], HOUR)];
+    let rules = Rules::new(rules).unwrap();
+    assert_eq!(asked(&rules, "app.example", "HEAD", "/api/x"), Some(HOUR));
+    assert_eq!(asked(&rules, "app.example", "POST", "/api/x"), Some(EVER));
+    let twice = vec![rule(None, "/a", &["GET"], EVER), rule(None, "/a", &["HEAD"], HOUR)];
+    assert!(Rules::new(twice).is_err());
+}
+
+#[test]
 fn rules_that_contradict_each_other_are_refused() {
     let clash = |first: Rule, second: Rule| Rules::new(vec![first, second]).is_err();
     assert!(clash(rule(None, "/a", &[], EVER), rule(None, "/a/", &[], HOUR)));
