@@ -11,6 +11,7 @@
 //! | [`authenticator`] | an independent RFC 6238 generator that never gives a code twice |
 //! | [`app`] | a host application and its users: open a session, enrol, sign in |
 //! | [`browser`] | a browser without scripts: cookies, forms, redirects |
+//! | [`openapi`] | the operations that the document at `/openapi.json` describes |
 //! | [`jwt`] | tokens verified through the JWKS with a JWT library |
 //! | [`clock`] | RFC 3339 times as Unix seconds |
 //!
@@ -25,6 +26,7 @@ pub mod client;
 pub mod clock;
 pub mod command;
 pub mod jwt;
+pub mod openapi;
 pub mod server;
 pub mod wire;
 

@@ -1,41 +1,25 @@
 //! Who may call what: every route with every wrong credential, and tenants that share nothing.
 
+use sidekey_tests::client::Call;
+use sidekey_tests::openapi::{Operation, operations};
 use sidekey_tests::{App, Enforcement, Server, User, Value, json};
 
-/// Method, path and body of every route that a host application calls; `{U}` is a user, `{S}` a session.
-const HOST: [(&str, &str, &str); 7] = [
-    ("GET", "/2fa/sessions/{S}/", ""),
-    ("GET", "/2fa/users/{U}/", ""),
-    ("POST", "/2fa/users/{U}/unlock/", ""),
-    ("DELETE", "/2fa/users/{U}/", ""),
-    ("POST", "/2fa/token/introspect/", r#"{"token":"x"}"#),
-    ("GET", "/2fa/app/", ""),
-    ("PATCH", "/2fa/app/", r#"{"name":"x"}"#),
-];
+/// Every operation that wants a credential, as the OpenAPI document has them.
+async fn guarded(server: &Server) -> Vec<Operation> {
+    let mut all = operations(server).await;
+    all.retain(|operation| !operation.credentials.is_empty());
+    assert!(all.len() >= 20, "{all:?}");
+    all
+}
 
-/// Method, path and body of every route that a user calls; `{D}` is a device.
-const USER: [(&str, &str, &str); 11] = [
-    ("POST", "/2fa/setup/", "{}"),
-    ("POST", "/2fa/setup/confirm/", r#"{"device_id":"{D}","code":"123456"}"#),
-    ("GET", "/2fa/devices/", ""),
-    ("PATCH", "/2fa/devices/{D}/", r#"{"name":"x"}"#),
-    ("DELETE", "/2fa/devices/{D}/", ""),
-    ("POST", "/2fa/disable/", r#"{"code":"123456"}"#),
-    ("GET", "/2fa/backup-codes/", ""),
-    ("GET", "/2fa/trusted-browsers/", ""),
-    ("DELETE", "/2fa/trusted-browsers/00000000000000000000000000000000/", ""),
-    ("POST", "/2fa/sign-out/", ""),
-    ("POST", "/2fa/backup-codes/regenerate/", r#"{"code":"123456"}"#),
-];
-
-fn call(
-    user: &User<'_>,
-    session: &str,
-    (method, path, body): (&str, &str, &str),
-) -> sidekey_tests::client::Call {
-    let path = path.replace("{S}", session).replace("{U}", &user.id).replace("{D}", &user.device);
-    let call = user.server().call(method.parse().expect("a method"), &path);
-    if body.is_empty() { call } else { call.body("application/json", body.replace("{D}", &user.device)) }
+/// A call about things of this user that there are, so that nothing but the credential can be at fault.
+fn call(operation: &Operation, user: &User<'_>, session: &str) -> Call {
+    operation.call(user.server(), |parameter| match parameter {
+        "user_id" => user.id.clone(),
+        "session_id" => session.to_owned(),
+        "id" => user.device.clone(),
+        other => panic!("what is `{other}`?"),
+    })
 }
 
 #[tokio::test]
@@ -44,9 +28,8 @@ async fn no_credential_and_an_invalid_one_get_the_same_401_on_every_route() {
     let app = server.app(Enforcement::Optional).await;
     let user = app.enrol("ann").await;
     let session = user.challenge().await;
-    let sessions = [("POST", "/2fa/sessions/", r#"{"user_id":"ann"}"#)];
-    for route in HOST.into_iter().chain(USER).chain(sessions) {
-        let bare = call(&user, &session, route).await.refused(401, "AUTH_REQUIRED");
+    for operation in guarded(&server).await {
+        let bare = call(&operation, &user, &session).await.refused(401, "AUTH_REQUIRED");
         assert!(
             !bare.header("www-authenticate").contains("error="),
             "RFC 6750 §3: no error code here: {bare}"
@@ -61,7 +44,7 @@ async fn no_credential_and_an_invalid_one_get_the_same_401_on_every_route() {
             &format!("Bearer {}x", app.key),
             &app.key,
         ] {
-            let refusal = call(&user, &session, route).header("authorization", credential).await;
+            let refusal = call(&operation, &user, &session).header("authorization", credential).await;
             let refusal = refusal.refused(401, "AUTH_REQUIRED");
             assert!(refusal.header("www-authenticate").starts_with("Bearer"), "{refusal}");
         }
@@ -85,14 +68,17 @@ async fn a_valid_credential_of_the_wrong_kind_gets_403_on_every_route() {
     let user = app.enrol("ann").await;
     let session = user.challenge().await;
     let enrollment = strict.open_session("bob").await.text("enrollment_token");
-    for route in HOST {
-        for token in [&user.access, &enrollment] {
-            call(&user, &session, route).bearer(token).await.refused(403, "FORBIDDEN");
+    let kinds = [("api_key", &app.key), ("access_token", &user.access), ("enrollment_token", &enrollment)];
+    let mut refused = [0; 3];
+    for operation in guarded(&server).await {
+        for (place, (kind, credential)) in kinds.iter().enumerate() {
+            if !operation.credentials.iter().any(|accepted| accepted == kind) {
+                call(&operation, &user, &session).bearer(credential).await.refused(403, "FORBIDDEN");
+                refused[place] += 1;
+            }
         }
     }
-    for route in USER {
-        call(&user, &session, route).bearer(&app.key).await.refused(403, "FORBIDDEN");
-    }
+    assert!(refused.iter().all(|count| *count >= 5), "{refused:?}");
     assert_eq!(app.state("ann").await["has_2fa_enabled"], true, "none of that did anything");
 }
 

@@ -1,9 +1,10 @@
-//! What must never be seen: in a log, an error, or the data folder.
+//! What must never be seen: in a log, an error, the trail that users read, or the data folder.
 
 use std::path::Path;
 
 use data_encoding::{BASE32_NOPAD, BASE64, HEXLOWER};
-use sidekey_tests::{Answer, Enforcement, Options, Server, Stopped, Value, json};
+use sidekey_tests::app::AFTER;
+use sidekey_tests::{Answer, App, Browser, Enforcement, Options, Server, Stopped, User, Value, json};
 
 /// Everything secret that one journey brought up.
 #[derive(Default)]
@@ -16,6 +17,8 @@ struct Secrets {
     raw: Vec<Vec<u8>>,
     /// Error answers.
     errors: Vec<Answer>,
+    /// All that users read of their trail.
+    activity: String,
     /// What the data folder may not hold in the clear: all texts but those of JWTs, whose key is elsewhere.
     stored: Vec<String>,
 }
@@ -49,6 +52,15 @@ impl Secrets {
         for name in ["access_token", "refresh_token", "enrollment_token", "session_id"] {
             if answer.has(name) {
                 self.text(&answer.text(name));
+            }
+        }
+    }
+
+    fn cookies(&mut self, browser: &Browser<'_>) {
+        for (name, value) in &browser.cookies {
+            // The language is told, not kept secret.
+            if name != "sidekey-language" {
+                self.text(value);
             }
         }
     }
@@ -120,7 +132,62 @@ async fn journey(server: &Server) -> Secrets {
         server.get("/2fa/devices/").bearer(key).header("user-agent", key).header("referer", key).await,
     );
     app.get(&format!("/2fa/sessions/{session}/")).await.ok();
+    on_pages(&app, &mut user, &mut seen).await;
+    trusted(&app, &mut user, &mut seen).await;
+    seen.activity = user.get("/2fa/activity/?limit=100").await.ok().body();
     seen
+}
+
+/// What is in the query of an address of the pages or of the application.
+fn parameter(url: &str) -> &str {
+    let Some((_, value)) = url.split_once('=') else { panic!("{url} has no parameter") };
+    value
+}
+
+/// A challenge on the pages with a wrong and a right code, the way back to the application, and the account page.
+async fn on_pages(app: &App<'_>, user: &mut User<'_>, seen: &mut Secrets) {
+    let opened = app.open_with(json!({"user_id": user.id, "return_url": AFTER})).await.expect(201);
+    seen.tokens(&opened);
+    let link = opened.text("verify_url");
+    seen.text(parameter(&link));
+    let mut browser = Browser::new(app.server);
+    browser.visit(&link).await.ok();
+    seen.cookies(&browser);
+    seen.error(Browser::new(app.server).get(&link).await);
+    let wrong = user.wrong_code().await;
+    seen.error(browser.post("/2fa/challenge/", &[("action", "code"), ("code", &wrong)]).await);
+    let right = user.fresh_code().await;
+    let fields = [("action", "code"), ("code", &*right), ("trust", "yes")];
+    let back = browser.post("/2fa/challenge/", &fields).await.expect(303);
+    seen.codes.extend([wrong, right]);
+    seen.cookies(&browser);
+    let code = seen.text(parameter(back.header("location")));
+    let exchange = json!({"code": code});
+    seen.tokens(&app.post("/2fa/token/").json(exchange.clone()).await.ok());
+    seen.error(app.post("/2fa/token/").json(exchange).await);
+
+    let link = user.post("/2fa/account/link/").await.ok().text("account_url");
+    seen.text(parameter(&link));
+    let mut browser = Browser::new(app.server);
+    browser.visit(&link).await.ok();
+    assert!(browser.html.contains("ann@example.com"), "the account page is shown: {}", browser.html);
+    seen.cookies(&browser);
+    seen.error(Browser::new(app.server).get(&link).await);
+}
+
+/// A login that trusts its browser, and the next, which is spared the code.
+async fn trusted(app: &App<'_>, user: &mut User<'_>, seen: &mut Secrets) {
+    let (session, code) = (user.challenge().await, user.fresh_code().await);
+    seen.text(&session);
+    seen.codes.push(code.clone());
+    let body = json!({"session_id": session, "code": code, "trust_device": true});
+    let answer = app.server.post("/2fa/verify/").json(body).await.ok();
+    seen.tokens(&answer);
+    let token = seen.text(&answer.text("trusted_browser_token"));
+    let body = json!({"user_id": user.id, "trusted_browser_token": token});
+    let spared = app.open_with(body).await.expect(201);
+    seen.tokens(&spared);
+    seen.text(&spared.text("trusted_browser_token"));
 }
 
 /// All strings and numbers of a log line, apart from times and ids that the server made for the line itself.
@@ -178,6 +245,15 @@ async fn no_secret_code_token_or_session_id_is_ever_logged_or_told_in_an_error()
     for code in &seen.codes {
         assert!(seen.errors.iter().all(|error| !error.body().contains(code.as_str())));
     }
+    let trail = &seen.activity;
+    for secret in &seen.texts {
+        assert!(!trail.contains(secret.as_str()), "`{secret}` is in the trail: {trail}");
+    }
+    // Six digits stand in many an id by chance, but not alone.
+    for word in trail.split(|c: char| !c.is_ascii_alphanumeric()) {
+        assert!(!seen.codes.iter().any(|code| code == word), "`{word}` is in the trail: {trail}");
+    }
+    assert!(trail.contains("trusted_browser_used"), "there is a trail: {trail}");
     let Stopped { log, banner, .. } = server.stop();
     for secret in &seen.texts {
         assert!(!banner.contains(secret.as_str()), "`{secret}` is on standard output");
@@ -213,8 +289,12 @@ async fn the_data_folder_holds_no_secret_in_the_clear() {
     server.stop();
     let mut files = running;
     folder_bytes(&data, &mut files);
-    assert!(files.iter().map(|(_, bytes)| bytes.len()).sum::<usize>() > 1000, "there is something stored");
     let holds = |bytes: &[u8], needle: &[u8]| bytes.windows(needle.len()).any(|part| part == needle);
+    // What is no secret is found by the same search.
+    assert!(
+        files.iter().any(|(_, bytes)| holds(bytes, b"ann@example.com")),
+        "the search finds what is there"
+    );
     for (name, bytes) in &files {
         for secret in &seen.stored {
             assert!(!holds(bytes, secret.as_bytes()), "`{secret}` is in {name}");

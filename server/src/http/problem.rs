@@ -295,6 +295,17 @@ mod tests {
     use super::*;
 
     #[test]
+    fn the_openapi_document_lists_these_codes_and_no_others() {
+        let document: Value = serde_json::from_str(include_str!("../../../docs/openapi.json")).unwrap();
+        let listed = document["components"]["schemas"]["Problem"]["properties"]["code"]["enum"].as_array();
+        let mut listed: Vec<_> = listed.unwrap().iter().map(|code| code.as_str().unwrap()).collect();
+        let mut all = Code::ALL.map(Code::name);
+        listed.sort_unstable();
+        all.sort_unstable();
+        assert_eq!(listed, all);
+    }
+
+    #[test]
     fn a_problem_says_the_same_to_programs_and_people() {
         let reply =
             Problem::new(Code::InvalidCode).with("attempts_remaining", 3).into_reply().into_response();

@@ -173,7 +173,71 @@ pub(super) const TABLE: &[Row] = &[
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
+    use serde_json::Value;
+
     use super::*;
+
+    /// Whether a route is for programs, and so described by the OpenAPI document. That of Envoy is the one of `/2fa/authz`
+    /// under every method.
+    fn is_described(access: Access, endpoint: Endpoint) -> bool {
+        let is_a_page = matches!(
+            endpoint,
+            Endpoint::Page(_)
+                | Endpoint::Form(_)
+                | Endpoint::Asset
+                | Endpoint::Theme
+                | Endpoint::AuthorizeForEnvoy
+        );
+        access != Access::Development && !is_a_page
+    }
+
+    /// Who may ask, in the words of the document.
+    fn schemes(access: Access) -> Vec<&'static str> {
+        match access {
+            Access::Everybody | Access::Anonymous | Access::Development => vec![],
+            Access::App => vec!["api_key"],
+            Access::User => vec!["access_token"],
+            Access::AppOrUser => vec!["access_token", "api_key"],
+            Access::Enroller => vec!["access_token", "enrollment_token"],
+            Access::Proxy => vec!["access_token", "page_login"],
+        }
+    }
+
+    /// Method and pattern of every operation of the document, with who may ask.
+    fn described(document: &Value) -> BTreeMap<(String, String), Vec<String>> {
+        let mut found = BTreeMap::new();
+        for (path, item) in document["paths"].as_object().unwrap() {
+            let segments = path.trim_end_matches('/').split('/');
+            let segments = segments.map(|part| if part.starts_with('{') { "{}" } else { part });
+            let pattern = segments.collect::<Vec<_>>().join("/");
+            for (method, operation) in
+                item.as_object().unwrap().iter().filter(|(name, _)| *name != "parameters")
+            {
+                let ways = operation["security"].as_array().unwrap().iter();
+                let mut schemes: Vec<String> =
+                    ways.flat_map(|way| way.as_object().unwrap().keys().cloned()).collect();
+                schemes.sort();
+                found.insert((method.to_ascii_uppercase(), pattern.clone()), schemes);
+            }
+        }
+        found
+    }
+
+    #[test]
+    fn the_openapi_document_describes_these_routes_and_no_others() {
+        let document: Value = serde_json::from_str(include_str!("../../../docs/openapi.json")).unwrap();
+        let table: BTreeMap<_, _> = TABLE
+            .iter()
+            .filter(|(_, _, access, endpoint)| is_described(*access, *endpoint))
+            .map(|(method, pattern, access, _)| {
+                let schemes = schemes(*access).into_iter().map(str::to_owned).collect::<Vec<_>>();
+                ((method.to_string(), (*pattern).to_owned()), schemes)
+            })
+            .collect();
+        assert_eq!(described(&document), table);
+    }
 
     #[test]
     fn no_route_stands_twice() {
