@@ -4,7 +4,7 @@ use sidekey_tests::client::Call;
 use sidekey_tests::openapi::{Operation, operations};
 use sidekey_tests::{App, Enforcement, Server, User, Value, json};
 
-/// Every operation that wants a credential, as the OpenAPI document has them.
+/// Every operation that wants a credential, as `/openapi.json` has them.
 async fn guarded(server: &Server) -> Vec<Operation> {
     let mut all = operations(server).await;
     all.retain(|operation| !operation.credentials.is_empty());

@@ -179,7 +179,7 @@ mod tests {
 
     use super::*;
 
-    /// Whether a route is for programs, and so described by the OpenAPI document. That of Envoy is the one of `/2fa/authz`
+    /// Whether a route is for programs, and so described by the `OpenAPI` document. That of Envoy is the one of `/2fa/authz`
     /// under every method.
     fn is_described(access: Access, endpoint: Endpoint) -> bool {
         let is_a_page = matches!(
@@ -196,7 +196,7 @@ mod tests {
     /// Who may ask, in the words of the document.
     fn schemes(access: Access) -> Vec<&'static str> {
         match access {
-            Access::Everybody | Access::Anonymous | Access::Development => vec![],
+            Access::Everybody | Access::Visitor | Access::Anonymous | Access::Development => vec![],
             Access::App => vec!["api_key"],
             Access::User => vec!["access_token"],
             Access::AppOrUser => vec!["access_token", "api_key"],
