@@ -148,7 +148,7 @@ async fn elsewhere(context: &Context, visit: &Visit, onward: &Onward<'_>) -> Res
         return Ok(view::redirect(&url));
     }
     let frame = Frame::of(context, visit, Some(&onward.rule.app)).await?;
-    let (title, lead) = (frame.t("challenge.no-session"), frame.t("error.AUTH_REQUIRED"));
+    let (title, lead) = (frame.t("challenge.no-session"), frame.t("challenge.no-session-lead"));
     Ok(view::page(StatusCode::UNAUTHORIZED, &Message { title, lead, onward: None, other: None, frame })
         .with_header(header::WWW_AUTHENTICATE, r#"Bearer realm="sidekey""#))
 }
