@@ -4,7 +4,7 @@ use sidekey_tests::app::AFTER;
 use sidekey_tests::{Answer, App, Browser, Enforcement, Server, User, json};
 
 const DAY: u64 = 86_400;
-const COOKIE: &str = "sidekey-browser";
+const COOKIE: &str = "sidekey-browser-";
 const CHALLENGE: &str = "/2fa/challenge/";
 
 async fn verify_url(app: &App<'_>, user: &str) -> String {
@@ -20,14 +20,27 @@ async fn led_back(app: &App<'_>, answer: &Answer) -> Answer {
     app.post("/2fa/token/").json(json!({"code": code})).await.ok()
 }
 
+/// The tokens of trust that a browser keeps, one for each account.
+fn kept(browser: &Browser<'_>) -> Vec<String> {
+    let cookies = browser.cookies.iter().filter(|(name, _)| name.starts_with(COOKIE));
+    cookies.map(|(_, value)| value.clone()).collect()
+}
+
 /// Signs in by the page, with the box ticked.
 async fn trusting<'s>(app: &App<'s>, user: &mut User<'s>) -> (Browser<'s>, Answer) {
     let mut browser = Browser::new(app.server);
-    browser.visit(&verify_url(app, "ann").await).await.ok();
+    let answer = trust(app, user, &mut browser).await;
+    (browser, answer)
+}
+
+/// The same in a browser that has been here before.
+async fn trust<'s>(app: &App<'s>, user: &mut User<'s>, browser: &mut Browser<'s>) -> Answer {
+    let id = user.id.clone();
+    browser.visit(&verify_url(app, &id).await).await.ok();
     let code = user.fresh_code().await;
     let fields = [("action", "code"), ("code", code.as_str()), ("trust", "yes")];
     let answer = browser.post(CHALLENGE, &fields).await.expect(303);
-    (browser, led_back(app, &answer).await)
+    led_back(app, &answer).await
 }
 
 /// Follows a new link: what it leads to, without following that.
@@ -49,12 +62,12 @@ async fn a_trusted_browser_goes_straight_back_with_each_token_once() {
     server.advance(DAY).await;
     let thief = browser.clone();
 
-    let before = browser.cookies[COOKIE].clone();
+    let before = kept(&browser);
     let answer = comes_again(&app, &mut browser).await;
     let tokens = led_back(&app, &answer).await;
     let claims = sidekey_tests::jwt::claims(&tokens.text("access_token"));
     assert_eq!(claims["auth_time"], given, "the login tells when the code was given");
-    assert_ne!(browser.cookies[COOKIE], before);
+    assert_ne!(kept(&browser), before);
     browser.get("/2fa/account/").await.ok();
     assert_eq!(browser.heading(), "Two-factor authentication");
     led_back(&app, &comes_again(&app, &mut browser).await).await;
@@ -75,7 +88,7 @@ async fn trust_is_asked_for_and_lasts_thirty_days() {
     browser.visit(&verify_url(&app, "ann").await).await.ok();
     let code = user.fresh_code().await;
     browser.post(CHALLENGE, &[("action", "code"), ("code", &code)]).await.expect(303);
-    assert!(!browser.cookies.contains_key(COOKIE));
+    assert!(kept(&browser).is_empty());
     assert!(is_challenged(&server, &comes_again(&app, &mut browser).await));
 
     let code = user.fresh_code().await;
@@ -170,7 +183,27 @@ async fn recent_activity_tells_what_happened_and_no_secret() {
     {
         assert!(browser.html.contains(sentence), "{sentence}");
     }
-    for secret in [&tokens.text("access_token"), &tokens.text("refresh_token"), &browser.cookies[COOKIE]] {
+    for secret in [&tokens.text("access_token"), &tokens.text("refresh_token"), &kept(&browser)[0]] {
         assert!(!browser.html.contains(secret.as_str()));
     }
+}
+
+#[tokio::test]
+async fn each_account_is_trusted_in_one_browser_by_itself_up_to_eight() {
+    let server = Server::start();
+    let (app, other) = (server.app(Enforcement::Optional).await, server.app(Enforcement::Optional).await);
+    let (mut ann, mut elsewhere) = (app.enrol("ann").await, other.enrol("ann").await);
+    let (mut browser, _) = trusting(&app, &mut ann).await;
+    trust(&other, &mut elsewhere, &mut browser).await;
+    assert_eq!(kept(&browser).len(), 2);
+    for app in [&app, &other, &app] {
+        let answer = comes_again(app, &mut browser).await;
+        led_back(app, &answer).await;
+    }
+    for n in 0..8 {
+        let mut user = app.enrol(&format!("user-{n}")).await;
+        trust(&app, &mut user, &mut browser).await;
+        assert!(kept(&browser).len() <= 8);
+    }
+    assert_eq!(kept(&browser).len(), 8);
 }

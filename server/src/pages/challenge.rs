@@ -120,7 +120,7 @@ pub(super) async fn post(
             };
             let onward = onward.with_cookie(&hand_over::login_cookie(context, &family));
             Ok(match browser {
-                Some(browser) => onward.with_cookie(&hand_over::browser_cookie(context, &browser)),
+                Some(browser) => hand_over::trusting(context, visit, onward, &browser),
                 None => onward,
             })
         }

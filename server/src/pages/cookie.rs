@@ -3,10 +3,18 @@
 //! `__Host-` (RFC 6265bis §4.1.3.2) ties them to this host and to TLS. A public URL without TLS, which only development has, takes them
 //! without the prefix and without `Secure`, because browsers would drop them.
 
+use std::borrow::Cow;
+
+use data_encoding::HEXLOWER;
 use http::{HeaderMap, header};
-use sidekey_core::trusted_browser;
+use sidekey_core::{id::AccountId, trusted_browser};
 
 use crate::context::Context;
+
+/// How the names begin under which browsers keep the trust of an account.
+const BROWSER: &str = "sidekey-browser-";
+/// Accounts whose trust one browser keeps: the cookies of many would fill the headers of every request.
+pub(super) const MAX_BROWSERS: usize = 8;
 
 /// What a cookie is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,8 +23,8 @@ pub(crate) enum Cookie {
     Session,
     /// The login of the account page.
     Login,
-    /// The browser's trust: the token that spares it the next challenge.
-    Browser,
+    /// The browser's trust: the token that spares it the next challenge of one account, which the mark in the name tells from others.
+    Browser([u8; 8]),
     /// The language that the application asked for.
     Language,
     /// What the account page says is done, once.
@@ -26,35 +34,57 @@ pub(crate) enum Cookie {
 }
 
 impl Cookie {
-    const fn name(self) -> &'static str {
+    /// That of the trust of an account. The mark is a MAC, so that no name tells who has been here.
+    pub(super) fn browser_of(context: &Context, account: &AccountId) -> Self {
+        let mac = context
+            .pepper
+            .mac("browser-cookie", &[account.app.as_str().as_bytes(), account.user.as_str().as_bytes()]);
+        // 64 bits: the accounts of one browser are few.
+        let mut mark = [0; 8];
+        mark.iter_mut().zip(mac).for_each(|(to, from)| *to = from);
+        Self::Browser(mark)
+    }
+
+    /// Those of the trust of any account that stand in a request, in its order: browsers send the oldest first (RFC 6265 §5.4).
+    pub(super) fn browsers(context: &Context, headers: &HeaderMap) -> Vec<Self> {
+        let prefix = format!("{}{BROWSER}", prefix(context));
+        let mut found = Vec::new();
+        for (name, _) in pairs(headers) {
+            let mark = name.strip_prefix(&prefix).and_then(|mark| HEXLOWER.decode(mark.as_bytes()).ok());
+            let cookie = mark.and_then(|mark| mark.try_into().ok()).map(Self::Browser);
+            if let Some(cookie) = cookie.filter(|cookie| !found.contains(cookie)) {
+                found.push(cookie);
+            }
+        }
+        found
+    }
+
+    fn name(self) -> Cow<'static, str> {
         match self {
-            Self::Session => "sidekey-session",
-            Self::Login => "sidekey-login",
-            Self::Browser => "sidekey-browser",
-            Self::Language => "sidekey-language",
-            Self::Done => "sidekey-done",
-            Self::Demo => "sidekey-demo",
+            Self::Session => "sidekey-session".into(),
+            Self::Login => "sidekey-login".into(),
+            Self::Browser(mark) => format!("{BROWSER}{}", HEXLOWER.encode(&mark)).into(),
+            Self::Language => "sidekey-language".into(),
+            Self::Done => "sidekey-done".into(),
+            Self::Demo => "sidekey-demo".into(),
         }
     }
 
     fn full_name(self, context: &Context) -> String {
-        let prefix = if context.public_url.is_https() { "__Host-" } else { "" };
-        format!("{prefix}{}", self.name())
+        format!("{}{}", prefix(context), self.name())
     }
 
     /// Its value in a request. Of several cookies of one name none counts: somebody has added one.
     pub(crate) fn read(self, context: &Context, headers: &HeaderMap) -> Option<String> {
         let name = self.full_name(context);
-        let lines = headers.get_all(header::COOKIE).iter().filter_map(|line| line.to_str().ok());
-        let pairs = lines.flat_map(|line| line.split(';')).filter_map(|pair| pair.trim().split_once('='));
-        let mut values = pairs.filter(|(key, _)| *key == name).map(|(_, value)| value);
+        let mut values = pairs(headers).filter(|(key, _)| *key == name).map(|(_, value)| value);
         values.next().filter(|value| !value.is_empty() && values.next().is_none()).map(str::to_owned)
     }
 
     /// How long a browser keeps it, in seconds; without a number, until it closes.
     const fn max_age(self) -> Option<u64> {
         match self {
-            Self::Browser => Some(trusted_browser::LIFETIME),
+            Self::Browser(_) => Some(trusted_browser::LIFETIME),
             Self::Done => Some(60),
             Self::Session | Self::Login | Self::Language | Self::Demo => None,
         }
@@ -77,9 +107,22 @@ impl Cookie {
     }
 }
 
+fn prefix(context: &Context) -> &'static str {
+    if context.public_url.is_https() { "__Host-" } else { "" }
+}
+
+/// The names and values of all cookies of a request.
+fn pairs(headers: &HeaderMap) -> impl Iterator<Item = (&str, &str)> {
+    let lines = headers.get_all(header::COOKIE).iter().filter_map(|line| line.to_str().ok());
+    lines.flat_map(|line| line.split(';')).filter_map(|pair| pair.trim().split_once('='))
+}
+
 #[cfg(test)]
 mod tests {
-    use sidekey_core::time::UnixTime;
+    use sidekey_core::{
+        id::{AppId, UserId},
+        time::UnixTime,
+    };
 
     use super::*;
     use crate::context::testing::context;
@@ -98,9 +141,24 @@ mod tests {
             "__Host-sidekey-login=; Path=/; HttpOnly; SameSite=Lax; Secure; Max-Age=0"
         );
         assert_eq!(
-            Cookie::Browser.set(&context, "abc"),
-            "__Host-sidekey-browser=abc; Path=/; HttpOnly; SameSite=Lax; Secure; Max-Age=2592000"
+            Cookie::Browser([7; 8]).set(&context, "abc"),
+            "__Host-sidekey-browser-0707070707070707=abc; Path=/; HttpOnly; SameSite=Lax; Secure; Max-Age=2592000"
         );
+    }
+
+    #[tokio::test]
+    async fn the_trust_of_each_account_has_a_cookie_of_its_own() {
+        let (_folder, context) = context(NOW, &[]).await;
+        let account = |app: &str, user: &str| AccountId {
+            app: AppId::parse(app).unwrap(),
+            user: UserId::parse(user).unwrap(),
+        };
+        let of = |app, user| Cookie::browser_of(&context, &account(app, user));
+        let (ann, bob, other) = (of("shop", "ann"), of("shop", "bob"), of("bank", "ann"));
+        assert!(ann != bob && ann != other && ann == of("shop", "ann"));
+        let line = format!("{}=1; a=b; sidekey-browser-xy=2; {}=3; {}=4", bob.name(), ann.name(), bob.name());
+        let headers = [(header::COOKIE, line.parse().unwrap())].into_iter().collect();
+        assert_eq!(Cookie::browsers(&context, &headers), [bob, ann]);
     }
 
     #[tokio::test]

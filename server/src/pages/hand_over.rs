@@ -47,7 +47,7 @@ pub(super) async fn of_session(
     let Some(session) = context.store.session(&hash(&id)).await? else {
         return unknown_link(context, visit, None).await.map(Some);
     };
-    let token = visit.trusted_browser(context, &session.account.app);
+    let token = visit.trusted_browser(context, &session.account);
     let subject = Subject::account(session.account.clone()).with_session(hash(&id));
     let subject = if token.is_some() { subject.with_browsers() } else { subject };
     let now = context.clock.now();
@@ -61,9 +61,10 @@ pub(super) async fn of_session(
     let shown = match outcome {
         None => return unknown_link(context, visit, Some(&session)).await.map(Some),
         Some(None) => view::redirect(&clean),
-        Some(Some((family, browser))) => onward(context, &session, &family)
-            .with_cookie(&login_cookie(context, &family))
-            .with_cookie(&browser_cookie(context, &browser)),
+        Some(Some((family, browser))) => {
+            let shown = onward(context, &session, &family).with_cookie(&login_cookie(context, &family));
+            trusting(context, visit, shown, &browser)
+        }
     };
     Ok(Some(shown.with_cookie(&Cookie::Session.set(context, &session_link::held(&context.pepper, &id)))))
 }
@@ -80,9 +81,12 @@ fn spared(state: &mut State, token: (BrowserId, u64), now: UnixTime) -> Option<(
     Some((family, browser.clone()))
 }
 
-/// The cookie that spares a browser the next challenge, once.
-pub(super) fn browser_cookie(context: &Context, browser: &TrustedBrowser) -> String {
-    Cookie::Browser.set(context, &browser::write(&context.pepper, browser))
+/// With the cookie that spares the browser the next challenge of this account, once.
+pub(super) fn trusting(context: &Context, visit: &Visit, shown: Shown, browser: &TrustedBrowser) -> Shown {
+    let cookie = Cookie::browser_of(context, &browser.account);
+    let gone = visit.too_many_besides(cookie);
+    let shown = gone.fold(shown, |shown, cookie| shown.with_cookie(&cookie.clear(context)));
+    shown.with_cookie(&cookie.set(context, &browser::write(&context.pepper, browser)))
 }
 
 async fn unknown_link(context: &Context, visit: &Visit, session: Option<&Session>) -> Result<Shown, Problem> {

@@ -3,7 +3,6 @@
 //!
 //! Where it goes on to is a path of this very host that a rule protects: the address cannot lead anywhere else.
 
-use http::{StatusCode, header};
 use sidekey_core::protect::{Refusal, Rule};
 
 use super::{
@@ -149,6 +148,6 @@ async fn elsewhere(context: &Context, visit: &Visit, onward: &Onward<'_>) -> Res
     }
     let frame = Frame::of(context, visit, Some(&onward.rule.app)).await?;
     let (title, lead) = (frame.t("challenge.no-session"), frame.t("challenge.no-session-lead"));
-    Ok(view::page(StatusCode::UNAUTHORIZED, &Message { title, lead, onward: None, other: None, frame })
-        .with_header(header::WWW_AUTHENTICATE, r#"Bearer realm="sidekey""#))
+    let message = Message { title, lead, onward: None, other: None, frame };
+    Ok(view::refusal(&Problem::credentials_missing(), &message))
 }

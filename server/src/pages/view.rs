@@ -127,11 +127,6 @@ impl Shown {
         Self { reply: self.reply.and_header(header::SET_COOKIE, cookie), ..self }
     }
 
-    /// With a header.
-    pub(crate) fn with_header(self, name: HeaderName, value: &str) -> Self {
-        Self { reply: self.reply.with_header(name, value), ..self }
-    }
-
     /// Its forms may end at this address: Chromium holds redirects after a form against `form-action` too.
     pub(crate) fn leading_to(self, url: Option<&str>) -> Self {
         Self { leads_to: url.and_then(origin_of), ..self }

@@ -3,14 +3,14 @@
 use http::{HeaderMap, Method};
 use sidekey_core::{
     account::Account,
-    id::{AppId, BrowserId},
+    id::{AccountId, BrowserId},
     refresh::Family,
     session::{Session, Status},
     time::UnixTime,
 };
 
 use super::{
-    cookie::Cookie,
+    cookie::{Cookie, MAX_BROWSERS},
     csrf,
     form::Form,
     locale::{self, Locale},
@@ -39,7 +39,8 @@ pub(crate) struct Visit {
     pub(super) done: Option<String>,
     session: Option<HeldSession>,
     login: Option<String>,
-    browser: Option<Presented>,
+    /// The tokens of trusted browsers, with the cookies that they stand in.
+    browsers: Vec<(Cookie, Option<Presented>)>,
 }
 
 /// The session that the cookie of a browser names, and that it was handed.
@@ -90,6 +91,8 @@ impl Visit {
             let id = session_link::id_of_held(&context.pepper, &cookie)?;
             Some(HeldSession { id, cookie })
         });
+        let browsers = Cookie::browsers(context, &call.headers);
+        let token = |cookie: Cookie| cookie.read(context, &call.headers).map(|token| Presented::new(&token));
         Self {
             locale,
             asked_for,
@@ -97,7 +100,7 @@ impl Visit {
             done: Cookie::Done.read(context, &call.headers),
             session,
             login: Cookie::Login.read(context, &call.headers),
-            browser: Cookie::Browser.read(context, &call.headers).map(|token| Presented::new(&token)),
+            browsers: browsers.into_iter().map(|cookie| (cookie, token(cookie))).collect(),
         }
     }
 
@@ -111,7 +114,7 @@ impl Visit {
             done: None,
             session: None,
             login: None,
-            browser: None,
+            browsers: Vec::new(),
         }
     }
 
@@ -131,9 +134,19 @@ impl Visit {
         self.session.as_ref().is_some_and(|held| held.id == session_id)
     }
 
-    /// By what this browser says that it is trusted by somebody of this application: its id, and the number of its token.
-    pub(super) fn trusted_browser(&self, context: &Context, app: &AppId) -> Option<(BrowserId, u64)> {
-        browser::read(&context.pepper, app, self.browser.as_ref()?)
+    /// By what this browser says that it is trusted by somebody: its id, and the number of its token.
+    pub(super) fn trusted_browser(&self, context: &Context, account: &AccountId) -> Option<(BrowserId, u64)> {
+        let cookie = Cookie::browser_of(context, account);
+        let (_, token) = self.browsers.iter().find(|(held, _)| *held == cookie)?;
+        browser::read(&context.pepper, &account.app, token.as_ref()?)
+    }
+
+    /// The cookies of trust that have to go before this browser keeps one more, oldest first.
+    pub(super) fn too_many_besides(&self, cookie: Cookie) -> impl Iterator<Item = Cookie> {
+        let others: Vec<_> =
+            self.browsers.iter().map(|(held, _)| *held).filter(|held| *held != cookie).collect();
+        let too_many = (others.len() + 1).saturating_sub(MAX_BROWSERS);
+        others.into_iter().take(too_many)
     }
 
     /// Who is signed in to the pages in this browser.

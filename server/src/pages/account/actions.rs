@@ -71,7 +71,7 @@ async fn sign_out_everywhere(
     match sign_out::everywhere(context, &person.user).await {
         Ok(()) => Ok(view::redirect(&context.url(address::ACCOUNT))
             .with_cookie(&Cookie::Login.clear(context))
-            .with_cookie(&Cookie::Browser.clear(context))),
+            .with_cookie(&Cookie::browser_of(context, &person.user.account).clear(context))),
         Err(problem) => refused(context, visit, call, "sign-out-everywhere", Asked::Other, problem).await,
     }
 }
