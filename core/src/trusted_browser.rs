@@ -179,6 +179,7 @@ mod tests {
         let (account, mut events) = (account(), Vec::new());
         let mut browser = browser(&account, 1, NOW);
         let later = NOW.plus(60);
+        assert_eq!((browser.number(), browser.expires_at()), (0, NOW.plus(2_592_000)));
         assert_eq!(browser.spend(&account, 0, later, &mut events).map(|factor| factor.at), Ok(NOW));
         assert_eq!((browser.number(), browser.last_used_at), (1, Some(later)));
         assert!(browser.spend(&account, 1, later, &mut events).is_ok());
