@@ -252,6 +252,11 @@ fn judged(answers: &[Answer]) -> usize {
     answers.iter().filter(is_judged).count()
 }
 
+/// How many waits, the first of 30 s and each twice as long as the one before, are over after so many seconds of failures.
+fn waits_over(seconds: u64) -> usize {
+    (1..=32).take_while(|waits| 30 * ((1_u64 << waits) - 1) <= seconds).count()
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn of_thousands_of_wrong_codes_at_once_no_more_are_judged_than_the_budget_allows() {
     /// Four free ones, and the one that starts the wait.
@@ -304,16 +309,18 @@ async fn of_thousands_of_wrong_codes_at_once_no_more_are_judged_than_the_budget_
     };
     let (codes, backup_codes) = siege.attack("wrong codes", 64, attack).await;
     let lasted = server.now().await - began;
-    assert!(lasted < 30, "the attack took {lasted} s: the first wait was over, and nothing can be told");
+    // On a slow machine waits come to their end during the attack, and each lets one more answer be judged.
+    let allowed = BUDGET..=BUDGET + waits_over(lasted);
     let mut by_victim = vec![Vec::new(); ACCOUNTS];
     for (number, answer) in codes {
         by_victim[number].push(answer);
     }
     for (victim, answers) in victims.iter().zip(&by_victim) {
-        assert_eq!(judged(answers), BUDGET, "{}", victim.id);
+        let judged = judged(answers);
+        assert!(allowed.contains(&judged), "{}: {judged} in {lasted} s", victim.id);
         assert!(!app.state(&victim.id).await["throttled_until"].is_null());
     }
-    assert_eq!(judged(&backup_codes), BUDGET, "the budget of backup codes is one of its own");
+    assert!(allowed.contains(&judged(&backup_codes)), "the budget of backup codes is one of its own");
     end(server);
 }
 
