@@ -187,10 +187,15 @@ async fn standing(
     Ok(shown.leading_to(return_url.as_deref()))
 }
 
-/// What a form says before anything was typed: that it has to wait.
+/// What a form says before anything was typed: that it has to wait, or that a code of the app is of no use.
 fn waiting(frame: &Frame, account: Option<&Account>, now: UnixTime) -> Option<Failure> {
-    let seconds = account?.throttled_until(now)?.since(now);
-    let problem = Problem::new(Code::AccountThrottled).retry_after(seconds);
+    let account = account?;
+    let problem = if account.is_locked() {
+        Problem::new(Code::AccountLocked)
+    } else {
+        let seconds = account.throttled_until(now)?.since(now);
+        Problem::new(Code::AccountThrottled).retry_after(seconds)
+    };
     let failure = Failure::of(&frame.text, "", Asked::Code, &problem);
     Some(failure.told_beforehand())
 }

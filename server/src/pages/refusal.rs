@@ -39,6 +39,8 @@ pub(super) struct Failure {
     pub(super) wait: Option<u64>,
     /// Whether two codes are needed.
     pub(super) needs_next_code: bool,
+    /// Whether codes of the app are of no use until somebody unlocks them.
+    pub(super) is_locked: bool,
     /// Why the form was refused; `None` if it was not posted yet.
     problem: Option<Problem>,
 }
@@ -77,6 +79,7 @@ impl Failure {
             sentence,
             wait: problem.number("retry_after"),
             needs_next_code: problem.code() == Code::NextCodeRequired,
+            is_locked: problem.code() == Code::AccountLocked,
             problem: Some(problem.clone()),
         }
     }
@@ -129,6 +132,11 @@ impl Failed {
     /// Whatever it is of.
     pub(super) fn any(&self) -> Option<&Failure> {
         self.0.as_ref()
+    }
+
+    /// Whether codes of the app are locked.
+    pub(super) fn is_locked(&self) -> bool {
+        self.0.as_ref().is_some_and(|failure| failure.is_locked)
     }
 
     /// Whether two codes were asked for.
