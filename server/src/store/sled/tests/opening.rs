@@ -1,6 +1,7 @@
 //! What is opened, repaired and refused.
 
 use super::*;
+use crate::store::FORMAT;
 
 #[test]
 fn a_folder_that_is_open_already_names_its_process() {
@@ -69,12 +70,13 @@ async fn a_damaged_snapshot_is_rebuilt_and_the_damaged_folder_kept() {
 fn a_store_of_a_newer_format_is_refused() {
     let folder = TempDir::new().unwrap();
     let engine = open(&folder);
-    let about = [&4_u16.to_be_bytes()[..], &ID, &[0; 8]].concat();
+    let newer = FORMAT + 1;
+    let about = [&newer.to_be_bytes()[..], &ID, &[0; 8]].concat();
     let bytes = record::encode(&About::key(), Version(1), &about);
     engine.db.insert(About::key().as_bytes(), bytes).unwrap();
     drop(engine);
     let error = SledEngine::open(folder.path(), &options()).unwrap_err();
-    assert!(matches!(error, OpenError::NewerFormat { found: 4, supported: 3, .. }));
+    assert!(matches!(error, OpenError::NewerFormat { found, supported: FORMAT, .. } if found == newer));
 }
 
 #[test]
