@@ -13,6 +13,8 @@
 //! | [`browser`] | a browser without scripts: cookies, forms, redirects |
 //! | [`openapi`] | the operations that the document at `/openapi.json` describes |
 //! | [`jwt`] | tokens verified through the JWKS with a JWT library |
+//! | [`random`], [`settings`] | seeded randomness; the variables that lengthen or repeat a run |
+//! | [`folder`], [`native`] | copies of folders; libraries in C |
 //! | [`clock`] | RFC 3339 times as Unix seconds |
 //!
 //! Time moves only through the development clock: no test sleeps. That clock is global to a server, so a test
@@ -25,9 +27,13 @@ pub mod browser;
 pub mod client;
 pub mod clock;
 pub mod command;
+pub mod folder;
 pub mod jwt;
+pub mod native;
 pub mod openapi;
+pub mod random;
 pub mod server;
+pub mod settings;
 pub mod wire;
 
 pub use answer::Answer;

@@ -173,6 +173,15 @@ impl Server {
         self.child.id()
     }
 
+    /// A number that the kernel tells of the process in `/proc/PID/status`: a count, or KiB.
+    pub fn vital(&self, name: &str) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid()))
+            .unwrap_or_else(|e| panic!("the server is gone ({e}): {}", self.log()));
+        let line = status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+        let number = line.and_then(|line| line.split_whitespace().next()?.parse().ok());
+        number.unwrap_or_else(|| panic!("no {name} in {status}"))
+    }
+
     /// Asks the server to stop (SIGTERM), and waits until it has said its last.
     pub fn stop(mut self) -> Stopped {
         self.terminate();

@@ -116,13 +116,6 @@ async fn a_first_device_confirmed_many_times_at_once_by_an_enrolment_session_giv
     }
 }
 
-/// A number of the kernel's about the server's process: KiB, or a count.
-fn vital(server: &Server, name: &str) -> u64 {
-    let status = std::fs::read_to_string(format!("/proc/{}/status", server.pid())).expect("it runs");
-    let line = status.lines().find_map(|line| line.strip_prefix(name)).expect("the kernel tells it");
-    line.split_whitespace().next().and_then(|n| n.parse().ok()).expect("a number")
-}
-
 /// Sends an answer with a backup code and hangs up once the server has something to do; no answer is waited for.
 async fn hang_up(server: &Server, session: &str, code: &str) {
     let body = json!({"session_id": session, "backup_code": code}).to_string();
@@ -143,15 +136,15 @@ async fn clients_that_hang_up_cost_no_more_than_those_that_wait_and_get_no_more_
     let user = app.enrol("ann").await;
     // What a server in use has: a set and an attempt were hashed already.
     user.answer_with_backup(&user.challenge().await, &user.backup_codes[0]).await.ok();
-    let (memory, threads) = (vital(&server, "VmRSS:"), vital(&server, "Threads:"));
+    let (memory, threads) = (server.vital("VmRSS"), server.vital("Threads"));
     let sessions = join_all((0..60).map(|_| user.challenge())).await;
     let mut most_threads = 0;
     for session in &sessions {
         hang_up(&server, session, "ABCD-EFGH-JKMN-PQRS").await;
-        most_threads = most_threads.max(vital(&server, "Threads:"));
+        most_threads = most_threads.max(server.vital("Threads"));
     }
     let processors = std::thread::available_parallelism().map_or(2, std::num::NonZero::get) as u64;
-    let peak = vital(&server, "VmHWM:");
+    let peak = server.vital("VmHWM");
     let allowed = memory + (processors + 1) * HASH_MEMORY + SPARE_MEMORY;
     assert!(peak <= allowed, "{peak} KiB at the most, {memory} KiB before");
     let allowed = threads + processors + 1 + SPARE_THREADS;

@@ -9,6 +9,7 @@ use std::fs;
 use std::path::Path;
 
 use futures_util::StreamExt as _;
+use sidekey_tests::settings::number;
 use sidekey_tests::{Enforcement, Options, Server, User, json};
 
 /// Between two logins of a user, in seconds of the server's clock.
@@ -35,13 +36,11 @@ impl Size {
         let report = server.command(["verify"]).await;
         assert_eq!(report["findings"], json!([]), "{report}");
         let tally = |name: &str| report["tally"][name].as_u64().expect("a number");
-        let status = fs::read_to_string(format!("/proc/{}/status", server.pid())).expect("it runs");
-        let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("VmRSS");
         Self {
             records: tally("records") - tally("audit_entries"),
             audit_entries: tally("audit_entries"),
             disk_bytes: bytes_in(server.data()),
-            resident_kib: resident.split_whitespace().next().expect("a number").parse().expect("a number"),
+            resident_kib: server.vital("VmRSS"),
         }
     }
 
@@ -86,15 +85,10 @@ async fn log_in(user: &User<'_>) {
     user.answer(&session, &user.phone.code_of(step)).await.ok();
 }
 
-fn number(variable: &str, default: u64) -> u64 {
-    let text = std::env::var(variable).ok();
-    text.map_or(default, |text| text.parse().unwrap_or_else(|_| panic!("{variable} must be a number")))
-}
-
 #[tokio::test]
 async fn records_disk_and_memory_stay_bounded() {
-    let hours = number("SIDEKEY_CHURN_HOURS", FULL + 3);
-    let users = number("SIDEKEY_CHURN_USERS", 12);
+    let hours = number("SIDEKEY_CHURN_HOURS").unwrap_or(FULL + 3);
+    let users = number("SIDEKEY_CHURN_USERS").unwrap_or(12);
     let entries = (users * ROUNDS * 4).max(1_000).to_string();
     let server = Server::with(Options {
         arguments: ["--audit-max-entries", &entries].map(String::from).to_vec(),

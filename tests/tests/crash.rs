@@ -7,6 +7,7 @@
 mod load;
 
 use load::{Load, Random, World};
+use sidekey_tests::settings::{number, seed};
 use sidekey_tests::{Enforcement, Server};
 use tempfile::TempDir;
 
@@ -25,16 +26,11 @@ struct Tally {
     replays: u64,
 }
 
-fn number(variable: &str) -> Option<u64> {
-    let text = std::env::var(variable).ok()?;
-    Some(text.parse().unwrap_or_else(|_| panic!("{variable}: `{text}` is not a whole number")))
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_acknowledged_survives_kill_9_under_load() {
     let cycles = number("SIDEKEY_CRASH_CYCLES").unwrap_or(CYCLES);
-    let seed = number("SIDEKEY_CRASH_SEED").unwrap_or_else(|| u64::from(std::process::id()));
-    println!("SIDEKEY_CRASH_SEED={seed} SIDEKEY_CRASH_CYCLES={cycles}");
+    println!("SIDEKEY_CRASH_CYCLES={cycles}");
+    let seed = seed("SIDEKEY_CRASH_SEED");
     let mut random = Random::new(seed);
     let mut tally = Tally::default();
     while tally.crashes < cycles {

@@ -4,9 +4,9 @@
 //! The disk is `tests/faults/faults.c`, an `LD_PRELOAD` library in C.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::sync::OnceLock;
 
+use sidekey_tests::native;
 use sidekey_tests::{Authenticator, Enforcement, Options, Server, json};
 use tempfile::TempDir;
 
@@ -21,18 +21,8 @@ fn text(path: &Path) -> String {
 fn library() -> &'static Path {
     static LIBRARY: OnceLock<PathBuf> = OnceLock::new();
     LIBRARY.get_or_init(|| {
-        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("faults/faults.c");
         let output = Path::new(env!("CARGO_TARGET_TMPDIR")).join("libfaults.so");
-        // Another run may be using the old one: the new one takes its name, not its place.
-        let fresh = output.with_extension(std::process::id().to_string());
-        let done = Command::new("cc")
-            .args(["-std=gnu11", "-O2", "-Wall", "-Wextra", "-Werror", "-shared", "-fPIC", "-o"])
-            .args([&fresh, &source])
-            .arg("-ldl")
-            .output()
-            .expect("there is a C compiler named `cc`");
-        assert!(done.status.success(), "cc failed: {}", String::from_utf8_lossy(&done.stderr));
-        std::fs::rename(&fresh, &output).expect("the output can be renamed");
+        native::compile("faults", &["faults.c"], &output, &["-shared", "-fPIC", "-ldl"]);
         output
     })
 }

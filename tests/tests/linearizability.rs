@@ -4,15 +4,13 @@
 //! `SIDEKEY_HISTORIES` sets the number of histories (24), `SIDEKEY_HISTORY_SEED` repeats the choices of a run.
 
 mod history;
-#[path = "load/random.rs"]
-#[allow(dead_code, reason = "the load draws in more ways than this test")]
-mod random;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use futures_util::future::join_all;
 use history::{Call, Said, Sent, is_linearizable};
-use random::Random;
+use sidekey_tests::random::Random;
+use sidekey_tests::settings::{number, seed};
 use sidekey_tests::{Answer, Authenticator, Enforcement, Server, User, clock::STEP};
 
 /// Histories in an ordinary test run.
@@ -27,11 +25,6 @@ const SESSIONS: usize = 9;
 const BETWEEN_ROUNDS: u64 = 3_600;
 /// Failures of a history do not count in the next.
 const BETWEEN_HISTORIES: u64 = 31 * 86_400;
-
-fn number(variable: &str) -> Option<u64> {
-    let text = std::env::var(variable).ok()?;
-    Some(text.parse().unwrap_or_else(|_| panic!("{variable}: `{text}` is not a whole number")))
-}
 
 fn said(answer: &Answer) -> Said {
     match (answer.status, answer["code"].as_str()) {
@@ -143,8 +136,8 @@ fn below(random: &mut Random, end: usize) -> usize {
 #[tokio::test(flavor = "multi_thread")]
 async fn concurrent_answers_to_one_account_are_those_of_some_order() {
     let histories = number("SIDEKEY_HISTORIES").unwrap_or(HISTORIES);
-    let seed = number("SIDEKEY_HISTORY_SEED").unwrap_or_else(|| u64::from(std::process::id()));
-    println!("SIDEKEY_HISTORY_SEED={seed} SIDEKEY_HISTORIES={histories}");
+    println!("SIDEKEY_HISTORIES={histories}");
+    let seed = seed("SIDEKEY_HISTORY_SEED");
     let server = Server::start();
     let scene = Scene::set(&server).await;
     let mut random = Random::new(seed);

@@ -12,19 +12,13 @@ use std::path::Path;
 
 use load::{Load, Random, Report, World, options};
 use power::{CALM, Counters, Names, Shadow, Weather};
+use sidekey_tests::folder::copy_folder;
+use sidekey_tests::settings::{number, seed};
 use sidekey_tests::{Enforcement, Options, Server};
 use tempfile::TempDir;
 
-fn number(variable: &str) -> Option<u64> {
-    let text = std::env::var(variable).ok()?;
-    Some(text.parse().unwrap_or_else(|_| panic!("{variable}: `{text}` is not a whole number")))
-}
-
-fn seed() -> u64 {
-    let seed = number("SIDEKEY_CRASH_SEED").unwrap_or_else(|| u64::from(std::process::id()));
-    println!("SIDEKEY_CRASH_SEED={seed}");
-    seed
-}
+/// The variable that repeats a run's choices.
+const SEED: &str = "SIDEKEY_CRASH_SEED";
 
 fn under(shadow: &Shadow, data: &Path) -> Options {
     Options { environment: shadow.environment(), ..options(data) }
@@ -55,7 +49,7 @@ async fn cut_under_load(
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_acknowledged_survives_a_power_cut_under_load() {
-    let (cuts, seed) = (number("SIDEKEY_POWER_CUTS").unwrap_or(6), seed());
+    let (cuts, seed) = (number("SIDEKEY_POWER_CUTS").unwrap_or(6), seed(SEED));
     let mut random = Random::new(seed);
     let folder = TempDir::new().expect("a folder can be made");
     let (data, key) = prepared(folder.path()).await;
@@ -96,7 +90,7 @@ async fn what_was_acknowledged_survives_a_power_cut_under_load() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn without_the_servers_own_sync_acknowledged_changes_are_lost() {
-    let mut random = Random::new(seed());
+    let mut random = Random::new(seed(SEED));
     let folder = TempDir::new().expect("a folder can be made");
     let (data, key) = prepared(folder.path()).await;
     let mut load = Load::new(random.fork());
@@ -136,12 +130,12 @@ fn steps_of_a_start(data: &Path) -> u64 {
 
 /// Starts servers that lose their power at some step of their start, and then one that does not.
 async fn starts_after_cuts_at_start(store: Option<&(std::path::PathBuf, String)>, power_cut: bool) {
-    let (cuts, seed) = (number("SIDEKEY_POWER_CUTS").map_or(36, |cuts| cuts * 6), seed());
+    let (cuts, seed) = (number("SIDEKEY_POWER_CUTS").map_or(36, |cuts| cuts * 6), seed(SEED));
     let mut random = Random::new(seed);
     let folder = TempDir::new().expect("a folder can be made");
     let copy = |name: String| {
         let data = folder.path().join(name).join("data");
-        store.inspect(|(from, _)| power::copy(from, &data));
+        store.inspect(|(from, _)| copy_folder(from, &data));
         data
     };
     let steps = steps_of_a_start(&copy("whole".to_string()));

@@ -4,6 +4,7 @@
 use std::path::Path;
 
 use sidekey_tests::command::{Finished, run};
+use sidekey_tests::folder::copy_folder;
 use sidekey_tests::{Enforcement, Options, Server, User, json};
 use tempfile::TempDir;
 
@@ -214,12 +215,12 @@ async fn a_lost_tail_is_refused_at_start_and_by_verify_with_the_way_out() {
     app.enrol("ann").await;
     let api_key = app.key.clone();
     server.stop();
-    copy(&folders.path("data").join("sled"), &folders.path("older"));
+    copy_folder(&folders.path("data").join("sled"), &folders.path("older"));
     let server = folders.start();
     server.post("/2fa/sessions/").bearer(&api_key).json(json!({"user_id": "bob"})).await.expect(201);
     server.stop();
     std::fs::remove_dir_all(folders.path("data").join("sled")).expect("removed");
-    copy(&folders.path("older"), &folders.path("data").join("sled"));
+    copy_folder(&folders.path("older"), &folders.path("data").join("sled"));
 
     let start = ["serve", "--development", "--listen", "127.0.0.1:0", "--data", &text(folders.path("data"))]
         .map(String::from);
@@ -231,19 +232,6 @@ async fn a_lost_tail_is_refused_at_start_and_by_verify_with_the_way_out() {
     }
     for stream in [&refused.stderr, &verified.stderr] {
         assert!(stream.contains("sidekey restore --from BACKUP --data NEW_FOLDER"), "{stream}");
-    }
-}
-
-fn copy(from: &Path, to: &Path) {
-    std::fs::create_dir_all(to).expect("a folder can be made");
-    for entry in std::fs::read_dir(from).expect("readable") {
-        let entry = entry.expect("an entry");
-        let to = to.join(entry.file_name());
-        if entry.path().is_dir() {
-            copy(&entry.path(), &to);
-        } else {
-            std::fs::copy(entry.path(), to).expect("a copy");
-        }
     }
 }
 

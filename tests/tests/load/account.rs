@@ -2,7 +2,7 @@
 
 use sidekey_tests::{Authenticator, clock, json};
 
-use super::random::Random;
+use super::Random;
 use super::world::{As, Down, Reply, World};
 
 /// From this many wrong answers on an account is only looked at: over 20 within 30 days it would need two codes.

@@ -3,8 +3,8 @@
 
 use sidekey_tests::json;
 
+use super::Random;
 use super::account::{Account, SESSION, Stage, WORN};
-use super::random::Random;
 use super::settle::{settle, state, status};
 use super::work::{refreshed, send_refresh, wrong_once};
 use super::world::{As, Down, World};

@@ -8,14 +8,12 @@
 //! | [`work`] | the operations of the load |
 //! | [`settle`] | what was in flight when the server went down: did it happen? |
 //! | [`check`] | the model against the server |
-//! | [`random`] | seeded randomness |
 //!
 //! An account belongs to one client and does one operation at a time (though some are several requests at once), so that the
 //! model is exact: everything answered happened, and of what was in flight either nothing or all of it did.
 
 mod account;
 mod check;
-mod random;
 mod settle;
 mod work;
 mod world;
@@ -28,7 +26,7 @@ use futures_util::stream;
 use sidekey_tests::{Options, Server};
 
 use account::{Account, Stage};
-pub(crate) use random::Random;
+pub(crate) use sidekey_tests::random::Random;
 pub(crate) use world::World;
 
 /// Clients at once.

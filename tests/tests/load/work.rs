@@ -3,8 +3,8 @@
 use futures_util::future::join_all;
 use sidekey_tests::json;
 
+use super::Random;
 use super::account::{Account, Count, Flight, Stage, WORN};
-use super::random::Random;
 use super::settle::state;
 use super::world::{As, Down, Reply, World};
 

@@ -6,9 +6,10 @@
 mod self_test;
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::sync::OnceLock;
 
+use sidekey_tests::folder::copy_folder;
+use sidekey_tests::native;
 use tempfile::TempDir;
 
 /// When the model takes names (creations, renames, removals) for durable.
@@ -70,7 +71,7 @@ impl Shadow {
         let parent = data.parent().expect("the data folder is not the root");
         let folder = TempDir::with_prefix_in("shadow", parent).expect("a folder can be made");
         std::fs::create_dir(folder.path().join("inodes")).expect("a folder can be made");
-        copy(&data, &folder.path().join("tree"));
+        copy_folder(&data, &folder.path().join("tree"));
         Self { data, folder, weather }
     }
 
@@ -100,7 +101,7 @@ impl Shadow {
     pub(crate) fn cut(self) -> Counters {
         let counters = self.counters();
         std::fs::remove_dir_all(&self.data).expect("the data folder can be removed");
-        copy(&self.folder.path().join("tree"), &self.data);
+        copy_folder(&self.folder.path().join("tree"), &self.data);
         counters
     }
 
@@ -136,36 +137,9 @@ fn library() -> &'static Path {
     })
 }
 
-/// Compiles sources of `tests/power_cut` with the system's C compiler.
+/// Compiles sources of `tests/power_cut`.
 fn compile(sources: &[&str], name: &str, flags: &[&str]) -> PathBuf {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("power_cut");
     let output = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
-    // Another run may be using the old one: the new one takes its name, not its place.
-    let fresh = output.with_extension(std::process::id().to_string());
-    let done = Command::new("cc")
-        .args(["-std=gnu11", "-O2", "-Wall", "-Wextra", "-Werror", "-o"])
-        .arg(&fresh)
-        .args(sources.iter().map(|source| folder.join(source)))
-        .args(flags)
-        .output()
-        .expect("there is a C compiler named `cc`");
-    assert!(done.status.success(), "cc failed: {}", String::from_utf8_lossy(&done.stderr));
-    std::fs::rename(&fresh, &output).expect("the output can be renamed");
+    native::compile("power_cut", sources, &output, flags);
     output
-}
-
-/// Copies regular files and folders, with their modes; a socket does not outlive its process.
-pub(crate) fn copy(from: &Path, to: &Path) {
-    std::fs::create_dir_all(to).expect("a folder can be made");
-    let mode = std::fs::metadata(from).expect("the folder is there").permissions();
-    std::fs::set_permissions(to, mode).expect("modes can be set");
-    for entry in std::fs::read_dir(from).expect("the folder can be read") {
-        let entry = entry.expect("the folder can be read");
-        let (kind, to) = (entry.file_type().expect("it has a type"), to.join(entry.file_name()));
-        if kind.is_dir() {
-            copy(&entry.path(), &to);
-        } else if kind.is_file() {
-            std::fs::copy(entry.path(), to).expect("the file can be copied");
-        }
-    }
 }

@@ -24,14 +24,11 @@ pub(crate) struct Vitals {
 
 impl Vitals {
     pub(crate) fn of(server: &Server) -> Self {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", server.pid()))
-            .unwrap_or_else(|e| panic!("the server is gone ({e}): {}", server.log()));
-        let field = |name: &str| {
-            let line = status.lines().find_map(|line| line.strip_prefix(name));
-            let number = line.and_then(|line| line.split_whitespace().next()?.parse().ok());
-            number.unwrap_or_else(|| panic!("no {name} in {status}"))
-        };
-        Self { resident: field("VmRSS:"), peak: field("VmHWM:"), descriptors: descriptors(server.pid()) }
+        Self {
+            resident: server.vital("VmRSS"),
+            peak: server.vital("VmHWM"),
+            descriptors: descriptors(server.pid()),
+        }
     }
 
     pub(crate) fn resident_megabytes(&self) -> u64 {
