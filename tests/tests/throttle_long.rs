@@ -1,6 +1,6 @@
 //! Rule 3 over weeks: two codes after twenty failures in thirty days, and the lock after a hundred in a row.
 
-use sidekey_tests::{Answer, Enforcement, Server, User, json};
+use sidekey_tests::{Answer, Browser, Enforcement, Server, User, json};
 
 const DAY: u64 = 86_400;
 
@@ -28,6 +28,9 @@ async fn after_over_twenty_failures_in_thirty_days_an_answer_needs_two_consecuti
     let app = server.app(Enforcement::Optional).await;
     let mut user = app.enrol("ann").await;
     fail_twenty_one_times(&mut user).await;
+    let mut browser = Browser::new(&server);
+    browser.visit(&app.open_session("ann").await.text("verify_url")).await.ok();
+    assert!(browser.html.contains("Please type two codes in a row"), "{}", browser.html);
     let session = user.challenge().await;
     let (code, next) = user.phone.two_fresh_codes(&server).await;
     let refusal = user.answer(&session, &code).await.refused(400, "NEXT_CODE_REQUIRED");
@@ -129,6 +132,10 @@ async fn a_hundred_failures_in_a_row_lock_totp_until_the_app_unlocks_it() {
     let app = server.app(Enforcement::Optional).await;
     let mut user = app.enrol("ann").await;
     lock(&user).await;
+    let mut browser = Browser::new(&server);
+    browser.visit(&app.open_session("ann").await.text("verify_url")).await.ok();
+    assert!(browser.html.contains("codes from the app are no longer accepted"), "{}", browser.html);
+    assert!(browser.html.contains("<details class=\"other\" open>"), "a backup code is asked for");
     let (code, next) = user.phone.two_fresh_codes(&server).await;
     answer_two(&user, &user.challenge().await, &code, &next).await.refused(423, "ACCOUNT_LOCKED");
     server.advance(60 * DAY).await;
