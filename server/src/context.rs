@@ -11,9 +11,9 @@ use crate::apps::Apps;
 use crate::backup_code_hash::BackupCodeHasher;
 use crate::clock::Clock;
 use crate::config::{PublicUrl, Settings};
-use crate::http::{Code, Problem};
+use crate::http::{Code, Problem, rate_limit};
 use crate::keyring::Pepper;
-use crate::limit::{AccountLimit, AddressLimit};
+use crate::limit::{AccountLimit, AddressLimit, Level};
 use crate::master_keys::MasterKeys;
 use crate::store::{Engine, Store};
 use crate::token::{AccessClaims, Signer, TokenError};
@@ -56,13 +56,18 @@ impl Context {
         format!("{}{path}", self.issuer)
     }
 
-    /// Takes a token from an address's bucket; an address that nobody knows has none.
+    /// Takes a token from an address's bucket, and gives how full it is then; an address that nobody knows has none.
     ///
     /// # Errors
     /// `RATE_LIMITED`, with the time to wait.
-    pub fn count_address(&self, address: Option<IpAddr>) -> Result<(), Problem> {
-        let Some((limit, address)) = self.address_limit.as_ref().zip(address) else { return Ok(()) };
-        limit.take(address).map_err(|seconds| Problem::new(Code::RateLimited).retry_after(seconds))
+    pub fn count_address(&self, address: Option<IpAddr>) -> Result<Option<Level>, Problem> {
+        let Some((limit, address)) = self.address_limit.as_ref().zip(address) else { return Ok(None) };
+        limit.take(address).map_err(|seconds| {
+            let problem = Problem::new(Code::RateLimited).retry_after(seconds);
+            rate_limit(limit.empty())
+                .into_iter()
+                .fold(problem, |problem, (name, value)| problem.with_header(name, value))
+        })
     }
 
     /// Takes a token from an account's bucket, for what its logins may repeat at will.

@@ -13,7 +13,7 @@ use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use governor::clock::{Clock, Reference};
-use governor::middleware::NoOpMiddleware;
+use governor::middleware::{StateInformationMiddleware, StateSnapshot};
 use governor::state::keyed::HashMapStateStore;
 use governor::{Quota, RateLimiter};
 use sha2::{Digest as _, Sha256};
@@ -58,6 +58,37 @@ fn network(address: Ipv6Addr) -> [u16; 4] {
     [a, b, c, d]
 }
 
+/// How full a bucket is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Level {
+    /// What a full one holds.
+    pub most: u32,
+    /// What is left.
+    pub left: u32,
+    /// Seconds in which an empty one fills.
+    pub fills_in: u64,
+    /// Seconds until this one is full.
+    pub full_in: u64,
+}
+
+impl Level {
+    fn of(quota: &Quota, left: u32) -> Self {
+        let most = quota.burst_size().get();
+        let missing = quota.replenish_interval().saturating_mul(most.saturating_sub(left));
+        Self {
+            most,
+            left,
+            fills_in: whole_seconds(quota.burst_size_replenished_in()),
+            full_in: whole_seconds(missing),
+        }
+    }
+}
+
+/// Rounded up: who waits for so long has waited long enough.
+fn whole_seconds(duration: Duration) -> u64 {
+    duration.as_secs() + u64::from(duration.subsec_nanos() > 0)
+}
+
 /// Step-up sessions, refreshes and setups of one account at once.
 const ACCOUNT_BURST: NonZeroU32 = NonZeroU32::new(120).unwrap();
 
@@ -74,7 +105,8 @@ pub struct AddressLimit<C: Clock = Monotonic> {
 pub struct AccountLimit<C: Clock = Monotonic>(Buckets<[u8; 16], C>);
 
 struct Buckets<K: Hash + Eq + Clone, C: Clock> {
-    limiter: RateLimiter<K, HashMapStateStore<K>, C, NoOpMiddleware<C::Instant>>,
+    limiter: RateLimiter<K, HashMapStateStore<K>, C, StateInformationMiddleware>,
+    quota: Quota,
     clock: C,
     tidied: Mutex<C::Instant>,
 }
@@ -104,15 +136,20 @@ impl<C: Clock + Clone> AddressLimit<C> {
         Self { buckets: Buckets::new(clock, quota), spares_loopback }
     }
 
-    /// Takes one token from an address's bucket.
+    /// Takes one token from an address's bucket: how full that is then; `None` where none was taken.
     ///
     /// # Errors
     /// It is empty: the whole seconds until there is one again, at least 1.
-    pub fn take(&self, address: IpAddr) -> Result<(), u64> {
+    pub fn take(&self, address: IpAddr) -> Result<Option<Level>, u64> {
         if self.spares_loopback && address.to_canonical().is_loopback() {
-            return Ok(());
+            return Ok(None);
         }
         self.buckets.take(&Client::of(address))
+    }
+
+    /// An empty bucket.
+    pub fn empty(&self) -> Level {
+        Level::of(&self.buckets.quota, 0)
     }
 }
 
@@ -143,24 +180,23 @@ impl<C: Clock + Clone> AccountLimit<C> {
         let hash = Sha256::new().chain_update(app).chain_update([0]).chain_update(user).finalize();
         let mut half = [0; 16];
         half.copy_from_slice(&<[u8; 32]>::from(hash)[..16]);
-        self.0.take(&half)
+        self.0.take(&half).map(drop)
     }
 }
 
 impl<K: Hash + Eq + Clone, C: Clock + Clone> Buckets<K, C> {
     fn new(clock: C, quota: Quota) -> Self {
-        let limiter = RateLimiter::hashmap_with_clock(quota, clock.clone());
-        Self { limiter, tidied: Mutex::new(clock.now()), clock }
+        let limiter = RateLimiter::hashmap_with_clock(quota, clock.clone()).with_middleware();
+        Self { limiter, quota, tidied: Mutex::new(clock.now()), clock }
     }
 
-    fn take(&self, owner: &K) -> Result<(), u64> {
+    fn take(&self, owner: &K) -> Result<Option<Level>, u64> {
         if !self.has_room() {
-            return Ok(());
+            return Ok(None);
         }
-        self.limiter.check_key(owner).map_err(|refused| {
-            let wait = refused.wait_time_from(self.clock.now());
-            wait.as_secs() + u64::from(wait.subsec_nanos() > 0 || wait.is_zero())
-        })
+        let level = |taken: StateSnapshot| Some(Level::of(&self.quota, taken.remaining_burst_capacity()));
+        let taken = self.limiter.check_key(owner);
+        taken.map(level).map_err(|refused| whole_seconds(refused.wait_time_from(self.clock.now())).max(1))
     }
 
     fn has_room(&self) -> bool {
@@ -205,6 +241,10 @@ mod tests {
         (clock.clone(), AddressLimit::on(clock, rate, false))
     }
 
+    fn taken(limit: &AddressLimit<FakeRelativeClock>, address: IpAddr) -> Result<(), u64> {
+        limit.take(address).map(drop)
+    }
+
     fn address(text: &str) -> IpAddr {
         text.parse().unwrap()
     }
@@ -214,28 +254,41 @@ mod tests {
         let (clock, limit) = limit(2, 3);
         let ann = address("203.0.113.7");
         for _ in 0..3 {
-            assert_eq!(limit.take(ann), Ok(()));
+            assert_eq!(taken(&limit, ann), Ok(()));
         }
-        assert_eq!(limit.take(ann), Err(1));
-        assert_eq!(limit.take(address("203.0.113.8")), Ok(()), "another address has its own");
+        assert_eq!(taken(&limit, ann), Err(1));
+        assert_eq!(taken(&limit, address("203.0.113.8")), Ok(()), "another address has its own");
         clock.advance(Duration::from_millis(500));
-        assert_eq!(limit.take(ann), Ok(()));
-        assert_eq!(limit.take(ann), Err(1));
+        assert_eq!(taken(&limit, ann), Ok(()));
+        assert_eq!(taken(&limit, ann), Err(1));
         clock.advance(Duration::from_mins(1));
         for _ in 0..3 {
-            assert_eq!(limit.take(ann), Ok(()));
+            assert_eq!(taken(&limit, ann), Ok(()));
         }
-        assert_eq!(limit.take(ann), Err(1), "a bucket holds no more than a burst");
+        assert_eq!(taken(&limit, ann), Err(1), "a bucket holds no more than a burst");
     }
 
     #[test]
     fn a_network_of_ipv6_is_one_client_and_ipv4_in_it_is_its_own() {
         let (_clock, limit) = limit(1, 1);
-        assert_eq!(limit.take(address("2001:db8:1:2::1")), Ok(()));
-        assert_eq!(limit.take(address("2001:db8:1:2:ffff:ffff:ffff:ffff")), Err(1));
-        assert_eq!(limit.take(address("2001:db8:1:3::1")), Ok(()));
-        assert_eq!(limit.take(address("203.0.113.7")), Ok(()));
-        assert_eq!(limit.take(address("::ffff:203.0.113.7")), Err(1));
+        assert_eq!(taken(&limit, address("2001:db8:1:2::1")), Ok(()));
+        assert_eq!(taken(&limit, address("2001:db8:1:2:ffff:ffff:ffff:ffff")), Err(1));
+        assert_eq!(taken(&limit, address("2001:db8:1:3::1")), Ok(()));
+        assert_eq!(taken(&limit, address("203.0.113.7")), Ok(()));
+        assert_eq!(taken(&limit, address("::ffff:203.0.113.7")), Err(1));
+    }
+
+    #[test]
+    fn a_bucket_tells_what_is_left_and_when_it_is_full_again() {
+        let (clock, limit) = limit(2, 4);
+        let full = Level { most: 4, left: 4, fills_in: 2, full_in: 0 };
+        let ann = address("203.0.113.7");
+        assert_eq!(limit.take(ann), Ok(Some(Level { left: 3, full_in: 1, ..full })));
+        assert_eq!(limit.take(ann), Ok(Some(Level { left: 2, full_in: 1, ..full })));
+        assert_eq!(limit.take(ann), Ok(Some(Level { left: 1, full_in: 2, ..full })));
+        assert_eq!(limit.empty(), Level { left: 0, full_in: 2, ..full });
+        clock.advance(Duration::from_secs(2));
+        assert_eq!(limit.take(ann), Ok(Some(Level { left: 3, full_in: 1, ..full })));
     }
 
     #[test]
@@ -263,11 +316,11 @@ mod tests {
         let limit = AddressLimit::on(FakeRelativeClock::default(), rate, true);
         for _ in 0..10 {
             for spared in ["127.0.0.1", "::1", "::ffff:127.0.0.9"] {
-                assert_eq!(limit.take(address(spared)), Ok(()));
+                assert_eq!(taken(&limit, address(spared)), Ok(()));
             }
         }
-        assert_eq!(limit.take(address("203.0.113.7")), Ok(()));
-        assert_eq!(limit.take(address("203.0.113.7")), Err(1));
+        assert_eq!(taken(&limit, address("203.0.113.7")), Ok(()));
+        assert_eq!(taken(&limit, address("203.0.113.7")), Err(1));
     }
 
     #[test]
@@ -275,15 +328,15 @@ mod tests {
         let (clock, limit) = limit(1, 1);
         let nth = |number: usize| IpAddr::V4(Ipv4Addr::from(u32::try_from(number).unwrap()));
         for number in 0..MAX_BUCKETS {
-            assert_eq!(limit.take(nth(number)), Ok(()));
+            assert_eq!(taken(&limit, nth(number)), Ok(()));
         }
         for _ in 0..2 {
-            assert_eq!(limit.take(nth(MAX_BUCKETS)), Ok(()), "let through without a bucket");
+            assert_eq!(taken(&limit, nth(MAX_BUCKETS)), Ok(()), "let through without a bucket");
         }
         assert_eq!(limit.buckets.limiter.len(), MAX_BUCKETS);
         clock.advance(Duration::from_secs(3));
-        assert_eq!(limit.take(nth(MAX_BUCKETS)), Ok(()));
-        assert_eq!(limit.take(nth(MAX_BUCKETS)), Err(1), "it has a bucket now");
+        assert_eq!(taken(&limit, nth(MAX_BUCKETS)), Ok(()));
+        assert_eq!(taken(&limit, nth(MAX_BUCKETS)), Err(1), "it has a bucket now");
         assert_eq!(limit.buckets.limiter.len(), 1);
     }
 }

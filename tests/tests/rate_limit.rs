@@ -39,6 +39,24 @@ async fn a_burst_beyond_the_bucket_is_refused_and_another_address_is_not_affecte
 }
 
 #[tokio::test]
+async fn answers_tell_how_much_of_the_bucket_is_left() {
+    let server = server("20");
+    let first = knock(&server, "203.0.113.7").await;
+    assert_eq!(first.header("ratelimit-policy"), r#""address";q=20;w=20"#);
+    assert_eq!(first.header("ratelimit"), r#""address";r=19;t=1"#);
+    passing(&server, "203.0.113.7").await;
+    let refused = knock(&server, "203.0.113.7").await;
+    if refused.status == 429 {
+        assert_eq!(refused.header("ratelimit"), r#""address";r=0;t=20"#);
+    }
+    let health = server.get("/healthz").header("x-forwarded-for", "203.0.113.7").await;
+    assert!(
+        !health.headers.contains_key("ratelimit"),
+        "what takes nothing from the bucket tells nothing of it"
+    );
+}
+
+#[tokio::test]
 async fn a_network_of_ipv6_counts_as_one_address() {
     let server = server("20");
     assert!(passing(&server, "2001:db8:1:2::1").await >= 20);

@@ -4,6 +4,7 @@
 //! - `etag`: answers that a browser may hold already
 //! - `fields`: the members of a JSON body, with an error for each that is missing or malformed
 //! - `problem`: problem details (RFC 9457) with the error codes of the contract
+//! - `rate_limit`: how much of its bucket a client has left
 //! - `refusals`: the one place where a refusal of core becomes a problem
 //! - `reply`: answers
 //! - `time`: times as the contract writes them
@@ -12,6 +13,7 @@ mod call;
 mod etag;
 mod fields;
 mod problem;
+mod rate_limit;
 mod refusals;
 mod reply;
 mod time;
@@ -20,5 +22,6 @@ pub use call::{BODY_MAX, BodyStream, Call};
 pub(crate) use etag::{entity_tag, is_held};
 pub use fields::Fields;
 pub use problem::{Code, Problem};
+pub use rate_limit::rate_limit;
 pub use reply::Reply;
 pub use time::rfc3339;

@@ -16,7 +16,7 @@ use crate::{
     clock::Clock,
     context::Context,
     forwarded,
-    http::{BodyStream, Call, Code, Problem, Reply},
+    http::{BodyStream, Call, Code, Problem, Reply, rate_limit},
     pages,
     token::session_link,
 };
@@ -101,8 +101,12 @@ async fn admitted(
     call: Call,
 ) -> Result<Reply, Problem> {
     let has_link = call.parameter(session_link::PARAMETER).is_some();
-    if access.is_counted(&call.method, has_link) {
-        context.count_address(call.origin().ip_address)?;
+    if !access.is_counted(&call.method, has_link) {
+        return dispatch(context, endpoint, call).await;
     }
-    dispatch(context, endpoint, call).await
+    let headers = context.count_address(call.origin().ip_address)?.map(rate_limit).into_iter().flatten();
+    match dispatch(context, endpoint, call).await {
+        Ok(reply) => Ok(headers.fold(reply, |reply, (name, value)| reply.with_header(name, &value))),
+        Err(problem) => Err(headers.fold(problem, |problem, (name, value)| problem.with_header(name, value))),
+    }
 }
