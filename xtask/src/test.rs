@@ -5,6 +5,7 @@
 //! - [`javascript`]: Node's test runner and the type check
 //! - [`npm`]: the packed npm package, with the toolchains of its users
 //! - [`examples`]: the example applications
+//! - [`openapi`]: the server against its `OpenAPI` document
 //! - [`hygiene`]: what must never stand in a tracked file
 
 mod dependencies;
@@ -12,6 +13,7 @@ mod examples;
 mod hygiene;
 mod javascript;
 mod npm;
+mod openapi;
 mod setup;
 
 use std::process::{Command, ExitCode};
@@ -73,6 +75,7 @@ const STEPS: &[Step] = &[
     },
     Step { name: "server", about: "release build of the server", run: server },
     Step { name: "http", about: "the release binary over HTTP, with crashes and power cuts", run: http },
+    Step { name: "openapi", about: "the server does what its OpenAPI document says", run: openapi::run },
     Step {
         name: "examples",
         about: "Django, Express and warp: password, code, guarded page",

@@ -23,6 +23,8 @@ use crate::{
 pub async fn run(context: &Context, mut call: Call) -> Result<Reply, Problem> {
     let account_url = match opener(context, &call).await? {
         Opener::User(User { account, login, origin, .. }) => {
+            // A user has one login here, whatever else the body names.
+            call.optional_fields().await?.optional_text("sid")?;
             context.count_address(origin.ip_address)?;
             context.count_account(&account)?;
             let subject = Subject::account(account).with_login(login);
