@@ -156,6 +156,12 @@ pub struct Entry<'a> {
     event: What<'a>,
 }
 
+/// The name of an event, as the audit log has it.
+pub fn name_of(event: &Event) -> String {
+    let event = serde_json::to_value(event).unwrap_or_default();
+    event.get("type").and_then(|name| name.as_str()).unwrap_or_default().to_owned()
+}
+
 /// How an attempt went.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -191,8 +197,7 @@ impl Shown {
 
     /// The name of the event, as the audit log has it.
     pub fn name(&self) -> String {
-        let event = serde_json::to_value(&self.event).unwrap_or_default();
-        event.get("type").and_then(|name| name.as_str()).unwrap_or_default().to_owned()
+        name_of(&self.event)
     }
 
     /// How it went.

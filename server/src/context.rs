@@ -15,13 +15,17 @@ use crate::http::{Code, Problem, rate_limit};
 use crate::keyring::Pepper;
 use crate::limit::{AccountLimit, AddressLimit, Level};
 use crate::master_keys::MasterKeys;
+use crate::reload::Live;
 use crate::store::{Engine, Store};
+use crate::swap::Swap;
 use crate::token::{AccessClaims, Signer, TokenError};
 
 /// Made once at start and shared by all requests.
 pub struct Context {
     /// The settings as they were at start.
     pub settings: Settings,
+    /// Those that are read again while the server runs.
+    pub live: Swap<Live>,
     /// Where browsers reach the server, without the base path; its origin is what our own pages send as `Origin`.
     pub public_url: PublicUrl,
     /// The `iss` of access tokens: the public URL with the base path, under which `/.well-known/jwks.json` lies.
@@ -134,6 +138,7 @@ pub(crate) mod testing {
         let context = Context {
             issuer: format!("{public_url}{}", settings.base_path),
             public_url,
+            live: Swap::new(Live::of(&settings)),
             settings,
             apps: Apps::new(Arc::clone(&engine)),
             store: Store::new(Arc::clone(&engine), master_keys.shared()),

@@ -10,6 +10,7 @@
 //! | [`context`] | what every operation may use |
 //! | [`control`] | what an operator may do, and the socket for it |
 //! | [`development`] | development mode: the demo application, the clock that tests move |
+//! | [`doctor`] | what `sidekey doctor` looks at |
 //! | [`hardening`] | what the process gives up at start |
 //! | [`keyring`] | the master key: what seals secrets at rest |
 //! | [`limit`] | a token bucket per client address |
@@ -17,10 +18,12 @@
 //! | [`logging`] | log lines on standard error |
 //! | [`maintenance`] | checks, backups, restores, migrations |
 //! | [`master_keys`] | which master keys are in use, and their rotation |
+//! | [`reload`] | settings that change while the server runs |
 //! | [`serve`] | `sidekey serve`, from opening to closing |
 //! | [`routes`] | the whole table of routes, and the way of a request through it |
 //! | [`http`] | requests, problems and replies as operations see them |
 //! | [`caller`], [`forwarded`] | who makes a request, and from where |
+//! | [`metering`] | what `/metrics` shows |
 //! | [`operations`] | one file each: what the API does |
 //! | [`backup_code_hash`] | the slow hash of backup codes |
 //! | [`audit`] | what happened, stored with the change it tells of |
@@ -40,6 +43,7 @@ pub mod config;
 pub mod context;
 pub mod control;
 pub mod development;
+pub mod doctor;
 pub mod entropy;
 pub mod forwarded;
 pub mod hardening;
@@ -50,8 +54,10 @@ pub mod listener;
 pub mod logging;
 pub mod maintenance;
 pub mod master_keys;
+pub mod metering;
 pub mod operations;
 pub mod pages;
+pub mod reload;
 pub mod routes;
 pub mod serve;
 pub mod service;

@@ -7,29 +7,56 @@ use std::panic::{self, Location};
 use tracing_subscriber::filter::EnvFilter;
 use tracing_subscriber::prelude::*;
 use tracing_subscriber::registry::LookupSpan;
-use tracing_subscriber::{Layer, fmt};
+use tracing_subscriber::{Layer, Registry, fmt, reload};
 
 use crate::config::LogFormat;
 
-/// The variable that says how much is logged: `error`, `warn`, `info` (the default), `debug`, or directives such as
-/// `info,sidekey_server=debug`.
-pub const LEVEL_VARIABLE: &str = "SIDEKEY_LOG";
+/// How much is logged: `error`, `warn`, `info`, `debug`, `trace`, or directives such as `info,sidekey_server=debug`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogLevel(String);
 
-/// Starts logging; `None` means text on a terminal and JSON lines elsewhere.
+impl LogLevel {
+    /// Reads a level.
+    ///
+    /// # Errors
+    /// A sentence when it cannot be understood.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let refused = |_| format!("`--log-level` must be a level such as info or debug, not `{text}`");
+        EnvFilter::try_new(text).map_err(refused)?;
+        Ok(Self(text.to_owned()))
+    }
+
+    fn filter(&self) -> EnvFilter {
+        EnvFilter::new(&self.0)
+    }
+}
+
+/// Logging that has been started.
+pub struct Logging(reload::Handle<EnvFilter, Registry>);
+
+impl Logging {
+    /// Logs this much from now on.
+    pub fn set(&self, level: &LogLevel) {
+        // It fails only where nothing is logged any more.
+        let _ = self.0.reload(level.filter());
+    }
+}
+
+/// Starts logging; no format means text on a terminal and JSON lines elsewhere.
 ///
 /// # Errors
-/// A sentence when [`LEVEL_VARIABLE`] cannot be understood or logging has been started before.
-pub fn start(format: Option<LogFormat>) -> Result<(), String> {
-    let level = level(std::env::var(LEVEL_VARIABLE).ok())?;
+/// A sentence when logging has been started before.
+pub fn start(level: &LogLevel, format: Option<LogFormat>) -> Result<Logging, String> {
+    let (filter, handle) = reload::Layer::new(level.filter());
     let terminal = io::stderr().is_terminal();
-    let registry = tracing_subscriber::registry().with(level);
+    let registry = tracing_subscriber::registry().with(filter);
     let started = match format.unwrap_or(if terminal { LogFormat::Text } else { LogFormat::Json }) {
         LogFormat::Text => registry.with(fmt::layer().with_ansi(terminal).with_writer(io::stderr)).try_init(),
         LogFormat::Json => registry.with(json_layer(io::stderr)).try_init(),
     };
     started.map_err(|error| format!("cannot start logging: {error}"))?;
     panic::set_hook(Box::new(|panic| log_panic(panic.location(), panic.payload())));
-    Ok(())
+    Ok(Logging(handle))
 }
 
 /// A panic as one line like every other. Its message is told only if it stands in the source as it is: one that was put
@@ -39,12 +66,6 @@ fn log_panic(location: Option<&Location<'_>>, payload: &(dyn Any + Send)) {
     let reason = payload.downcast_ref::<&'static str>();
     let thread = std::thread::current();
     tracing::error!(location, reason, thread = thread.name(), "panicked");
-}
-
-fn level(directives: Option<String>) -> Result<EnvFilter, String> {
-    let directives = directives.unwrap_or_else(|| "info".to_owned());
-    EnvFilter::try_new(&directives)
-        .map_err(|_| format!("`{LEVEL_VARIABLE}` must be a level such as info or debug, not `{directives}`"))
 }
 
 /// One object a line, the event's fields at its top level, those of the request around it under `span`.
@@ -111,8 +132,7 @@ mod tests {
 
     #[test]
     fn a_level_that_is_none_is_a_mistake() {
-        assert!(level(Some("info,sidekey_server=debug".to_owned())).is_ok());
-        assert!(level(None).is_ok());
-        assert!(level(Some("sidekey=loud".to_owned())).unwrap_err().contains("SIDEKEY_LOG"));
+        assert!(LogLevel::parse("info,sidekey_server=debug").is_ok());
+        assert!(LogLevel::parse("sidekey=loud").unwrap_err().contains("--log-level"));
     }
 }

@@ -7,28 +7,32 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use ipnet::IpNet;
-use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use metrics_exporter_prometheus::PrometheusHandle;
+use tokio::signal::unix::{SignalKind, signal};
 
 use crate::apps::{ApiKey, Apps};
 use crate::backup_code_hash::BackupCodeHasher;
 use crate::banner;
-use crate::cli::Failure;
+use crate::cli::{Failure, listed};
 use crate::clock::Clock;
-use crate::config::Settings;
+use crate::config::{ServeSettings, Settings};
 use crate::context::Context;
 use crate::control::Authority;
 use crate::control::socket::ControlSocket;
 use crate::development::demo;
 use crate::development::mode::{self, ModeError};
 use crate::entropy::{self, Entropy};
-use crate::keyring::{Keyring, Origin, SourceError, Sources, UnlockError, sources};
+use crate::keyring::{Keyring, Origin, SourceError, UnlockError, sources};
 use crate::limit::{AccountLimit, AddressLimit};
 use crate::listener::{self, Limits};
 use crate::logging;
 use crate::master_keys::MasterKeys;
+use crate::metering;
+use crate::reload::{Live, Reloading};
 use crate::routes;
 use crate::store::sled::Options;
 use crate::store::{Engine, OpenError, SledEngine, Store, retention, sweep};
+use crate::swap::Swap;
 use crate::token::Signer;
 
 /// The master key that development mode makes, in the data folder.
@@ -44,20 +48,22 @@ const SWEEP: Duration = Duration::from_mins(1);
 ///
 /// # Errors
 /// When the server cannot start, or the store has failed; the text says what to do.
-pub fn run(settings: Settings) -> Result<(), Failure> {
-    logging::start(settings.log).map_err(Failure::Settings)?;
+pub fn run(given: ServeSettings) -> Result<(), Failure> {
+    let settings = given.clone().check().map_err(|mistakes| listed(&mistakes))?;
+    let logging = logging::start(&settings.log_level, settings.log).map_err(Failure::Settings)?;
     let runtime =
         tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(Failure::runtime)?;
-    runtime.block_on(serve(settings))
+    runtime.block_on(serve(settings, Reloading { given, logging }))
 }
 
-async fn serve(settings: Settings) -> Result<(), Failure> {
+async fn serve(settings: Settings, reloading: Reloading) -> Result<(), Failure> {
     // The key comes before anything is made on disk: without one, nothing should be left behind.
     let given = given_keyring(&settings)?;
     let listener = listener::bind(settings.listen).await.map_err(Failure::Runtime)?;
     let bound = listener.local_addr().map_err(Failure::runtime)?;
     // From here on a signal ends the server in order, also during a slow start.
-    let signal = listener::stop_signal().map_err(Failure::runtime)?;
+    let stopped = listener::stop_signal().map_err(Failure::runtime)?;
+    let hangup = signal(SignalKind::hangup()).map_err(Failure::runtime)?;
 
     let engine = open_store(&settings.data).await?;
     let context = open_rest(settings, bound, given, Arc::clone(&engine)).await?;
@@ -81,6 +87,7 @@ async fn serve(settings: Settings) -> Result<(), Failure> {
     let control = tokio::spawn(control.serve(authority));
     let upkeep = tokio::spawn(upkeep(context.metrics.clone()));
     let sweeping = tokio::spawn(sweeping(Arc::clone(&context)));
+    let reloading = tokio::spawn(reloading.at_each(hangup, Arc::clone(&context)));
 
     banner::print(&context, demo.as_ref(), has_apps);
     drop(demo);
@@ -90,7 +97,7 @@ async fn serve(settings: Settings) -> Result<(), Failure> {
     let failure = OnceLock::new();
     let stop = async {
         tokio::select! {
-            () = signal => tracing::info!("stopping: requests in flight may finish"),
+            () = stopped => tracing::info!("stopping: requests in flight may finish"),
             reason = engine.failed() => {
                 tracing::error!(reason, "stopping: the store has failed");
                 // Nobody else sets it.
@@ -104,6 +111,7 @@ async fn serve(settings: Settings) -> Result<(), Failure> {
 
     upkeep.abort();
     sweeping.abort();
+    reloading.abort();
     control.abort();
     // Waits until the socket is gone, so that nobody finds it after the process has ended.
     let _ = control.await;
@@ -132,8 +140,9 @@ fn limits_for(settings: &Settings) -> Limits {
 }
 
 /// A rule for an application that is not there lets nobody pass. That is no mistake: it may be made while the server runs.
-async fn warn_of_unknown_apps(context: &Context) {
-    let apps: BTreeSet<_> = context.settings.protection.rules.iter().map(|rule| &rule.app).collect();
+pub(crate) async fn warn_of_unknown_apps(context: &Context) {
+    let live = context.live.get();
+    let apps: BTreeSet<_> = live.protection.rules.iter().map(|rule| &rule.app).collect();
     for app in apps {
         if matches!(context.apps.find(app).await, Ok(None)) {
             tracing::warn!(%app, "rules `[[protect]]` are for an app that is not there: `sidekey app create --id` makes it");
@@ -156,21 +165,13 @@ fn warn_if_too_few_descriptors(needed: u64) {
 
 /// The keyring from the places that the operator has a say in. Development mode can do without.
 fn given_keyring(settings: &Settings) -> Result<Option<(Keyring, Origin)>, Failure> {
-    let directory = std::env::var_os("CREDENTIALS_DIRECTORY").map(std::path::PathBuf::from);
-    let environment = std::env::var("SIDEKEY_MASTER_KEY").ok().map(zeroize::Zeroizing::new);
-    let places = Sources {
-        credentials_directory: directory.as_deref(),
-        file: settings.master_key_file.as_deref(),
-        environment: environment.as_ref().map(|text| text.as_str()),
-    };
-    match places.load() {
-        Ok((keyring, origin)) => {
-            tracing::info!(source = %origin, keys = keyring.ids().count(), "master key loaded");
-            Ok(Some((keyring, origin)))
-        }
-        Err(SourceError::Missing) if settings.development => Ok(None),
-        Err(error) => Err(Failure::settings(error)),
+    let given = sources::given(settings.master_key_file.as_deref()).map_err(Failure::settings)?;
+    if let Some((keyring, origin)) = &given {
+        tracing::info!(source = %origin, keys = keyring.ids().count(), "master key loaded");
+    } else if !settings.development {
+        return Err(Failure::settings(SourceError::Missing));
     }
+    Ok(given)
 }
 
 async fn open_store(data: &Path) -> Result<Arc<dyn Engine>, Failure> {
@@ -206,13 +207,14 @@ async fn open_rest(
     let signer = Signer::load_or_create(&*engine, &master_keys.current(), clock.now(), &mut Entropy)
         .await
         .map_err(Failure::runtime)?;
-    let metrics = PrometheusBuilder::new().install_recorder().map_err(Failure::runtime)?;
+    let metrics = metering::install().map_err(Failure::runtime)?;
     let public_url = settings.public_url_on(bound);
     Ok(Arc::new(Context {
         issuer: format!("{public_url}{}", settings.base_path),
         public_url,
         address_limit: settings.rate.map(|rate| AddressLimit::new(rate, settings.development)),
         account_limit: AccountLimit::new(),
+        live: Swap::new(Live::of(&settings)),
         settings,
         apps: Apps::new(Arc::clone(&engine)),
         store: Store::new(Arc::clone(&engine), master_keys.shared()),
@@ -289,7 +291,7 @@ async fn sweep_once(context: Arc<Context>) {
         Ok(removed) => tracing::debug!(removed, "swept what is over"),
         Err(error) => tracing::warn!(%error, "cannot sweep"),
     }
-    match retention::trim(&context.store, context.settings.audit_retention, now).await {
+    match retention::trim(&context.store, context.live.get().audit_retention, now).await {
         Ok(0) => {}
         Ok(removed) => tracing::info!(removed, "old audit entries were removed"),
         Err(error) => tracing::error!(%error, "old audit entries cannot be removed"),

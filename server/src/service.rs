@@ -6,6 +6,7 @@ use serde_json::json;
 use crate::{
     context::Context,
     http::{Code, Problem, Reply},
+    metering,
     token::JWKS_MAX_AGE,
 };
 
@@ -49,5 +50,6 @@ pub fn ready(context: &Context) -> Result<Reply, Problem> {
 
 /// `GET /metrics`: figures in Prometheus' text format.
 pub fn metrics(context: &Context) -> Reply {
+    metering::look(context);
     Reply::of(StatusCode::OK, "text/plain; version=0.0.4; charset=utf-8", context.metrics.render())
 }

@@ -211,9 +211,30 @@ impl Server {
     }
 
     fn terminate(&self) {
+        self.signal("-TERM");
+    }
+
+    fn signal(&self, name: &str) {
         let pid = self.child.id().to_string();
-        let status = Command::new("kill").args(["-TERM", &pid]).status().expect("kill can be run");
+        let status = Command::new("kill").args([name, &pid]).status().expect("kill can be run");
         assert!(status.success(), "the server was not there any more: {}", self.log());
+    }
+
+    /// Asks the server to read its settings again (SIGHUP), waits until it has, and gives what it said meanwhile.
+    pub async fn reload(&self) -> String {
+        // The last thing that it does, whatever comes of it.
+        const DONE: &str = "read again";
+        let before = self.log().len();
+        self.signal("-HUP");
+        let said = || self.log()[before..].to_owned();
+        let done = async {
+            while !said().lines().any(|line| line.contains("master keys") && line.contains(DONE)) {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        let in_time = tokio::time::timeout(START_LIMIT, done).await;
+        assert!(in_time.is_ok(), "the server did not read its settings again: {}", self.log());
+        said()
     }
 
     /// A call of any method; the path is without the base path.

@@ -5,10 +5,9 @@ use std::sync::Arc;
 
 use clap::Args;
 use sidekey_core::time::UnixTime;
-use zeroize::Zeroizing;
 
 use super::Failure;
-use crate::keyring::{KeyId, Keyring, Origin, SourceError, Sources, UnlockError, sources, unlock};
+use crate::keyring::{KeyId, Keyring, Origin, UnlockError, sources, unlock};
 use crate::master_keys::MasterKeys;
 use crate::serve::DEVELOPMENT_KEY;
 use crate::store::{Engine, Key};
@@ -29,23 +28,13 @@ impl GivenKey {
 
     /// The same with the place where it was found.
     fn find(&self, data: Option<&Path>) -> Result<Option<(Keyring, Origin)>, Failure> {
-        let directory = std::env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from);
-        let environment = std::env::var("SIDEKEY_MASTER_KEY").ok().map(Zeroizing::new);
-        let development = data.map(|data| data.join(DEVELOPMENT_KEY)).filter(|path| path.is_file());
-        let given = Sources {
-            credentials_directory: directory.as_deref(),
-            file: self.master_key_file.as_deref(),
-            environment: environment.as_ref().map(|text| text.as_str()),
-        };
-        let last = Sources { file: development.as_deref(), ..Sources::default() };
-        for places in [given, last] {
-            match places.load() {
-                Ok(found) => return Ok(Some(found)),
-                Err(SourceError::Missing) => {}
-                Err(error) => return Err(Failure::settings(error)),
-            }
+        if let Some(found) = sources::given(self.master_key_file.as_deref()).map_err(Failure::settings)? {
+            return Ok(Some(found));
         }
-        Ok(None)
+        let development = data.map(|data| data.join(DEVELOPMENT_KEY)).filter(|path| path.is_file());
+        let Some(path) = development else { return Ok(None) };
+        let keyring = sources::load_file(&path).map_err(Failure::settings)?;
+        Ok(Some((keyring, Origin::File(path))))
     }
 
     /// The keyring, which the command cannot do without.

@@ -4,6 +4,9 @@
 //! - [`app`]: what is typed after `app`;
 //! - [`operate`]: `app` and `key`, with a running server or without one;
 //! - [`maintain`]: `verify`, `backup`, `restore` and `migrate`;
+//! - [`audit`]: the audit trail;
+//! - [`config`]: `config check`, `show` and `default`;
+//! - [`doctor`]: what stands around the server;
 //! - [`protect`]: `protect check`;
 //! - [`progress`]: how far a long command is, on a terminal;
 //! - [`keys`]: `keys generate`, `add` and `list`;
@@ -11,6 +14,9 @@
 //! - [`master_key`]: the key of commands that work without a server.
 
 mod app;
+mod audit;
+mod config;
+mod doctor;
 mod keys;
 mod maintain;
 mod master_key;
@@ -25,7 +31,7 @@ use std::io::{self, Write as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{ArgMatches, Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use sidekey_core::id::AppId;
 
 use crate::config::ServeSettings;
@@ -33,10 +39,6 @@ use crate::hardening;
 use crate::keyring::KeyId;
 use crate::serve;
 use crate::token::JWKS_MAX_AGE;
-
-/// How much is logged has no flag: it is for whoever looks for a fault.
-const LOG_HELP: &str = "\
-SIDEKEY_LOG says how much is logged: error, warn, info (the default), debug, trace, or by module, such as `info,sidekey_server=debug`.";
 
 /// A TOTP second factor beside any application.
 #[derive(Debug, Parser)]
@@ -49,7 +51,6 @@ struct Sidekey {
 #[derive(Debug, Subcommand)]
 enum Subject {
     /// Start the server
-    #[command(after_help = LOG_HELP)]
     Serve(ServeSettings),
     /// Host applications
     #[command(subcommand, arg_required_else_help = true)]
@@ -60,9 +61,16 @@ enum Subject {
     /// Master keys, and the keys that sign access tokens
     #[command(subcommand, arg_required_else_help = true)]
     Keys(KeysVerb),
+    /// Settings of the server
+    #[command(subcommand, arg_required_else_help = true)]
+    Config(config::ConfigVerb),
     /// Rules of forward-auth
     #[command(subcommand, arg_required_else_help = true)]
     Protect(protect::ProtectVerb),
+    /// Look at the clock, the disk, keys, permissions, backups and the running server, and say what to do
+    Doctor(doctor::DoctorArgs),
+    /// Read the audit trail, or export it as JSON lines
+    Audit(audit::AuditArgs),
     /// Check that everything stored can be read and nothing is missing
     Verify(Common),
     /// Write everything stored into one file, while the server goes on
@@ -210,10 +218,11 @@ impl Failure {
 /// Runs what the command line says. Exit codes: 0 for success, 1 for a failure at run time, 2 for a mistake in the
 /// arguments or settings (where clap itself exits).
 pub fn main() -> ExitCode {
-    let Sidekey { command } = Sidekey::parse();
+    let matches = Sidekey::command().get_matches();
+    let Sidekey { command } = Sidekey::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     // Before the runtime starts its threads, and before any secret is read.
     let outcome = match hardening::harden() {
-        Ok(()) => run(command),
+        Ok(()) => run(command, &matches),
         Err(error) => Err(Failure::Runtime(format!("the process cannot be hardened: {error}"))),
     };
     let (code, text) = match outcome {
@@ -226,17 +235,20 @@ pub fn main() -> ExitCode {
     ExitCode::from(code)
 }
 
-fn run(command: Subject) -> Result<(), Failure> {
+fn run(command: Subject, matches: &ArgMatches) -> Result<(), Failure> {
     use crate::control::Command;
     match command {
-        Subject::Serve(settings) => serve::run(settings.check().map_err(|mistakes| listed(&mistakes))?),
+        Subject::Serve(settings) => serve::run(settings),
         Subject::App(verb) => verb.run(),
         Subject::Key(KeyVerb::Create { app, common }) => operate::run(Command::CreateKey { app }, &common),
         Subject::Key(KeyVerb::Revoke { app, key_id, common }) => {
             operate::run(Command::RevokeKey { app, key_id }, &common)
         }
         Subject::Keys(verb) => verb.run(),
+        Subject::Config(verb) => verb.run(matches),
         Subject::Protect(verb) => verb.run(),
+        Subject::Doctor(doctor) => doctor.run(),
+        Subject::Audit(audit) => audit.run(),
         Subject::Verify(common) => maintain::verify(&common),
         Subject::Backup { out, common } => maintain::backup(&out, &common),
         Subject::Restore { from, data, json, key } => maintain::restore(&from, &data, json, &key),
@@ -261,7 +273,8 @@ impl KeysVerb {
     }
 }
 
-fn listed(mistakes: &[String]) -> Failure {
+/// All mistakes in one text.
+pub fn listed(mistakes: &[String]) -> Failure {
     match mistakes {
         [one] => Failure::settings(one),
         several => Failure::Settings(format!("the settings have mistakes:\n  - {}", several.join("\n  - "))),

@@ -183,6 +183,8 @@ fn to_json(reply: Reply) -> Value {
         Reply::SigningKeys(keys) => rotate::signing_keys_to_json(&keys),
         Reply::BackedUp(summary) => json!(summary),
         Reply::Verified(report) => json!(report),
+        Reply::Status(status) => json!(status),
+        Reply::AuditTold { entries } => json!({ "entries": entries }),
     }
 }
 
@@ -221,6 +223,8 @@ fn to_text(reply: Reply) -> Zeroizing<String> {
         Reply::SigningKeys(keys) => rotate::signing_keys(&keys),
         Reply::BackedUp(summary) => maintain::backed_up(&summary),
         Reply::Verified(report) => maintain::verified(&report),
+        Reply::Status(status) => format!("Version {}", status.version),
+        Reply::AuditTold { entries } => format!("{entries} audit entries"),
     })
 }
 

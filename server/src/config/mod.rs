@@ -2,10 +2,12 @@
 //!
 //! - this file: [`ServeSettings`] as typed by a person, [`Settings`] as used by the server;
 //! - `file`: the TOML file, whose settings count where neither flag nor environment speaks;
+//! - [`catalogue`]: every setting with its default, for the commented file and for who asks what is in force;
 //! - `protect`: the rules of forward-auth, which stand in the file only;
 //! - `address`: the public URL and the base path.
 
 mod address;
+pub mod catalogue;
 mod file;
 mod protect;
 #[cfg(test)]
@@ -19,27 +21,30 @@ use std::path::{Path, PathBuf};
 use clap::builder::BoolishValueParser;
 use clap::{ArgAction, Args};
 use ipnet::IpNet;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use sidekey_core::key_uri::MAX_ISSUER_BYTES;
 
 pub use address::{BasePath, PublicUrl};
 pub use protect::{ProtectSettings, Protection};
 
 use crate::limit::Rate;
+use crate::logging::LogLevel;
 use crate::store::retention::Retention;
 
 const LISTEN: &str = "127.0.0.1:8080";
-const DATA: &str = "./data";
+/// The data folder where nobody names one.
+pub const DATA: &str = "./data";
 const ISSUER: &str = "Sidekey";
 const RATE_LIMIT: u32 = 100;
 const RATE_BURST: u32 = 1_000;
 const AUDIT_RETENTION_DAYS: u32 = 400;
 const AUDIT_MAX_ENTRIES: u64 = 10_000_000;
+const LOG_LEVEL: &str = "info";
 
 /// The settings of `sidekey serve`, still text and perhaps not there: [`ServeSettings::check`] names every mistake in one go.
 ///
 /// Flags and variables of the environment have the same names as the keys of the file, with `-` for `_`.
-#[derive(Args, Clone, Debug, Default, Deserialize)]
+#[derive(Args, Clone, Debug, Default, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ServeSettings {
     /// TOML file with settings; flags and environment variables count before it
@@ -96,6 +101,9 @@ pub struct ServeSettings {
     /// Most audit entries that are kept, some 400 bytes each; 0: any number [default: 10000000]
     #[arg(long, env = "SIDEKEY_AUDIT_MAX_ENTRIES", value_name = "NUMBER")]
     pub audit_max_entries: Option<u64>,
+    /// How much is logged: `error`, `warn`, `info`, `debug`, `trace`, or by module as in `info,sidekey_server=debug` [default: info]
+    #[arg(long, env = "SIDEKEY_LOG", value_name = "LEVEL")]
+    pub log_level: Option<String>,
     /// Form of the log on standard error: `text` or `json`; default: text on a terminal, JSON elsewhere
     #[arg(long, env = "SIDEKEY_LOG_FORMAT", value_name = "FORM")]
     pub log: Option<String>,
@@ -139,6 +147,8 @@ pub struct Settings {
     pub rate: Option<Rate>,
     /// How much of the audit log is kept.
     pub audit_retention: Retention,
+    /// How much is logged.
+    pub log_level: LogLevel,
     /// The form of log lines; `None`: by the kind of standard error.
     pub log: Option<LogFormat>,
     /// What is asked of requests that a proxy holds back.
@@ -151,10 +161,16 @@ impl ServeSettings {
     /// # Errors
     /// All mistakes, one sentence each; only that of the file if it cannot be read.
     pub fn check(self) -> Result<Settings, Vec<String>> {
-        match self.config.as_deref().map(file::read).transpose() {
-            Ok(file) => self.over(file.unwrap_or_default()).check_values(),
-            Err(mistake) => Err(vec![mistake]),
-        }
+        self.with_file()?.check_values()
+    }
+
+    /// These settings, and those of the file where these are silent; values are not looked at.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub fn with_file(self) -> Result<Self, Vec<String>> {
+        let file = self.config.as_deref().map(file::read).transpose().map_err(|mistake| vec![mistake])?;
+        Ok(self.over(file.unwrap_or_default()))
     }
 
     /// These settings, and others where these are silent.
@@ -174,6 +190,7 @@ impl ServeSettings {
             rate_burst: self.rate_burst.or(other.rate_burst),
             audit_retention_days: self.audit_retention_days.or(other.audit_retention_days),
             audit_max_entries: self.audit_max_entries.or(other.audit_max_entries),
+            log_level: self.log_level.or(other.log_level),
             log: self.log.or(other.log),
             protect: other.protect,
             sign_in: other.sign_in,
@@ -209,6 +226,7 @@ impl ServeSettings {
         let retention_days = self.audit_retention_days.unwrap_or(AUDIT_RETENTION_DAYS);
         let most_entries = self.audit_max_entries.unwrap_or(AUDIT_MAX_ENTRIES);
         let audit_retention = check_retention(retention_days, most_entries).map_err(&mut note);
+        let log_level = LogLevel::parse(self.log_level.as_deref().unwrap_or(LOG_LEVEL)).map_err(&mut note);
         let log = match self.log.as_deref() {
             None => None,
             Some("text") => Some(LogFormat::Text),
@@ -239,25 +257,30 @@ impl ServeSettings {
                 "development mode listens on this machine only: `--listen {listen}` would let everybody in"
             ));
         }
-        match (listen, public_url, base_path, rate, audit_retention, protection) {
-            (Ok(listen), Ok(public_url), Ok(base_path), Ok(rate), Ok(audit_retention), Ok(protection))
-                if mistakes.is_empty() =>
-            {
-                Ok(Settings {
-                    listen,
-                    data: self.data.unwrap_or_else(|| DATA.into()),
-                    development,
-                    public_url,
-                    base_path,
-                    issuer,
-                    master_key_file: self.master_key_file,
-                    trusted_proxies,
-                    rate,
-                    audit_retention,
-                    log,
-                    protection,
-                })
-            }
+        match (listen, public_url, base_path, rate, audit_retention, log_level, protection) {
+            (
+                Ok(listen),
+                Ok(public_url),
+                Ok(base_path),
+                Ok(rate),
+                Ok(audit_retention),
+                Ok(log_level),
+                Ok(protection),
+            ) if mistakes.is_empty() => Ok(Settings {
+                listen,
+                data: self.data.unwrap_or_else(|| DATA.into()),
+                development,
+                public_url,
+                base_path,
+                issuer,
+                master_key_file: self.master_key_file,
+                trusted_proxies,
+                rate,
+                audit_retention,
+                log_level,
+                log,
+                protection,
+            }),
             _ => Err(mistakes),
         }
     }
@@ -273,6 +296,23 @@ pub fn protection_of(file: &Path) -> Result<Protection, Vec<String>> {
 }
 
 impl Settings {
+    /// The keys of the settings that have other values in `other` and count from the start only.
+    pub fn fixed_that_differ(&self, other: &Self) -> Vec<&'static str> {
+        let differ = [
+            ("listen", self.listen != other.listen),
+            ("data", self.data != other.data),
+            ("development", self.development != other.development),
+            ("public_url", self.public_url != other.public_url),
+            ("base_path", self.base_path != other.base_path),
+            ("issuer", self.issuer != other.issuer),
+            ("master_key_file", self.master_key_file != other.master_key_file),
+            ("trusted_proxies", self.trusted_proxies != other.trusted_proxies),
+            ("rate_limit, rate_burst", self.rate != other.rate),
+            ("log", self.log != other.log),
+        ];
+        differ.into_iter().filter_map(|(key, differs)| differs.then_some(key)).collect()
+    }
+
     /// Where browsers reach the server when it listens on `bound`, the address with its real port.
     pub fn public_url_on(&self, bound: SocketAddr) -> PublicUrl {
         self.public_url.clone().unwrap_or_else(|| PublicUrl::of_address(reachable(bound)))

@@ -20,7 +20,7 @@
 
 use std::collections::BTreeMap;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use sidekey_core::{
     id::AppId,
     protect::{Demand, Rule, Rules, path::CanonicalPath},
@@ -44,7 +44,7 @@ pub struct Protection {
 }
 
 /// One rule as it is typed.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct ProtectSettings {
     app: String,

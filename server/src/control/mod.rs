@@ -1,9 +1,11 @@
 //! What an operator may do from the command line, with a running server or without one.
 //!
 //! - this file: [`Command`], [`Reply`] and [`Work`], the same on both ways;
+//! - [`audit`]: the audit trail, queried;
 //! - `keys`: those about master keys and signing keys;
 //! - [`socket`]: the way to a running server, which holds the lock on the store.
 
+pub mod audit;
 mod keys;
 pub mod socket;
 
@@ -84,6 +86,10 @@ pub enum Command {
     Backup,
     /// Checks everything that is stored.
     Verify,
+    /// Asks the running server how it stands.
+    Status,
+    /// Reads the audit trail, which comes in parts.
+    Audit(audit::Query),
 }
 
 impl Command {
@@ -92,7 +98,13 @@ impl Command {
     pub fn needs_the_key(&self) -> bool {
         !matches!(
             self,
-            Self::ListApps | Self::ShowApp { .. } | Self::Verify | Self::MasterKeyUse | Self::ListSigningKeys
+            Self::ListApps
+                | Self::ShowApp { .. }
+                | Self::Verify
+                | Self::MasterKeyUse
+                | Self::ListSigningKeys
+                | Self::Status
+                | Self::Audit(_)
         )
     }
 
@@ -158,6 +170,13 @@ pub enum Reply {
     BackedUp(Summary),
     /// What a check has found.
     Verified(Report),
+    /// How the server stands.
+    Status(Status),
+    /// The end of the audit entries that were asked for.
+    AuditTold {
+        /// How many there were.
+        entries: u64,
+    },
 }
 
 /// A new API key, the only time that its text is told.
@@ -168,6 +187,17 @@ pub struct KeyLine {
     /// Its text.
     #[serde(with = "exposed")]
     pub api_key: ApiKey,
+}
+
+/// How a server stands.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Status {
+    /// Its version.
+    pub version: String,
+    /// Whether its store takes changes.
+    pub is_healthy: bool,
+    /// How many seconds the system's time is behind the time that it shows.
+    pub behind: u64,
 }
 
 /// An app in the list.
@@ -226,6 +256,9 @@ pub enum CommandError {
     /// The store is not available.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// Whoever asked has gone.
+    #[error("nobody reads what was asked for")]
+    NobodyReads,
     /// There is a mistake in the program.
     #[error("the command stopped unexpectedly, see the server's log")]
     Panicked,
@@ -278,6 +311,12 @@ pub async fn execute(
         }
         Command::ListSigningKeys => keys::list_signing_keys(authority).await,
         Command::Backup => Ok(Reply::BackedUp(backup::write(&**engine, clock.now(), parts).await?)),
+        Command::Status => Ok(Reply::Status(Status {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            is_healthy: engine.is_healthy(),
+            behind: clock.behind(),
+        })),
+        Command::Audit(query) => audit::query(&**engine, &query, &parts).await,
         Command::Verify => {
             // Whether anybody still watches or not, the check goes on.
             let keyring = keys.as_ref().map(|keys| keys.current());

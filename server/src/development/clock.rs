@@ -27,6 +27,6 @@ pub async fn advance(context: &Context, mut call: Call) -> Result<Reply, Problem
     context.clock.advance(seconds);
     let now = context.clock.now();
     sweep::sweep(&context.store, now).await?;
-    retention::trim(&context.store, context.settings.audit_retention, now).await?;
+    retention::trim(&context.store, context.live.get().audit_retention, now).await?;
     Ok(read(context))
 }

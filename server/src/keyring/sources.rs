@@ -89,6 +89,25 @@ impl Sources<'_> {
     }
 }
 
+/// The keyring from the places that an operator has a say in; `None` if no place has one.
+///
+/// # Errors
+/// The first place that has something has no usable keyring.
+pub fn given(file: Option<&Path>) -> Result<Option<(Keyring, Origin)>, SourceError> {
+    let directory = std::env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from);
+    let environment = std::env::var("SIDEKEY_MASTER_KEY").ok().map(Zeroizing::new);
+    let places = Sources {
+        credentials_directory: directory.as_deref(),
+        file,
+        environment: environment.as_ref().map(|text| text.as_str()),
+    };
+    match places.load() {
+        Ok(found) => Ok(Some(found)),
+        Err(SourceError::Missing) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
 /// Reads the key file of development mode, or makes it. The flag tells that it is new.
 ///
 /// # Errors

@@ -44,6 +44,8 @@ use exchange::{Exchange, Phase};
 pub use limits::Limits;
 use stream::Stream;
 
+use crate::metering::{self, OpenConnection};
+
 /// The other end of the connection, put into every request's extensions; read it with `warp::ext::get`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PeerAddr(pub SocketAddr);
@@ -115,15 +117,16 @@ where
                 let Some(seat) = admission.admit(peer.ip()) else {
                     // No line a refusal above debug level: whoever does this would write the log.
                     tracing::debug!(address = %peer.ip(), "refused a connection: its client has too many");
-                    metrics::counter!("sidekey_connections_refused_total").increment(1);
+                    metering::connection_refused();
                     continue;
                 };
                 let peer = Peer { address: peer, idle: idle_limit(&limits, &permits, &seat) };
                 let connection =
                     serve_connection(stream, peer, filter.clone(), Arc::clone(&limits), stopping.subscribe());
+                let open = OpenConnection::begin();
                 connections.spawn(async move {
                     connection.await;
-                    drop((seat, permit));
+                    drop((open, seat, permit));
                 });
             }
             Err(error) if is_of_the_connection(&error) => {}

@@ -17,6 +17,7 @@ use crate::{
     context::Context,
     forwarded::Held,
     http::{Call, Code, Problem, Reply, rfc3339},
+    metering,
     pages::{self, PageLogin},
 };
 
@@ -77,16 +78,13 @@ fn unreadable(why: &str) -> Problem {
 }
 
 fn refused(reason: &'static str, detail: &str) -> Problem {
-    count(reason);
+    metering::forward_auth_refused(reason);
     Problem::new(Code::Forbidden).saying(detail)
 }
 
-fn count(reason: &'static str) {
-    metrics::counter!("sidekey_forward_auth_refused_total", "reason" => reason).increment(1);
-}
-
 async fn decide(context: &Context, call: &Call, held: &Held) -> Result<Reply, Problem> {
-    let Some(rule) = context.settings.protection.rules.find(held.as_request()) else {
+    let live = context.live.get();
+    let Some(rule) = live.protection.rules.find(held.as_request()) else {
         return Err(refused(
             "no_rule",
             "No rule `[[protect]]` speaks of this host, path and method, so nobody passes.",
@@ -174,14 +172,14 @@ fn passed(login: Option<&Presented>) -> Reply {
 fn turned_away(context: &Context, call: &Call, held: &Held, refusal: Refusal) -> Result<Reply, Problem> {
     let problem = match refusal {
         Refusal::NotSignedIn => {
-            count("signed_out");
+            metering::forward_auth_refused("signed_out");
             match call.bearer() {
                 Some(_) => Problem::credentials_invalid(),
                 None => Problem::credentials_missing(),
             }
         }
         Refusal::SecondFactorRequired { max_age } => {
-            count("second_factor");
+            metering::forward_auth_refused("second_factor");
             Problem::second_factor_required(max_age)
         }
     };

@@ -26,9 +26,11 @@ const TO: &str = "to";
 const MAX_TARGET: usize = 4_096;
 
 /// Where a browser goes on to, and the rule that speaks of it.
-struct Onward<'c> {
+struct Onward {
     target: Held,
-    rule: &'c Rule,
+    rule: Rule,
+    /// The application's own login, as the settings name it.
+    sign_in: Option<String>,
 }
 
 /// The address of this page for a request that did not pass; none for a host that is not ours, where a browser would not bring the
@@ -41,20 +43,22 @@ pub(crate) fn url(context: &Context, held: &Held) -> Option<String> {
     Some(format!("{}?{TO}={target}", context.url(address::STEP_UP)))
 }
 
-impl<'c> Onward<'c> {
+impl Onward {
     /// The target that a query or a form names.
     ///
     /// # Errors
     /// It names none that a rule protects.
-    fn read(context: &'c Context, to: &str) -> Result<Self, Problem> {
+    fn read(context: &Context, to: &str) -> Result<Self, Problem> {
         let nothing = || Problem::new(Code::NotFound);
         if to.len() > MAX_TARGET {
             return Err(nothing());
         }
         // A browser follows it by GET.
         let target = Held::read("GET", context.public_url.host(), to).map_err(|_| nothing())?;
-        let rule = context.settings.protection.rules.find(target.as_request()).ok_or_else(nothing)?;
-        Ok(Self { target, rule })
+        let live = context.live.get();
+        let rule = live.protection.rules.find(target.as_request()).ok_or_else(nothing)?.clone();
+        let sign_in = live.protection.sign_in.get(&rule.app).cloned();
+        Ok(Self { target, rule, sign_in })
     }
 
     fn url(&self, context: &Context) -> String {
@@ -63,11 +67,11 @@ impl<'c> Onward<'c> {
 
     /// The application's own login, which is told where to lead afterwards.
     fn sign_in(&self, context: &Context) -> Option<String> {
-        let place = context.settings.protection.sign_in.get(&self.rule.app)?;
+        let place = self.sign_in.as_deref()?;
         let (place, next) = if place.starts_with('/') {
             (format!("{}{place}", context.public_url.origin()), self.target.target().to_owned())
         } else {
-            (place.clone(), self.url(context))
+            (place.to_owned(), self.url(context))
         };
         let next: String = form_urlencoded::byte_serialize(next.as_bytes()).collect();
         let separator = if place.contains('?') { '&' } else { '?' };
@@ -82,7 +86,7 @@ impl<'c> Onward<'c> {
 pub(super) async fn show(context: &Context, visit: &Visit, call: &Call) -> Result<Shown, Problem> {
     let onward = Onward::read(context, &call.parameter(TO).unwrap_or_default())?;
     let login = authorize::by_cookie(context, &call.headers).await?;
-    match authorize::admit(context, onward.rule, login.as_ref()) {
+    match authorize::admit(context, &onward.rule, login.as_ref()) {
         Ok(()) => Ok(view::redirect(&onward.url(context))),
         Err(Refusal::NotSignedIn) => elsewhere(context, visit, &onward).await,
         Err(Refusal::SecondFactorRequired { .. }) => match visit.signed_in(context, call).await? {
@@ -124,7 +128,7 @@ async fn question(
     context: &Context,
     visit: &Visit,
     person: SignedIn,
-    onward: &Onward<'_>,
+    onward: &Onward,
     failed: Failed,
 ) -> Result<Shown, Problem> {
     let frame = Frame::of(context, visit, Some(&person.account.id.app)).await?.with_csrf(&person.csrf);
@@ -142,7 +146,7 @@ async fn question(
 }
 
 /// Somebody who is not signed in: to the application's login, if it has told where that is.
-async fn elsewhere(context: &Context, visit: &Visit, onward: &Onward<'_>) -> Result<Shown, Problem> {
+async fn elsewhere(context: &Context, visit: &Visit, onward: &Onward) -> Result<Shown, Problem> {
     if let Some(url) = onward.sign_in(context) {
         return Ok(view::redirect(&url));
     }

@@ -17,7 +17,7 @@ use crate::{
     context::Context,
     forwarded,
     http::{BodyStream, Call, Code, Problem, Reply, rate_limit},
-    pages,
+    metering, pages,
     token::session_link,
 };
 
@@ -81,9 +81,7 @@ pub(super) async fn answer(
     let milliseconds = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
     // The pattern and never the path: paths name sessions and users.
     span.in_scope(|| tracing::info!(%method, route, status, code, milliseconds, "answered"));
-    metrics::counter!("sidekey_requests_total", "route" => route, "status" => status.to_string())
-        .increment(1);
-    metrics::histogram!("sidekey_request_seconds", "route" => route).record(started.elapsed().as_secs_f64());
+    metering::answered(route, status, started.elapsed());
     reply.with_header(REQUEST_ID, &request_id).into_response()
 }
 

@@ -131,6 +131,7 @@ pub(super) const TABLE: &[Row] = &[
     (Method::GET, "/.well-known/jwks.json", Access::Everybody, Endpoint::Jwks),
     (Method::GET, "/openapi.json", Access::Everybody, Endpoint::OpenApi),
     (Method::GET, "/healthz", Access::Everybody, Endpoint::Health),
+    (Method::GET, "/livez", Access::Everybody, Endpoint::Health),
     (Method::GET, "/readyz", Access::Everybody, Endpoint::Ready),
     (Method::GET, "/metrics", Access::Everybody, Endpoint::Metrics),
     (Method::GET, "/2fa/authz/envoy", Access::Proxy, Endpoint::AuthorizeForEnvoy),

@@ -24,6 +24,8 @@ use super::keys::Key;
 use super::record::{self, Header};
 use super::retention;
 use super::walk::{self, Drift, Visitor};
+use crate::clock::Clock;
+use crate::metering;
 
 /// Most batches that one sync answers for.
 const MAX_GROUP: usize = 4_096;
@@ -383,12 +385,14 @@ impl Worker {
             };
             answers.push((reply, taken));
         }
-        if group.changes_something()
-            && let Err(reason) = self.apply(group)
-        {
-            // Before the waiters notice that nobody will answer, so that all of them learn why.
-            self.fail(&reason);
-            return Err(Failed);
+        if group.changes_something() {
+            let begun = Clock::instant();
+            if let Err(reason) = self.apply(group) {
+                // Before the waiters notice that nobody will answer, so that all of them learn why.
+                self.fail(&reason);
+                return Err(Failed);
+            }
+            metering::committed(answers.len(), begun.elapsed());
         }
         for (reply, result) in answers {
             // Whoever went away meanwhile does not need the answer.

@@ -26,6 +26,7 @@ use super::{
 use crate::{
     audit::{Entry, Origin},
     keyring::Keyring,
+    metering,
     swap::Swap,
 };
 
@@ -193,12 +194,16 @@ impl Store {
             // Kept until the commit is done: who replaces the keyring waits for those who seal with the one before.
             let keyring = self.keyring.get();
             let logins = self.logins(&subject, &loaded, &state).await?;
+            let events = state.events.clone();
             let batch = Self::batch(&keyring, &subject, &loaded, logins, state, origin)?;
             if batch.is_empty() {
                 return Ok(outcome);
             }
             match self.engine.commit(batch).await {
-                Ok(()) => return Ok(outcome),
+                Ok(()) => {
+                    events.iter().for_each(metering::happened);
+                    return Ok(outcome);
+                }
                 Err(CommitError::Conflict(_)) => {}
                 Err(error) => return Err(error.into()),
             }

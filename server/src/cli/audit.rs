@@ -1,0 +1,220 @@
+//! `audit`: the audit trail, read or exported.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, BufWriter, Write};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use serde_json::Value;
+use sidekey_core::id::{AppId, UserId};
+use sidekey_core::time::UnixTime;
+
+use super::maintain::{another_version, block_on};
+use super::operate::carry_out;
+use super::progress::Progress;
+use super::{Common, Failure, parse_app_id};
+use crate::clock::Clock;
+use crate::control::{Command, Reply, audit::MAX_LAST, audit::Query};
+use crate::maintenance::Part;
+
+/// Which entries, and where to.
+#[derive(Debug, Args)]
+pub(super) struct AuditArgs {
+    /// Only what is about this application or its users
+    #[arg(long, value_parser = parse_app_id)]
+    app: Option<AppId>,
+    /// Only what is about users of this id
+    #[arg(long, value_parser = parse_user_id)]
+    user: Option<UserId>,
+    /// Only events of this type, such as `answer_refused`; may be repeated
+    #[arg(long = "event", value_name = "TYPE")]
+    events: Vec<String>,
+    /// Only from this time on: RFC 3339 such as 2026-11-22T08:00:00Z, or so long ago such as 90m, 24h or 7d
+    #[arg(long, value_name = "TIME", value_parser = parse_time)]
+    since: Option<UnixTime>,
+    /// Only before this time
+    #[arg(long, value_name = "TIME", value_parser = parse_time)]
+    until: Option<UnixTime>,
+    /// Only the newest so many of them
+    #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u64).range(1..=MAX_LAST as u64))]
+    last: Option<u64>,
+    /// Write JSON lines into a new file that only you can read, instead of lines for people to standard output
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+    #[command(flatten)]
+    common: Common,
+}
+
+impl AuditArgs {
+    /// Runs it.
+    ///
+    /// # Errors
+    /// The file is there already, the trail cannot be read, or nobody takes it.
+    pub(super) fn run(self) -> Result<(), Failure> {
+        let Common { data, json, key } = self.common;
+        let last = self.last.and_then(|last| usize::try_from(last).ok());
+        let Self { app, user, events, since, until, .. } = self;
+        let command = Command::Audit(Query { app, user, events, since, until, last });
+        let mut progress = Progress::new("Reading");
+        let mut sink = Sink::open(self.out.as_deref(), json)?;
+        let mut take = |part| match part {
+            Part::Progress { done, total } => {
+                progress.show(done, total);
+                Ok(())
+            }
+            Part::Data(lines) => sink.write(&lines).map_err(|error| error.to_string()),
+        };
+        let reply = block_on(carry_out(command, &data, &key, &mut take));
+        drop(progress);
+        let Reply::AuditTold { entries } = reply? else { return Err(another_version()) };
+        sink.finish().map_err(Failure::runtime)?;
+        if let Some(out) = &self.out {
+            super::maintain::print(&format!("Wrote {entries} audit entries to `{}`.", out.display()))?;
+        }
+        Ok(())
+    }
+}
+
+/// Where lines go.
+enum Sink {
+    /// JSON lines, as they come.
+    Lines(BufWriter<Box<dyn Write>>, Option<File>),
+    /// Lines for people.
+    People(BufWriter<io::Stdout>),
+}
+
+impl Sink {
+    fn open(out: Option<&Path>, json: bool) -> Result<Self, Failure> {
+        match out {
+            Some(path) => {
+                let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
+                let file = file.map_err(|error| {
+                    Failure::settings(format!("`{}` cannot be made: {error}", path.display()))
+                })?;
+                let synced = file.try_clone().map_err(Failure::runtime)?;
+                Ok(Self::Lines(BufWriter::new(Box::new(file)), Some(synced)))
+            }
+            None if json => Ok(Self::Lines(BufWriter::new(Box::new(io::stdout())), None)),
+            None => Ok(Self::People(BufWriter::new(io::stdout()))),
+        }
+    }
+
+    fn write(&mut self, lines: &[u8]) -> io::Result<()> {
+        match self {
+            Self::Lines(out, _) => out.write_all(lines),
+            Self::People(out) => {
+                for line in lines.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
+                    let entry: Value = serde_json::from_slice(line)?;
+                    writeln!(out, "{}", for_people(&entry))?;
+                }
+                Ok(())
+            }
+        }
+    }
+
+    fn finish(self) -> io::Result<()> {
+        match self {
+            Self::Lines(mut out, file) => {
+                out.flush()?;
+                file.map_or(Ok(()), |file| file.sync_all())
+            }
+            Self::People(mut out) => out.flush(),
+        }
+    }
+}
+
+/// `2026-11-22T08:00:00Z  answer_refused  shop/42  anonymous  203.0.113.7  request a1b2…`, with what the event tells besides.
+fn for_people(entry: &Value) -> String {
+    let text = |name: &str| entry.get(name).and_then(Value::as_str);
+    let event = entry.get("event").and_then(Value::as_object);
+    let name = event.and_then(|event| event.get("type")).and_then(Value::as_str).unwrap_or("?");
+    let whom = match (text("app"), text("user")) {
+        (Some(app), Some(user)) => format!("{app}/{user}"),
+        (Some(app), None) => app.to_owned(),
+        _ => "server".to_owned(),
+    };
+    let actor = entry.pointer("/actor/kind").and_then(Value::as_str).unwrap_or("?");
+    let details: Vec<_> = event
+        .into_iter()
+        .flatten()
+        .filter(|(key, value)| *key != "type" && !value.is_null())
+        .map(|(key, value)| {
+            format!("{key}={}", value.as_str().map_or_else(|| value.to_string(), str::to_owned))
+        })
+        .collect();
+    let parts = [
+        text("at").unwrap_or("?").to_owned(),
+        format!("{name:22}"),
+        whom,
+        format!("by {actor}"),
+        text("ip_address").unwrap_or_default().to_owned(),
+        details.join(" "),
+    ];
+    let line = parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("  ");
+    // User ids hold no control characters; a terminal would obey them.
+    line.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+}
+
+fn parse_user_id(text: &str) -> Result<UserId, String> {
+    UserId::parse(text).map_err(|error| error.to_string())
+}
+
+/// A time, or how long ago.
+fn parse_time(text: &str) -> Result<UnixTime, String> {
+    let now = Clock::system().now();
+    parse_time_at(text, now).ok_or_else(|| {
+        "must be a time such as 2026-11-22T08:00:00Z, or 90m, 24h or 7d for so long ago".to_owned()
+    })
+}
+
+fn parse_time_at(text: &str, now: UnixTime) -> Option<UnixTime> {
+    if let Ok(time) = text.parse::<jiff::Timestamp>() {
+        return u64::try_from(time.as_second()).ok().map(UnixTime::from_secs);
+    }
+    let (number, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
+    let unit = match unit {
+        "s" => 1,
+        "m" => 60,
+        "h" => 3_600,
+        "d" => 86_400,
+        _ => return None,
+    };
+    let ago = number.parse::<u64>().ok()?.checked_mul(unit)?;
+    Some(UnixTime::from_secs(now.as_secs().saturating_sub(ago)))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_time_is_absolute_or_so_long_ago() {
+        let now = UnixTime::from_secs(1_790_000_000);
+        let read = |text| parse_time_at(text, now).map(UnixTime::as_secs);
+        assert_eq!(read("2026-09-21T14:13:20Z"), Some(1_790_000_000));
+        assert_eq!(read("2026-09-21T16:13:20+02:00"), Some(1_790_000_000));
+        assert_eq!(
+            (read("90m"), read("7d"), read("0s")),
+            (Some(1_789_994_600), Some(1_789_395_200), Some(1_790_000_000))
+        );
+        for wrong in ["", "d", "7", "7w", "-1d", "yesterday", "1é", "99999999999999999999d"] {
+            assert_eq!(read(wrong), None, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_line_for_people_names_who_did_what_to_whom() {
+        let entry = json!({
+            "sequence": 7, "at": "2026-09-21T14:13:20Z", "app": "shop", "user": "4\u{1b}2", "actor": {"kind": "anonymous"},
+            "ip_address": "203.0.113.7", "user_agent": null, "request_id": "r",
+            "event": {"type": "answer_refused", "method": "otp", "replayed": false, "device": null},
+        });
+        assert_eq!(
+            for_people(&entry),
+            "2026-09-21T14:13:20Z  answer_refused          shop/4\u{fffd}2  by anonymous  203.0.113.7  method=otp replayed=false"
+        );
+    }
+}
