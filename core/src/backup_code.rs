@@ -14,6 +14,8 @@ use crate::time::UnixTime;
 pub const CODES: usize = 10;
 /// From this many left on the owner is warned.
 pub const LOW: usize = 3;
+/// The most bytes of a text that is read as a code.
+pub const MAX_TYPED: usize = 128;
 /// Characters of a code, five bits each.
 const LENGTH: usize = 16;
 /// Crockford's base32: no I, L, O, U.
@@ -25,7 +27,12 @@ pub struct BackupCode(String);
 
 /// The text is no backup code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct NotABackupCode;
+pub enum NotABackupCode {
+    /// None that was made here.
+    Native,
+    /// None of a set that was imported.
+    Imported,
+}
 
 impl BackupCode {
     /// A fresh code of 80 random bits.
@@ -46,12 +53,12 @@ impl BackupCode {
     /// # Errors
     /// What is not sixteen characters of the alphabet then.
     pub fn parse(text: &str) -> Result<Self, NotABackupCode> {
-        if text.len() > 128 {
-            return Err(NotABackupCode);
+        if text.len() > MAX_TYPED {
+            return Err(NotABackupCode::Native);
         }
         let folded = normalize(text);
         let fits = folded.len() == LENGTH && folded.bytes().all(|byte| ALPHABET.contains(&byte));
-        if fits { Ok(Self(folded)) } else { Err(NotABackupCode) }
+        if fits { Ok(Self(folded)) } else { Err(NotABackupCode::Native) }
     }
 
     /// The canonical characters, for hashing. Whoever calls this keeps them out of logs and errors.
@@ -98,7 +105,10 @@ impl fmt::Debug for BackupCode {
 
 impl fmt::Display for NotABackupCode {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "a backup code has {LENGTH} letters and digits")
+        match self {
+            Self::Native => write!(formatter, "a backup code has {LENGTH} letters and digits"),
+            Self::Imported => write!(formatter, "a backup code has 1 to {MAX_TYPED} characters"),
+        }
     }
 }
 
@@ -215,7 +225,7 @@ mod tests {
         }
         assert_eq!(canonical.shown().as_str(), "ABCD-EFGH-JKMN-P0R1");
         for bad in ["", "ABCD", "ABCD-EFGH-JKMN-P0RU", "ABCD-EFGH-JKMN-P0R12", "ÄBCD-EFGH-JKMN-P0R1"] {
-            assert_eq!(BackupCode::parse(bad), Err(NotABackupCode), "{bad}");
+            assert_eq!(BackupCode::parse(bad), Err(NotABackupCode::Native), "{bad}");
         }
     }
 
@@ -223,7 +233,7 @@ mod tests {
     fn long_text_is_not_read() {
         let typed = format!("{}ABCD-EFGH-JKMN-P0R1", " ".repeat(109));
         assert!(BackupCode::parse(&typed).is_ok());
-        assert_eq!(BackupCode::parse(&format!(" {typed}")), Err(NotABackupCode));
+        assert_eq!(BackupCode::parse(&format!(" {typed}")), Err(NotABackupCode::Native));
     }
 
     #[test]
@@ -245,7 +255,7 @@ mod tests {
         let code = BackupCode::generate(&mut rng);
         let shown = format!("{code:?} {:?}", CodeHash::new([77; 32]));
         assert_eq!(shown, "BackupCode(redacted) CodeHash(redacted)");
-        assert_eq!(NotABackupCode.to_string(), "a backup code has 16 letters and digits");
+        assert_eq!(NotABackupCode::Native.to_string(), "a backup code has 16 letters and digits");
     }
 
     #[test]

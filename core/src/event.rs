@@ -117,6 +117,13 @@ pub enum Event {
         /// The action that was approved.
         action: ActionName,
     },
+    /// The user came from another product, and 2FA is on.
+    UserImported {
+        /// How many devices came along.
+        devices: usize,
+        /// How many backup codes.
+        backup_codes: usize,
+    },
     /// The user was erased.
     UserErased,
 }

@@ -11,7 +11,7 @@
 //! | what is secret | [`secret`], [`code`], [`backup_code`] |
 //! | names | [`id`] |
 //! | one-time passwords | [`totp`] (RFC 6238), [`preview`], [`key_uri`], [`qr`], [`text`] |
-//! | what others say and understand | [`config`], [`compat`], [`migration`] |
+//! | what others say and understand | [`config`], [`compat`], [`migration`], [`import`] |
 //! | states and their transitions | [`device`], [`account`], [`session`], [`refresh`], [`trusted_browser`], [`ticket`], [`throttle`] |
 //! | what a login proved | [`login`], [`action`] |
 //! | what an app demands | [`policy`], [`protect`] |
@@ -61,6 +61,7 @@ pub mod config;
 pub mod device;
 pub mod event;
 pub mod id;
+pub mod import;
 pub mod key_uri;
 pub mod login;
 pub mod migration;

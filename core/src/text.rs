@@ -7,11 +7,20 @@ pub fn code_from_input(text: &str) -> String {
     text.chars().filter(|c| !is_ignorable(*c)).map(fold_digit).collect()
 }
 
-/// A backup code as a person typed or pasted it, made ready to send: blanks and hyphens of any kind are dropped, the rest is
-/// as [`crate::backup_code::normalize`] leaves it. It may still not be a backup code.
+/// A backup code as a person typed or pasted it, made ready to send: digits of other scripts, blanks and hyphens of any kind become
+/// ASCII ones, and invisible marks and blanks around it are dropped. What counts of the rest is the server's to say, because codes
+/// that were imported have forms of their own ([`crate::import::CodeForm`]).
 pub fn backup_code_from_input(text: &str) -> String {
-    let kept: String = text.chars().filter(|c| !is_ignorable(*c)).map(fold_digit).collect();
-    crate::backup_code::normalize(&kept)
+    let kept: String = text
+        .chars()
+        .filter(|c| !is_mark(*c))
+        .map(|c| match c {
+            c if c.is_whitespace() => ' ',
+            c if is_hyphen(c) => '-',
+            c => fold_digit(c),
+        })
+        .collect();
+    kept.trim_matches(' ').to_owned()
 }
 
 /// A code in two groups, as people read it: `123 456`, `123 4567`, `1234 5678`.
@@ -33,27 +42,33 @@ fn fold_digit(c: char) -> char {
     char::from_digit(u32::from(c) - u32::from(zero), 10).unwrap_or(c)
 }
 
-/// Blanks, hyphens and dashes, and the marks that copying from a page or a right-to-left text brings along.
+/// Blanks, hyphens and invisible marks.
 fn is_ignorable(c: char) -> bool {
-    c.is_whitespace()
-        || matches!(
-            c,
-            '-' | '\u{ad}'
-                | '\u{200b}'..='\u{200f}'
-                | '\u{2010}'..='\u{2015}'
-                | '\u{202a}'..='\u{202e}'
-                | '\u{2060}'
-                | '\u{2066}'..='\u{2069}'
-                | '\u{2212}'
-                | '\u{feff}'
-                | '\u{ff0d}'
-        )
+    c.is_whitespace() || is_hyphen(c) || is_mark(c)
+}
+
+/// Hyphens and dashes.
+fn is_hyphen(c: char) -> bool {
+    matches!(c, '-' | '\u{2010}'..='\u{2015}' | '\u{2212}' | '\u{ff0d}')
+}
+
+/// The marks that copying from a page or a right-to-left text brings along.
+fn is_mark(c: char) -> bool {
+    matches!(
+        c,
+        '\u{ad}'
+            | '\u{200b}'..='\u{200f}'
+            | '\u{202a}'..='\u{202e}'
+            | '\u{2060}'
+            | '\u{2066}'..='\u{2069}'
+            | '\u{feff}'
+    )
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::code::Code;
+    use crate::{backup_code::BackupCode, code::Code};
 
     #[test]
     fn digits_of_three_scripts_become_ascii() {
@@ -82,8 +97,14 @@ mod tests {
 
     #[test]
     fn backup_codes_are_read_however_they_are_typed() {
-        assert_eq!(backup_code_from_input(" abcd‑efgh\u{a0}jkmn — pqrs"), "ABCDEFGHJKMNPQRS");
-        assert_eq!(backup_code_from_input("oil１-2345"), "01112345");
+        let sent = backup_code_from_input(" abcd‑efgh\u{a0}jkmn — pqr１\n");
+        assert_eq!(sent, "abcd-efgh jkmn - pqr1");
+        assert_eq!(BackupCode::parse(&sent).unwrap().shown().as_str(), "ABCD-EFGH-JKMN-PQR1");
+        assert_eq!(
+            backup_code_from_input("\u{200e}aB3x-oIl１"),
+            "aB3x-oIl1",
+            "letters are the server's to judge"
+        );
     }
 
     #[test]

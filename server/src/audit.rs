@@ -227,6 +227,7 @@ impl Shown {
             | Event::BrowserForgotten { .. }
             | Event::SignedOutEverywhere
             | Event::ActionSpent { .. }
+            | Event::UserImported { .. }
             | Event::UserErased => Outcome::Ok,
         }
     }

@@ -5,6 +5,7 @@ use argon2::{Algorithm, Argon2, Block, Params, Version};
 use sidekey_core::{
     backup_code::{BackupCode, BackupCodes, CODES, CodeHash, Salt},
     id::AccountId,
+    import::ReducedCode,
     time::UnixTime,
 };
 use std::{
@@ -113,11 +114,11 @@ impl BackupCodeHasher {
 }
 
 impl Permit {
-    /// The hash of a code under the salt of its set.
+    /// The hash of a code under the salt of its set. What is hashed of a text depends on the form of the set.
     ///
     /// # Errors
     /// The computation failed.
-    pub async fn hash(self, account: &AccountId, salt: Salt, code: BackupCode) -> Result<CodeHash, Problem> {
+    pub async fn hash(self, account: &AccountId, salt: Salt, code: ReducedCode) -> Result<CodeHash, Problem> {
         let (hashes, _) = self.hash_all(account, salt, vec![code]).await?;
         hashes.into_iter().next().ok_or_else(|| Problem::new(Code::Internal))
     }
@@ -129,15 +130,31 @@ impl Permit {
     pub async fn fresh_set(self, account: &AccountId, now: UnixTime) -> Result<FreshSet, Problem> {
         let salt = Salt::generate(&mut Entropy);
         let codes: Vec<_> = (0..CODES).map(|_| BackupCode::generate(&mut Entropy)).collect();
-        let (hashes, permit) = self.hash_all(account, salt, codes.clone()).await?;
+        let reduced = codes.iter().map(ReducedCode::from).collect();
+        let (hashes, permit) = self.hash_all(account, salt, reduced).await?;
         Ok(FreshSet { codes, kept: BackupCodes::new(salt, hashes, now), _permit: permit })
+    }
+
+    /// What is kept of the codes that another product gave out.
+    ///
+    /// # Errors
+    /// The computation failed.
+    pub async fn imported_set(
+        self,
+        account: &AccountId,
+        codes: &[ReducedCode],
+        now: UnixTime,
+    ) -> Result<BackupCodes, Problem> {
+        let salt = Salt::generate(&mut Entropy);
+        let (hashes, _) = self.hash_all(account, salt, codes.to_vec()).await?;
+        Ok(BackupCodes::new(salt, hashes, now))
     }
 
     async fn hash_all(
         self,
         account: &AccountId,
         salt: Salt,
-        codes: Vec<BackupCode>,
+        codes: Vec<ReducedCode>,
     ) -> Result<(Vec<CodeHash>, Self), Problem> {
         let account = account.clone();
         let work = move || {
@@ -158,7 +175,7 @@ impl Shared {
         &self,
         account: &AccountId,
         salt: Salt,
-        codes: &[BackupCode],
+        codes: &[ReducedCode],
     ) -> Result<Vec<CodeHash>, argon2::Error> {
         let kept = self.idle_memory.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let mut memory = kept.unwrap_or_default();
@@ -176,7 +193,7 @@ fn hash(
     pepper: &Pepper,
     account: &AccountId,
     salt: Salt,
-    code: &BackupCode,
+    code: &ReducedCode,
     memory: &mut Vec<Block>,
 ) -> Result<CodeHash, argon2::Error> {
     let parts = [account.app.as_str().as_bytes(), account.user.as_str().as_bytes(), code.expose().as_bytes()];
@@ -198,6 +215,7 @@ mod tests {
     use super::*;
     use sidekey_core::backup_code::Attempt;
     use sidekey_core::id::{AppId, UserId};
+    use sidekey_core::import::CodeForm;
 
     #[tokio::test]
     async fn a_code_hashes_alike_however_it_is_typed_and_for_its_account_only() {
@@ -208,7 +226,7 @@ mod tests {
         let set = context.hasher.set().await.unwrap().fresh_set(&account("42"), now).await.unwrap();
         let (codes, mut kept) = (set.codes, set.kept);
         let typed = codes[3].shown().to_lowercase().replace('-', " ");
-        let code = BackupCode::parse(&typed).unwrap();
+        let code = CodeForm::Native.reduce(&typed).unwrap();
         let salt = kept.salt();
         let foreign =
             context.hasher.attempt().await.unwrap().hash(&account("43"), salt, code.clone()).await.unwrap();

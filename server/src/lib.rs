@@ -11,6 +11,7 @@
 //! | [`control`] | what an operator may do, and the socket for it |
 //! | [`development`] | development mode: the demo application, the clock that tests move |
 //! | [`doctor`] | what `sidekey doctor` looks at |
+//! | [`import`] | what other products keep, read into users of this one |
 //! | [`hardening`] | what the process gives up at start |
 //! | [`keyring`] | the master key: what seals secrets at rest |
 //! | [`limit`] | a token bucket per client address |
@@ -48,6 +49,7 @@ pub mod entropy;
 pub mod forwarded;
 pub mod hardening;
 pub mod http;
+pub mod import;
 pub mod keyring;
 pub mod limit;
 pub mod listener;

@@ -163,7 +163,7 @@ export function generateSecret(bytes?: 16 | 20 | 32 | 64): string;
 export function formatSecret(secret: string | Uint8Array): string;
 /** A typed or pasted code made ready to send: digits of other scripts in ASCII, no blanks and no hyphens. */
 export function normalizeCode(text: string): string;
-/** A typed or pasted backup code made ready to send. */
+/** A typed or pasted backup code made ready to send: ASCII digits, blanks and hyphens. What counts of the rest is the server's to say. */
 export function normalizeBackupCode(text: string): string;
 
 /** The key URI that an authenticator scans or opens. */

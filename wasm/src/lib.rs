@@ -50,7 +50,7 @@ pub fn normalize_code(text: &str) -> String {
     text::code_from_input(text)
 }
 
-/// A typed or pasted backup code made ready to send.
+/// A typed or pasted backup code made ready to send: ASCII digits, blanks and hyphens. What counts of the rest is the server's to say.
 #[wasm_bindgen(js_name = normalizeBackupCode)]
 pub fn normalize_backup_code(text: &str) -> String {
     text::backup_code_from_input(text)

@@ -8,6 +8,7 @@ use crate::{
     device::Answer,
     event::Event,
     id::{DeviceId, DeviceName, Incarnation},
+    import::CodeForm,
     time::UnixTime,
 };
 
@@ -123,7 +124,7 @@ impl Account {
         self.pending.clear();
         self.active.clear();
         self.primary = None;
-        self.backup_codes = None;
+        self.set_backup_codes(None, CodeForm::Native);
         self.protected_since = None;
         events.push(Event::TwoFactorDisabled);
     }
@@ -136,7 +137,7 @@ impl Account {
 
     /// Replaces the backup codes, after an answer has counted.
     pub fn renew_backup_codes(&mut self, codes: BackupCodes, events: &mut Vec<Event>) {
-        self.backup_codes = Some(codes);
+        self.set_backup_codes(Some(codes), CodeForm::Native);
         events.push(Event::BackupCodesRenewed);
     }
 

@@ -6,11 +6,13 @@
 //! - `setup`: start and confirm a device
 //! - `judge`: answer with a code or a backup code
 //! - `manage`: rename, remove, turn off, renew, unlock
+//! - `import`: devices and recovery codes of another product
 //! - `restore`: the new epoch after a backup was restored
 //!
 //! The invariant that the caller keeps: load, change and store under one transaction per account, and store what a method
 //! changed *also when it refused*, because a refusal counts.
 
+mod import;
 mod judge;
 mod manage;
 mod open;
@@ -25,6 +27,7 @@ use crate::{
     backup_code::{BackupCodes, Salt},
     device::{ActiveDevice, PendingDevice},
     id::{AccountId, AccountName, DeviceId, Incarnation},
+    import::CodeForm,
     login::SecondFactor,
     policy::{Admission, Enforcement},
     secret::Secret,
@@ -32,6 +35,7 @@ use crate::{
     time::UnixTime,
 };
 
+pub use import::{Imported, NotImported};
 pub use judge::{BackupRefusal, Refusal};
 pub use manage::{RemoveRefusal, Removed};
 pub use open::{Login, Opened};
@@ -72,6 +76,8 @@ pub struct Account<S = Secret> {
     backup_throttle: Throttle,
     /// How often the owner has signed out everywhere. Logins and trusted browsers remember it.
     generation: u64,
+    /// The form of `backup_codes`.
+    backup_code_form: CodeForm,
 }
 
 /// A token without a second factor, or with one that is too old, was used where one is needed.
@@ -101,6 +107,7 @@ impl<S> Account<S> {
             totp_throttle: Throttle::default(),
             backup_throttle: Throttle::default(),
             generation: 0,
+            backup_code_form: CodeForm::Native,
         }
     }
 
@@ -142,6 +149,17 @@ impl<S> Account<S> {
     /// The salt of its backup codes, under which an attempt is hashed.
     pub fn salt(&self) -> Option<Salt> {
         self.backup_codes.as_ref().map(BackupCodes::salt)
+    }
+
+    /// The form of its backup codes: what is hashed of a text that somebody types.
+    pub fn backup_code_form(&self) -> CodeForm {
+        self.backup_code_form
+    }
+
+    /// The one place where a set comes, with its form, or goes.
+    fn set_backup_codes(&mut self, codes: Option<BackupCodes>, form: CodeForm) {
+        self.backup_codes = codes;
+        self.backup_code_form = form;
     }
 
     /// Until when TOTP answers wait, if they do.
@@ -222,6 +240,7 @@ impl<S> Account<S> {
             totp_throttle: self.totp_throttle,
             backup_throttle: self.backup_throttle,
             generation: self.generation,
+            backup_code_form: self.backup_code_form,
         })
     }
 }

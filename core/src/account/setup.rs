@@ -8,6 +8,7 @@ use crate::{
     device::{Answer, PendingDevice},
     event::Event,
     id::{DeviceId, DeviceName, LoginId},
+    import::CodeForm,
     login::{Method, SecondFactor},
     secret::Secret,
     time::UnixTime,
@@ -117,14 +118,14 @@ impl Account {
             self.primary = Some(id);
             self.protected_since = Some(now);
             // When the user was first asked to enrol is kept: turning 2FA on and off again starts no new grace period.
-            self.backup_codes = backup_codes;
+            self.set_backup_codes(backup_codes, CodeForm::Native);
         }
         events.push(Event::DeviceConfirmed { device: id, first });
         Ok(Confirmed { second_factor: SecondFactor { method: Method::Otp, at: now }, first })
     }
 
     /// A name nobody chose: the first free of `Authenticator`, `Authenticator 2`, …
-    fn default_name(&self) -> DeviceName {
+    pub(super) fn default_name(&self) -> DeviceName {
         let names = (1..=MAX_DEVICES).map(DeviceName::numbered);
         let mut free = names.filter(|name| !self.active.iter().any(|device| device.name == *name));
         free.next().unwrap_or_else(|| DeviceName::numbered(1))

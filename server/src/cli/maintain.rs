@@ -278,7 +278,7 @@ mod tests {
         let good = Report { format: FORMAT, tally: TALLY, with_key: true, ..Report::default() };
         let text = verified(&good);
         assert!(text.starts_with(
-            "Checked 7 records of store format 4: 1 app, 2 accounts with 3 secrets, 1 audit entry."
+            "Checked 7 records of store format 5: 1 app, 2 accounts with 3 secrets, 1 audit entry."
         ));
         assert!(text.ends_with("Nothing is damaged and nothing is missing."), "{text}");
 

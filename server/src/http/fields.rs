@@ -1,7 +1,8 @@
 //! The members of a JSON body. Each is parsed into its type at once; whatever is wrong is told by name.
 
+use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
-use sidekey_core::{backup_code::BackupCode, code, device::Answer};
+use sidekey_core::{code, device::Answer};
 
 use super::{Code, Problem};
 
@@ -82,6 +83,23 @@ impl Fields {
         items.iter().enumerate().map(read).collect::<Result<_, _>>().map(Some)
     }
 
+    /// A list of objects, each in its type.
+    ///
+    /// # Errors
+    /// It is missing or no list, or one of its items is not of that type; the text says which, and nothing that stands in it.
+    pub fn list<T: DeserializeOwned>(&self, name: &str) -> Result<Vec<T>, Problem> {
+        let items = match self.0.get(name) {
+            None | Some(Value::Null) => return Err(Problem::field(name, "is required")),
+            Some(Value::Array(items)) => items,
+            Some(_) => return Err(Problem::field(name, "must be a list of objects")),
+        };
+        let read = |(index, item): (usize, &Value)| {
+            let wrong = |_| Problem::field(name, &format!("item {} is not of its type", index + 1));
+            T::deserialize(item).map_err(wrong)
+        };
+        items.iter().enumerate().map(read).collect()
+    }
+
     /// Whether the member is there, `null` included.
     pub fn has(&self, name: &str) -> bool {
         self.0.contains_key(name)
@@ -135,14 +153,6 @@ impl Fields {
     pub fn optional_answer(&self) -> Result<Option<Answer>, Problem> {
         let next_code = self.optional("next_code", code::Code::parse)?;
         Ok(self.optional("code", code::Code::parse)?.map(|code| Answer { code, next_code }))
-    }
-
-    /// A backup code, if it is there.
-    ///
-    /// # Errors
-    /// It is no backup code.
-    pub fn optional_backup_code(&self) -> Result<Option<BackupCode>, Problem> {
-        self.optional("backup_code", BackupCode::parse)
     }
 
     /// `code`, or the refusal that says that one is needed.

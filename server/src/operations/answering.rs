@@ -3,10 +3,11 @@
 use sidekey_core::{
     account::{Account, BackupRefusal},
     action::Approval,
-    backup_code::{Attempt, BackupCode},
+    backup_code::{Attempt, NotABackupCode},
     device::Answer,
     event::Event,
     id::AccountId,
+    import::ReducedCode,
     login::{Grant, SecondFactor},
     refresh::Family,
     session::Session,
@@ -111,9 +112,9 @@ impl Proof {
         account: &AccountId,
         fields: &Fields,
     ) -> Result<Self, Problem> {
-        match fields.optional_backup_code()? {
-            Some(code) if fields.optional_text("code")?.is_none() => {
-                hashed(context, account, code).await.map(Self::BackupCode)
+        match fields.optional_text("backup_code")? {
+            Some(typed) if fields.optional_text("code")?.is_none() => {
+                hashed(context, account, typed).await.map(Self::BackupCode)
             }
             _ => fields.answer_or_code_required().map(Self::Code),
         }
@@ -136,16 +137,18 @@ impl Proof {
     }
 }
 
-/// The slow hash of a backup code. It is not computed while the account's backup codes wait, and that is looked at when the turn
-/// has come: many attempts at once cost no more than the budget allows.
+/// The slow hash of a backup code that somebody typed, read in the form of the account's set. It is not computed while the account's
+/// backup codes wait, and that is looked at when the turn has come: many attempts at once cost no more than the budget allows.
 ///
 /// # Errors
-/// Backup codes wait, or 2FA is off.
+/// It cannot be a code of the set, backup codes wait, or 2FA is off.
 pub(super) async fn hashed(
     context: &Context,
     account_id: &AccountId,
-    code: BackupCode,
+    typed: &str,
 ) -> Result<Attempt, Problem> {
+    // What cannot be a code takes no turn. The set may be another one when the turn has come, and its form with it.
+    read(context.store.account(account_id).await?.as_ref(), typed)?;
     let permit = context.hasher.attempt().await?;
     let account = context.store.account(account_id).await?;
     let now = context.clock.now();
@@ -153,6 +156,12 @@ pub(super) async fn hashed(
         return Err(BackupRefusal::Throttled { seconds }.into());
     }
     let salt = account.as_ref().and_then(Account::salt).ok_or(BackupRefusal::NotEnabled)?;
-    let hash = permit.hash(account_id, salt, code).await?;
+    let hash = permit.hash(account_id, salt, read(account.as_ref(), typed)?).await?;
     Ok(Attempt { salt, hash })
+}
+
+/// What is hashed of the text. An account that is not there reads like one that has codes of ours.
+fn read(account: Option<&Account>, typed: &str) -> Result<ReducedCode, Problem> {
+    let form = account.map(Account::backup_code_form).unwrap_or_default();
+    form.reduce(typed).map_err(|error: NotABackupCode| Problem::field("backup_code", &error.to_string()))
 }

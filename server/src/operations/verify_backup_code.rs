@@ -2,11 +2,7 @@
 
 use serde::Serialize;
 use serde_json::Value;
-use sidekey_core::{
-    account::Account,
-    backup_code::{BackupCode, BackupCodes},
-    session::Session,
-};
+use sidekey_core::{account::Account, backup_code::BackupCodes, session::Session};
 
 use super::{
     answering::{Granted, Via, answered, hashed, known_session, leading_back},
@@ -64,8 +60,7 @@ pub async fn judge(
     let account = context.store.account(&session.account).await?;
     let open = session.require_challenge(account.as_ref(), context.clock.now());
     open.map_err(|closed| leading_back(closed.into(), &session))?;
-    let code = fields.required("backup_code", BackupCode::parse)?;
-    let attempt = hashed(context, &session.account, code).await?;
+    let attempt = hashed(context, &session.account, fields.text("backup_code")?).await?;
     let now = context.clock.now();
     let subject = Subject::account(session.account.clone()).with_session(id);
     let answered = context

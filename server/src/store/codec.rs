@@ -177,8 +177,11 @@ mod tests {
         code::Code,
         device::Answer,
         id::{AccountName, AppId, DeviceName, UserId},
+        import::{
+            CodeForm, Fold, ImportedDevice, ImportedUser, MAX_CODES, MAX_SECRET_BYTES, RecoveryCodes, Typing,
+        },
         time::{Step, UnixTime},
-        totp::code_at,
+        totp::{TotpParams, code_at},
     };
 
     use super::*;
@@ -191,7 +194,7 @@ mod tests {
             app: AppId::parse(&"a".repeat(64)).unwrap(),
             user: UserId::parse(&"u".repeat(255)).unwrap(),
         };
-        let mut now = UnixTime::from_secs(u64::from(u32::MAX) * 8);
+        let now = UnixTime::from_secs(u64::from(u32::MAX) * 8);
         let mut account = Account::new(id, now, &mut Entropy);
         account.name = Some(AccountName::parse(&"n".repeat(255)).unwrap());
         let mut events = Vec::new();
@@ -212,6 +215,44 @@ mod tests {
         for _ in 0..MAX_PENDING {
             start(&mut account, now);
         }
+        fail(&mut account, now);
+        account
+    }
+
+    /// The same of a user who came from another product.
+    fn largest_imported(devices: usize) -> Account {
+        let own = largest_account();
+        let mut now = UnixTime::from_secs(u64::from(u32::MAX) * 8);
+        let mut account = Account::new(own.id, now, &mut Entropy);
+        let name = DeviceName::parse(&"\u{10ffff}".repeat(100)).unwrap();
+        for _ in 0..MAX_PENDING {
+            let login = LoginId::generate(&mut Entropy);
+            account
+                .start_setup(login, Some(name.clone()), false, now, &mut Entropy, &mut Vec::new())
+                .unwrap();
+        }
+        let mut user = ImportedUser::new(account.id.user.clone());
+        user.account_name = own.name;
+        for number in 0..devices {
+            let mut secret = vec![7; MAX_SECRET_BYTES];
+            secret[0] = u8::try_from(number).unwrap();
+            let secret = Secret::from_bytes(secret).unwrap();
+            let device = ImportedDevice::new(secret, TotpParams::default()).unwrap();
+            user.add(Ok(ImportedDevice { name: Some(name.clone()), last_used_at: Some(now), ..device }));
+        }
+        let typing = Typing { fold: Fold::Upper, strip: true };
+        let codes = (0..MAX_CODES).map(|number| format!("{number:064x}"));
+        user.recover_with(RecoveryCodes::new(CodeForm::Sha256(typing), codes));
+        let hashes = vec![CodeHash::new([255; 32]); MAX_CODES];
+        let set = BackupCodes::new(Salt([255; 16]), hashes, now);
+        account.import(&user, Some(set), now, &mut Entropy, &mut Vec::new()).unwrap();
+        now = now.plus(1);
+        fail(&mut account, now);
+        account
+    }
+
+    fn fail(account: &mut Account, mut now: UnixTime) {
+        let mut events = Vec::new();
         for _ in 0..21 {
             now = now.plus(3_600);
             let wrong = Answer::of(Code::parse("00000000").unwrap());
@@ -220,17 +261,18 @@ mod tests {
             // One time in a hundred thousand this is right, and the account a few bytes smaller.
             let _ = account.answer(&six, now, &mut events);
         }
-        account
     }
 
     #[test]
     fn the_largest_account_fits_into_a_record_and_comes_back_as_it_was() {
         let keyring = Keyring::new(MasterKey::generate(&mut Entropy));
-        let account = largest_account();
-        let bytes = encode_account(&keyring, account.clone()).unwrap();
-        assert!(bytes.len() <= MAX_VALUE, "{} bytes", bytes.len());
-        let key = account_key(&account.id);
-        assert_eq!(decode_account(&keyring, &key, &bytes).unwrap(), account);
+        let imported = [MAX_DEVICES - 1, MAX_DEVICES].map(largest_imported);
+        for account in imported.into_iter().chain([largest_account()]) {
+            let bytes = encode_account(&keyring, account.clone()).unwrap();
+            assert!(bytes.len() <= MAX_VALUE, "{} bytes", bytes.len());
+            let key = account_key(&account.id);
+            assert_eq!(decode_account(&keyring, &key, &bytes).unwrap(), account);
+        }
     }
 
     #[test]

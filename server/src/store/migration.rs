@@ -3,7 +3,7 @@
 //! | from | what is done |
 //! |---|---|
 //! | 1 | sessions, enrolment tokens and refresh tokens are removed, because their fields have changed: everybody signs in again. Then everything is read, and its head is written, beside the database and in it |
-//! | 2, 3 | everything is read and compared with its head; what accounts, sessions and refresh tokens have got since is appended to them, see [`upgraded`]; the log by account is made, and a head is written that tells where the audit log begins |
+//! | 2, 3, 4 | everything is read and compared with its head; what accounts, sessions and refresh tokens have got since is appended to them, see [`upgraded`]; the log by account is made, and a head is written that tells where the audit log begins |
 
 use std::io;
 
@@ -169,6 +169,8 @@ const GAINED: &[(u16, Kind, &[u8])] = &[
     (4, Kind::RefreshFamily, &[0]),
     // For no action.
     (4, Kind::Session, &[0]),
+    // Backup codes that were made here.
+    (5, Kind::Account, &[0]),
 ];
 
 /// The value of a record of format `from` as this program has it; `None` if it is the same.
@@ -198,6 +200,7 @@ mod tests {
     use sidekey_core::{
         account::Account,
         id::{AccountId, AppId, LoginId, UserId},
+        import::CodeForm,
         login::Grant,
         refresh::Family,
         session::{Opening, Purpose, Session},
@@ -208,7 +211,7 @@ mod tests {
     use crate::{
         entropy::Entropy,
         keyring::{Keyring, MasterKey},
-        store::{Batch, Engine as _, SledEngine, codec, sled::Options},
+        store::{Batch, Engine as _, FORMAT, SledEngine, codec, sled::Options},
     };
 
     const NOW: UnixTime = UnixTime::from_secs(1_790_000_000);
@@ -277,7 +280,7 @@ mod tests {
 
     #[tokio::test]
     async fn logins_of_older_formats_go_on_as_they_were() {
-        for format in [2, 3] {
+        for format in [2, 3, 4] {
             goes_on_from(format).await;
         }
     }
@@ -295,17 +298,19 @@ mod tests {
     }
 
     #[test]
-    fn an_account_of_format_2_has_never_been_signed_out_everywhere() {
+    fn an_account_of_an_older_format_has_what_it_had_and_backup_codes_made_here() {
         let keyring = Keyring::new(MasterKey::generate(&mut Entropy));
         let id = AccountId { app: AppId::parse("shop").unwrap(), user: UserId::parse("42").unwrap() };
         let (key, account) = (codec::account_key(&id), Account::new(id, NOW, &mut Entropy));
         let value = codec::encode_account(&keyring, account.clone()).unwrap();
-        let before = value.strip_suffix(&gained_since(2, Kind::Account)[..]).unwrap();
-        for from in [1, 2] {
+        for from in 1..FORMAT {
+            let before = value.strip_suffix(&gained_since(from, Kind::Account)[..]).unwrap();
+            assert!(codec::decode_account(&keyring, &key, before).is_err(), "format {from} lacks something");
             let changed = upgraded(from, &key, before).unwrap();
             assert_eq!(codec::decode_account(&keyring, &key, &changed), Ok(account.clone()));
         }
-        assert_eq!(upgraded(3, &key, &value), None);
+        assert_eq!(account.backup_code_form(), CodeForm::Native);
+        assert_eq!(upgraded(FORMAT, &key, &value), None);
     }
 
     #[tokio::test]

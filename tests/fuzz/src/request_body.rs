@@ -106,7 +106,7 @@ fn members(fields: &Fields) {
         assert_eq!(judged(fields.required("code", code::Code::parse)), Some(answer.code));
     }
     let backup_code = judged(fields.required("backup_code", BackupCode::parse));
-    assert_eq!(judged(fields.optional_backup_code()).flatten(), backup_code);
+    assert_eq!(judged(fields.optional("backup_code", BackupCode::parse)).flatten(), backup_code);
     if let Some(login) = judged(Login::read(fields))
         && let Some(url) = login.return_url
     {

@@ -77,7 +77,7 @@ export class SidekeyCodeInput extends SidekeyElement {
     return this.getAttribute("kind") === "backup" ? "backup" : "totp";
   }
 
-  /** The code made ready to send: ASCII digits, no blanks and no hyphens. */
+  /** The code made ready to send: ASCII digits, and in codes of an app no blanks and no hyphens. */
   get value() {
     return normalized(this.kind, this.#field?.value ?? "");
   }
