@@ -12,7 +12,7 @@
 //! | names | [`id`] |
 //! | one-time passwords | [`totp`] (RFC 6238), [`preview`], [`key_uri`], [`qr`], [`text`] |
 //! | what others say and understand | [`config`], [`compat`], [`migration`], [`import`] |
-//! | states and their transitions | [`device`], [`account`], [`session`], [`refresh`], [`trusted_browser`], [`ticket`], [`throttle`] |
+//! | states and their transitions | [`device`], [`account`], [`session`], [`refresh`], [`trusted_browser`], [`ticket`], [`throttle`], [`retry`] |
 //! | what a login proved | [`login`], [`action`] |
 //! | what an app demands | [`policy`], [`protect`] |
 //! | what happened | [`event`] |
@@ -70,6 +70,7 @@ pub mod preview;
 pub mod protect;
 pub mod qr;
 pub mod refresh;
+pub mod retry;
 pub mod secret;
 pub mod session;
 pub mod text;

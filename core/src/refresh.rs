@@ -9,6 +9,7 @@ use crate::{
     id::{AccountId, Incarnation, LoginId},
     login::{Grant, SecondFactor},
     policy::{Admission, Enforcement},
+    retry::Retry,
     ticket::{Ticket, TicketRefusal},
     time::UnixTime,
 };
@@ -19,8 +20,8 @@ pub const LIFETIME: u64 = 7 * 86_400;
 pub const LIFETIME_REMEMBERED: u64 = 30 * 86_400;
 /// The page login of the browser in which the login itself was made. Each link to the account page opens one of its own.
 pub const FIRST_PAGE_LOGIN: u64 = 0;
-/// How long a client that lost an answer may ask for it again, in seconds.
-pub const RETRY: u64 = 10;
+/// The number of the token that a login starts with.
+const FIRST: u64 = 0;
 
 /// The refresh tokens of one login.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -63,14 +64,6 @@ pub struct Family {
     proved_by: u64,
 }
 
-/// The request that the last rotation answered: a hash of its idempotency key, and when.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-struct Retry {
-    key: [u8; 32],
-    at: UnixTime,
-}
-
 /// Why a refresh token was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RefreshRefusal {
@@ -95,7 +88,7 @@ impl Family {
             remember_me: grant.remember_me,
             started_at: now,
             expires_at: now.plus(lifetime(grant.remember_me)),
-            number: 0,
+            number: FIRST,
             retry: None,
             revoked: false,
             return_code: Ticket::default(),
@@ -109,6 +102,11 @@ impl Family {
     /// The number of the living token.
     pub fn number(&self) -> u64 {
         self.number
+    }
+
+    /// Whether no refresh has followed the login: the tokens that it started with are those that count.
+    pub fn is_at_its_first(&self) -> bool {
+        self.number == FIRST
     }
 
     /// Whether the login is still good for anything.
@@ -153,8 +151,8 @@ impl Family {
 
     /// Spends the token with this number; afterwards [`Family::number`] is its successor's.
     ///
-    /// A client that lost the answer says so by asking with the same idempotency key (`retry_key`, hashed) within [`RETRY`]
-    /// seconds, and gets the same successor. Without a key every second use is a theft: whoever has both tokens cannot be told apart.
+    /// A client that lost the answer says so by asking with the same idempotency key (`retry_key`, hashed) within
+    /// [`WINDOW`](crate::retry::WINDOW), and gets the same successor. Without a key every second use is a theft: whoever has both tokens cannot be told apart.
     ///
     /// # Errors
     /// See [`RefreshRefusal`].
@@ -169,8 +167,7 @@ impl Family {
         if !self.is_alive(account, now) {
             return Err(RefreshRefusal::Dead);
         }
-        let is_retry = number.saturating_add(1) == self.number
-            && self.retry.is_some_and(|retry| Some(retry.key) == retry_key && now.since(retry.at) <= RETRY);
+        let is_retry = number.saturating_add(1) == self.number && self.is_asked_again(retry_key, now);
         if number != self.number && !is_retry {
             self.revoke();
             events.push(Event::RefreshTokenReused);
@@ -187,9 +184,13 @@ impl Family {
         } else {
             self.number = self.number.saturating_add(1);
             self.expires_at = now.plus(lifetime(self.remember_me));
-            self.retry = retry_key.map(|key| Retry { key, at: now });
+            self.retry = Retry::of(retry_key, now);
         }
         Ok(())
+    }
+
+    fn is_asked_again(&self, retry_key: Option<[u8; 32]>, now: UnixTime) -> bool {
+        self.retry.is_some_and(|retry| retry.is_again(retry_key, now))
     }
 
     /// Ends the login.
@@ -228,12 +229,16 @@ impl Family {
 
     /// Uses such a code. The second use of one ends the login, because one of the two who had it must not have it (RFC 6749 §4.1.2).
     ///
+    /// A client that lost the answer says so as with [`Family::rotate`], and gets the first tokens once more, as often as it asks: nothing is
+    /// spent by that, and the first refresh, which shows that somebody has them, ends it.
+    ///
     /// # Errors
     /// The login is not good for anything any more, or see [`TicketRefusal`]; [`TicketRefusal::Used`] has changed the login.
     pub fn redeem_return_code(
         &mut self,
         account: Option<&Account>,
         number: u64,
+        retry_key: Option<[u8; 32]>,
         now: UnixTime,
         events: &mut Vec<Event>,
     ) -> Result<(), TicketRefusal> {
@@ -241,9 +246,16 @@ impl Family {
             return Err(TicketRefusal::Expired);
         }
         let redeemed = self.return_code.redeem(number, now);
-        if redeemed == Err(TicketRefusal::Used) {
-            self.revoke();
-            events.push(Event::ReturnCodeReused);
+        match redeemed {
+            Ok(()) if self.is_at_its_first() => self.retry = Retry::of(retry_key, now),
+            Err(TicketRefusal::Used) if self.is_at_its_first() && self.is_asked_again(retry_key, now) => {
+                return Ok(());
+            }
+            Err(TicketRefusal::Used) => {
+                self.revoke();
+                events.push(Event::ReturnCodeReused);
+            }
+            Ok(()) | Err(TicketRefusal::Expired) => {}
         }
         redeemed
     }

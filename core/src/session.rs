@@ -194,6 +194,11 @@ impl Session {
         self.opened_at.plus(LIFETIME)
     }
 
+    /// How long it still lives, in seconds.
+    pub fn seconds_left(&self, now: UnixTime) -> u64 {
+        self.expires_at().since(now)
+    }
+
     /// How many wrong answers it still takes.
     pub fn attempts_remaining(&self) -> u8 {
         match self.state {

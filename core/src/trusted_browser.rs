@@ -81,6 +81,11 @@ impl TrustedBrowser {
         self.number
     }
 
+    /// Whether it was the token with this number that was used last, then: the request that did it may be answered again.
+    pub fn was_spent(&self, number: u64, at: UnixTime) -> bool {
+        number.checked_add(1) == Some(self.number) && self.last_used_at == Some(at)
+    }
+
     /// When the trust ends by itself.
     pub fn expires_at(&self) -> UnixTime {
         self.second_factor.at.plus(LIFETIME)

@@ -2,7 +2,7 @@
 
 use futures_util::future::join_all;
 use sidekey_tests::app::AFTER;
-use sidekey_tests::{Answer, App, Browser, Enforcement, Server, User, Value, json, jwt};
+use sidekey_tests::{Answer, App, Browser, Enforcement, Options, Server, User, Value, json, jwt};
 
 const ACTION: &str = "transfer";
 const RESOURCE: &str = "invoice 4711 <b>250 EUR</b>";
@@ -73,7 +73,11 @@ async fn an_approved_action_counts_once_and_for_nothing_else() {
 
 #[tokio::test]
 async fn of_many_who_spend_a_token_one_succeeds_and_none_after_a_crash() {
-    let server = Server::start();
+    let server = {
+        // The same public URL after the crash: a token is for the server that made it.
+        let arguments = ["--public-url", "https://login.example"].map(str::to_owned).to_vec();
+        Server::with(Options { arguments, ..Options::default() })
+    };
     let app = server.app(Enforcement::Optional).await;
     let mut user = app.enrol("ann").await;
     let token = approved(&app, &mut user, "ann").await;

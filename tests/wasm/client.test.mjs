@@ -177,6 +177,38 @@ test("a lost answer to a refresh is asked for again under the same key", async (
   assert.equal(new Set(keys).size, 1);
 });
 
+test("what a host must not do twice is repeated under one key, with the token", async (t) => {
+  t.mock.timers.enable({ apis: ["setTimeout"] });
+  const answer = { session_id: "s" };
+  /** @type {[string, string, (client: Client, options?: object) => Promise<unknown>][]} */
+  const calls = [
+    ["/2fa/sessions/", "user_id", (c, options) => c.openSession({ user_id: "42" }, options)],
+    ["/2fa/token/", "code", (c, options) => c.exchangeCode("o", options)],
+    ["/2fa/token/spend/", "action", (c, options) => c.spendToken({ action_token: "t", action: "a" }, options)],
+  ];
+  for (const [path, member, call] of calls) {
+    const { fetch, seen } = network(new TypeError("lost"), ok(answer), ok(answer), problem(400, { code: "INVALID_CODE", detail: "No." }));
+    const client = createClient({ baseUrl: BASE, token: "sidekey_k", fetch });
+    const first = call(client);
+    for (let turn = 0; turn < 20; turn += 1) {
+      await new Promise((resolve) => setImmediate(resolve));
+      t.mock.timers.tick(100);
+    }
+    assert.deepEqual(await first, answer);
+    await call(client, { idempotencyKey: "stored" });
+    await refused(call(client));
+    const keys = seen.map((sent) => sent.headers["Idempotency-Key"] ?? "");
+    assert.match(keys[0] ?? "", /^[0-9a-f]{32}$/);
+    assert.equal(keys[1], keys[0], path);
+    assert.equal(keys[2], "stored");
+    assert.equal(new Set(keys).size, 3, "a request of its own has a key of its own");
+    assert.equal(seen.length, 4, "a refusal is not repeated");
+    for (const sent of seen) {
+      assert.deepEqual([sent.path, sent.headers["Authorization"], member in sent.body], [path, "Bearer sidekey_k", true]);
+    }
+  }
+});
+
 test("a refused refresh is not repeated", async () => {
   const { fetch, seen } = network(problem(401, { code: "AUTH_REQUIRED", detail: "Spent." }));
   assert.equal((await refused(createClient({ baseUrl: BASE, fetch }).refresh("r1"))).code, "AUTH_REQUIRED");

@@ -3,6 +3,7 @@
 //!
 //! - `mod`: the state and what can be read off it
 //! - `open`: how a login goes on that the host application has let through
+//! - `reopen`: the same login again, whose answer was lost
 //! - `setup`: start and confirm a device
 //! - `judge`: answer with a code or a backup code
 //! - `manage`: rename, remove, turn off, renew, unlock
@@ -16,6 +17,7 @@ mod import;
 mod judge;
 mod manage;
 mod open;
+mod reopen;
 mod restore;
 mod setup;
 #[cfg(test)]
@@ -39,6 +41,7 @@ pub use import::{Imported, NotImported};
 pub use judge::{BackupRefusal, Refusal};
 pub use manage::{RemoveRefusal, Removed};
 pub use open::{Login, Opened};
+pub use reopen::{Asked, Before, KeyRefusal};
 pub use setup::{ConfirmRefusal, Confirmed, TooManyDevices};
 
 /// Active devices that an account may have.

@@ -7,6 +7,7 @@ use crate::{
     device::Answer,
     id::{AppId, UserId},
     login::Method,
+    retry::WINDOW,
     time::Step,
     totp::code_at,
 };
@@ -52,6 +53,10 @@ fn world(remember_me: bool) -> World {
 impl World {
     fn rotate(&mut self, number: u64, key: Option<[u8; 32]>, now: UnixTime) -> Result<(), RefreshRefusal> {
         self.family.rotate(Some(&self.account), number, key, now, &mut self.events)
+    }
+
+    fn redeem(&mut self, number: u64, key: Option<[u8; 32]>, now: UnixTime) -> Result<(), TicketRefusal> {
+        self.family.redeem_return_code(Some(&self.account), number, key, now, &mut self.events)
     }
 }
 
@@ -121,7 +126,7 @@ fn a_number_that_was_never_given_out_revokes_the_family() {
 
 #[test]
 fn the_same_request_within_ten_seconds_gets_the_same_successor() {
-    for after in [0, 1, RETRY] {
+    for after in [0, 1, WINDOW] {
         let mut world = world(false);
         world.rotate(0, KEY, NOW).unwrap();
         let expires_at = world.family.expires_at;
@@ -133,7 +138,7 @@ fn the_same_request_within_ten_seconds_gets_the_same_successor() {
 
 #[test]
 fn a_repetition_that_is_no_retry_is_a_theft() {
-    let late = NOW.plus(RETRY + 1);
+    let late = NOW.plus(WINDOW + 1);
     for (first, second, at, why) in [
         (KEY, KEY, late, "too late"),
         (KEY, OTHER_KEY, NOW, "another request"),
@@ -263,7 +268,7 @@ fn a_return_code_counts_once_and_its_second_use_ends_the_login() {
     let number = world.family.give_return_code(NOW).unwrap();
     assert_eq!(world.family.return_code(), Some(number));
     let redeem = |world: &mut World, at| {
-        world.family.redeem_return_code(Some(&world.account), number, at, &mut world.events)
+        world.family.redeem_return_code(Some(&world.account), number, None, at, &mut world.events)
     };
     assert_eq!(redeem(&mut world, NOW.plus(60)), Err(TicketRefusal::Expired), "its minute is over");
     assert_eq!(redeem(&mut world, NOW.plus(59)), Ok(()));
@@ -273,6 +278,51 @@ fn a_return_code_counts_once_and_its_second_use_ends_the_login() {
     assert!(world.family.is_revoked());
     assert_eq!(world.events, [Event::ReturnCodeReused]);
     assert_eq!(redeem(&mut world, NOW.plus(59)), Err(TicketRefusal::Expired), "a dead login tells nothing");
+}
+
+#[test]
+fn the_same_exchange_within_ten_seconds_gets_the_first_tokens_as_often_as_it_is_asked() {
+    let mut world = world(false);
+    let number = world.family.give_return_code(NOW).unwrap();
+    let used_at = NOW.plus(50);
+    assert_eq!(world.redeem(number, KEY, used_at), Ok(()));
+    let before = world.family.clone();
+    for after in [0, 1, WINDOW, WINDOW] {
+        assert_eq!(world.redeem(number, KEY, used_at.plus(after)), Ok(()), "{after}");
+        assert_eq!(world.family, before, "nothing is spent by it");
+    }
+    assert_eq!(world.rotate(0, KEY, used_at), Ok(()));
+    assert_eq!(world.redeem(number, KEY, used_at), Err(TicketRefusal::Used), "somebody has the tokens");
+    assert!(world.family.is_revoked());
+}
+
+#[test]
+fn an_exchange_again_that_is_no_retry_ends_the_login() {
+    let late = NOW.plus(WINDOW + 1);
+    for (first, second, at, why) in [
+        (KEY, KEY, late, "too late"),
+        (KEY, OTHER_KEY, NOW, "another request"),
+        (KEY, None, NOW, "without the key"),
+        (None, KEY, NOW, "a key that the first request did not have"),
+        (None, None, NOW, "no keys at all"),
+    ] {
+        let mut world = world(false);
+        let number = world.family.give_return_code(NOW).unwrap();
+        world.redeem(number, first, NOW).unwrap();
+        assert_eq!(world.redeem(number, second, at), Err(TicketRefusal::Used), "{why}");
+        assert!(world.family.is_revoked(), "{why}");
+        assert_eq!(world.events, [Event::ReturnCodeReused]);
+        assert_eq!(world.redeem(number, first, NOW), Err(TicketRefusal::Expired), "its key revives nothing");
+    }
+}
+
+#[test]
+fn a_refresh_is_no_retry_of_the_exchange_whatever_its_key() {
+    let mut world = world(false);
+    let number = world.family.give_return_code(NOW).unwrap();
+    world.redeem(number, KEY, NOW).unwrap();
+    assert_eq!(world.rotate(0, OTHER_KEY, NOW), Ok(()));
+    assert_eq!(world.rotate(0, KEY, NOW), Err(RefreshRefusal::Reused), "the key was that of the exchange");
 }
 
 #[test]
@@ -344,6 +394,43 @@ proptest! {
                 prop_assert_eq!(outcome, if is_retry { Ok(()) } else { Err(RefreshRefusal::Reused) });
             }
             prop_assert_eq!(world.family.number(), spent.len() as u64);
+            prop_assert_eq!(world.family.is_revoked(), is_over);
+        }
+    }
+
+    /// However a code and the first token are used, with whatever keys: the code leads to the tokens of the login again only for the
+    /// request that used it, within its ten seconds and while no refresh has followed.
+    #[test]
+    fn a_code_leads_to_its_tokens_for_one_request_only(
+        uses in proptest::collection::vec((0_u8..5, 0_u8..3, 0_u64..5), 1..30)
+    ) {
+        let mut world = world(false);
+        let number = world.family.give_return_code(NOW).unwrap();
+        // Model: how the code was used, and when; whether a refresh has followed; whether the login is over.
+        let (mut now, mut used, mut refreshed, mut is_over) = (NOW, None, false, false);
+        for (what, key, seconds) in uses {
+            now = now.plus(seconds);
+            let key = (key > 0).then_some([key; 32]);
+            if what == 0 {
+                let token = world.family.number();
+                let rotated = world.rotate(token, key, now);
+                prop_assert_eq!(rotated.is_ok(), !is_over);
+                refreshed |= !is_over;
+                continue;
+            }
+            let outcome = world.redeem(number, key, now);
+            let expected = match used {
+                _ if is_over => Err(TicketRefusal::Expired),
+                None if now.since(NOW) < 60 => Ok(()),
+                None => Err(TicketRefusal::Expired),
+                Some((with, at)) if key.is_some() && key == with && !refreshed && now.since(at) <= 10 => Ok(()),
+                Some(_) => Err(TicketRefusal::Used),
+            };
+            prop_assert_eq!(outcome, expected);
+            if used.is_none() && outcome.is_ok() {
+                used = Some((key, now));
+            }
+            is_over |= outcome == Err(TicketRefusal::Used);
             prop_assert_eq!(world.family.is_revoked(), is_over);
         }
     }

@@ -137,7 +137,7 @@ pub(super) async fn open(
         trusted_browser: None,
         action: None,
     };
-    open_session::for_host(context, &app, login, &call.origin_as(Actor::App)).await
+    open_session::for_host(context, &app, login, None, &call.origin_as(Actor::App)).await
 }
 
 #[cfg(test)]

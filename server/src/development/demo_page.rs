@@ -53,7 +53,7 @@ pub async fn answer(context: &Context, call: Call) -> Reply {
 async fn show(context: &Context, visit: &Visit, call: &Call) -> Result<Shown, Problem> {
     if let Some(code) = call.parameter("code").filter(|_| call.method == Method::GET) {
         let host = host(context, call).await?;
-        return match exchange_code::exchange(context, &host, &code).await {
+        return match exchange_code::exchange(context, &host, &code, None).await {
             Ok((family, _)) => {
                 let tokens = issue(context, &family, context.clock.now())?;
                 // The address is left behind at once: a reload must not use the code again.

@@ -11,7 +11,7 @@ use futures_util::{Stream, StreamExt};
 use http::{HeaderMap, Method, header};
 use serde_json::Value;
 
-use super::{Code, Fields, Problem};
+use super::{Code, Fields, IdempotencyKey, Problem};
 use crate::audit::{Actor, Origin};
 
 /// The largest body that is read, in bytes.
@@ -94,6 +94,14 @@ impl Call {
         let value = self.headers.get(header::AUTHORIZATION)?.to_str().ok()?;
         let (scheme, token) = value.split_once(' ')?;
         scheme.eq_ignore_ascii_case("bearer").then(|| token.trim()).filter(|token| !token.is_empty())
+    }
+
+    /// What the client has given the request so that its repetition is known, if it has.
+    ///
+    /// # Errors
+    /// It is malformed.
+    pub fn idempotency_key(&self) -> Result<Option<IdempotencyKey>, Problem> {
+        IdempotencyKey::read(&self.headers)
     }
 
     /// The members of the JSON body.

@@ -1,12 +1,15 @@
 //! The one place where a refusal of core becomes HTTP.
 
 use sidekey_core::{
-    account::{BackupRefusal, ConfirmRefusal, Refusal, RemoveRefusal, SecondFactorNeeded, TooManyDevices},
+    account::{
+        BackupRefusal, ConfirmRefusal, KeyRefusal, Refusal, RemoveRefusal, SecondFactorNeeded, TooManyDevices,
+    },
+    action::NotApproved,
     refresh::RefreshRefusal,
     session::{AnswerRefusal, Closed, EnrollRefusal},
 };
 
-use super::{Code, Problem};
+use super::{Code, IDEMPOTENCY_KEY, Problem};
 use crate::store::StoreError;
 
 /// Seconds after which a client may try again while the store is away.
@@ -107,6 +110,25 @@ impl From<RefreshRefusal> for Problem {
             RefreshRefusal::Dead | RefreshRefusal::Reused => Self::credentials_invalid(),
             RefreshRefusal::SecondFactorNeeded => Self::second_factor_required(None),
         }
+    }
+}
+
+impl From<NotApproved> for Problem {
+    fn from(_: NotApproved) -> Self {
+        Self::new(Code::InvalidCode)
+    }
+}
+
+impl From<KeyRefusal> for Problem {
+    /// The draft of the header would have 422 for the first of them; the contract has 400 for whatever is malformed.
+    fn from(refusal: KeyRefusal) -> Self {
+        Self::field(
+            IDEMPOTENCY_KEY,
+            match refusal {
+                KeyRefusal::AnotherRequest => "is that of another request: make a new one for each",
+                KeyRefusal::Over => "is that of a request whose answer is not given any more: send a new one",
+            },
+        )
     }
 }
 

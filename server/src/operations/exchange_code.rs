@@ -6,7 +6,7 @@ use sidekey_core::{id::AccountName, refresh::Family};
 
 use super::shown::{Verified, approved, person};
 use crate::{
-    caller::{Host, host},
+    caller::{Host, hash, host},
     context::Context,
     http::{Call, Code, Problem, Reply},
     store::Subject,
@@ -17,17 +17,19 @@ use crate::{
     },
 };
 
-/// Gives the tokens of the login, once. The second use of a code ends the login.
+/// Gives the tokens of the login, once. The second use of a code ends the login, unless it is the same request again: see
+/// `Idempotency-Key` in docs/api.md.
 ///
 /// # Errors
 /// No valid API key, a malformed body, or a code that is not the app's, is over, or was used.
 pub async fn run(context: &Context, mut call: Call) -> Result<Reply, Problem> {
     let host = host(context, &call).await?;
+    let retry_key = call.idempotency_key()?.map(|key| hash(key.as_str()));
     let fields = call.fields().await?;
     if let Some(session) = approval::read_code(&context.pepper, &host.app.id, fields.text("code")?) {
         return Ok(Reply::ok(&approved_in(context, &session).await?));
     }
-    let (family, account_name) = exchange(context, &host, fields.text("code")?).await?;
+    let (family, account_name) = exchange(context, &host, fields.text("code")?, retry_key).await?;
     let person = person(&family.account.user, account_name.as_ref());
     let tokens = issue(context, &family, context.clock.now())?;
     Ok(Reply::ok(&Verified::of_login(&family, person, tokens)))
@@ -42,7 +44,7 @@ async fn approved_in(context: &Context, session: &[u8; 32]) -> Result<Value, Pro
     approved(context, &approval.ok_or_else(refused)?, None)
 }
 
-/// Uses a code: the login that it leads to, and what people see of the account.
+/// Uses a code: the login that it leads to, and what people see of the account. `retry_key` is the hash of the request's idempotency key.
 ///
 /// # Errors
 /// It is not the app's, is over, or was used.
@@ -50,6 +52,7 @@ pub async fn exchange(
     context: &Context,
     host: &Host,
     code: &str,
+    retry_key: Option<[u8; 32]>,
 ) -> Result<(Family, Option<AccountName>), Problem> {
     let refused = || Problem::new(Code::InvalidCode);
     let code = Numbered::read(&context.pepper, Purpose::ReturnCode, code);
@@ -62,8 +65,9 @@ pub async fn exchange(
         .transact(subject, &host.origin, now, |state| {
             let account = state.account.as_ref();
             let family = state.family.as_mut().ok_or_else(refused)?;
-            let redeemed = family.redeem_return_code(account, code.number, now, &mut state.events);
-            redeemed.map_err(|_| refused())?;
+            family
+                .redeem_return_code(account, code.number, retry_key, now, &mut state.events)
+                .map_err(|_| refused())?;
             Ok::<_, Problem>((family.clone(), account.and_then(|account| account.name.clone())))
         })
         .await?

@@ -5,12 +5,12 @@ use std::net::IpAddr;
 use http::StatusCode;
 use serde_json::{Value, json};
 use sidekey_core::{
-    account::{self, Account, Opened},
+    account::{self, Account, Asked, Before, Opened},
     action::Action,
-    id::{AccountId, AccountName, ActionName, LoginId, Resource, UserId},
-    session::LIFETIME,
+    id::{AccountId, AccountName, ActionName, BrowserId, LoginId, Resource, UserId},
+    policy::Enforcement,
     time::UnixTime,
-    trusted_browser,
+    trusted_browser::{self, TrustedBrowser},
 };
 
 use super::{ask_approval, step_up};
@@ -20,13 +20,13 @@ use crate::{
     caller::{Host, Opener, hash, opener},
     context::Context,
     entropy::Entropy,
-    http::{Call, Fields, Problem, Reply, rfc3339},
+    http::{Call, Fields, IdempotencyKey, Problem, Reply, rfc3339},
     pages::address,
-    store::Subject,
+    store::{State, Subject},
     token::{
         browser,
         pair::{self, Tokens, issue},
-        session_link::{PARAMETER, SessionLink},
+        session_link::{Names, PARAMETER, SessionLink},
     },
 };
 
@@ -58,12 +58,15 @@ pub struct Login {
 /// # Errors
 /// No valid credential, a malformed body, or a step-up or approval of a user without 2FA.
 pub async fn run(context: &Context, mut call: Call) -> Result<Reply, Problem> {
-    match opener(context, &call).await? {
+    let opener = opener(context, &call).await?;
+    let key = call.idempotency_key()?;
+    match opener {
         Opener::Host(Host { app, origin }) => {
             let login = Login::read(&call.fields().await?)?;
-            let answer = for_host(context, &app, login, &origin).await?;
+            let answer = for_host(context, &app, login, key.as_ref(), &origin).await?;
             Ok(Reply::json(StatusCode::CREATED, &answer))
         }
+        // A second step-up spends nothing: without need for a key, none is looked up.
         Opener::User(user) => step_up::open(context, &user, &call.optional_fields().await?).await,
     }
 }
@@ -114,11 +117,18 @@ fn shortened(text: &str) -> String {
     text.chars().filter(|c| !c.is_control()).take(USER_AGENT_MAX).collect()
 }
 
-/// Opens a session for a login that a host application has let through.
+/// Opens a session for a login that a host application has let through; with the idempotency key of a request that has opened one, that
+/// one again.
 ///
 /// # Errors
-/// The app has not named the `return_url`, or the store is not available.
-pub async fn for_host(context: &Context, app: &App, login: Login, origin: &Origin) -> Result<Value, Problem> {
+/// The app has not named the `return_url`, the key is that of another request, or the store is not available.
+pub async fn for_host(
+    context: &Context,
+    app: &App,
+    login: Login,
+    key: Option<&IdempotencyKey>,
+    origin: &Origin,
+) -> Result<Value, Problem> {
     if login.return_url.as_ref().is_some_and(|url| !app.return_urls.contains(url)) {
         let id = &app.id;
         let remedy = format!(
@@ -127,54 +137,26 @@ pub async fn for_host(context: &Context, app: &App, login: Login, origin: &Origi
         );
         return Err(Problem::field("return_url", &remedy));
     }
-    let link = SessionLink::generate(&context.pepper);
     let now = context.clock.now();
     // The trail tells where the user is, which the host knows, and not where the host is.
     let origin = &Origin {
         ip_address: login.ip_address.or(origin.ip_address),
-        user_agent: login.user_agent.or_else(|| origin.user_agent.clone()),
+        user_agent: login.user_agent.clone().or_else(|| origin.user_agent.clone()),
         ..origin.clone()
     };
-    let account_id = AccountId { app: app.id.clone(), user: login.user };
-    let return_url = login.return_url.map(String::from);
-    if let Some(action) = login.action {
-        return ask_approval::open(context, account_id, action, return_url, origin).await;
+    let Names { session: link, login: id } = Names::new(&context.pepper, &app.id, key);
+    let wanted = Wanted::new(context, app, id, login);
+    let mut subject = Subject::account(wanted.account.clone()).with_session(hash(&link.id));
+    if key.is_some() {
+        subject = subject.with_login(id);
     }
-    let rule = account::Login {
-        id: LoginId::generate(&mut Entropy),
-        account_name: login.account_name,
-        is_admin: login.is_admin,
-        remember_me: login.remember_me,
-        return_url,
-        trusted: None,
-    };
-    let token =
-        login.trusted_browser.as_ref().and_then(|token| browser::read(&context.pepper, &app.id, token));
-    let subject = Subject::account(account_id.clone()).with_session(hash(&link.id));
-    let subject = if token.is_some() { subject.with_browsers() } else { subject };
+    if wanted.trusted.is_some() {
+        subject = subject.with_browsers();
+    }
     let enrollment_token = pair::enrollment_token(&context.pepper, &link.id);
-    let (opened, spared) = context
-        .store
-        .transact(subject, origin, now, |state| {
-            let account =
-                state.account.get_or_insert_with(|| Account::new(account_id.clone(), now, &mut Entropy));
-            let trusted = token.and_then(|token| {
-                trusted_browser::spend(&mut state.browsers, account, token, now, &mut state.events)
-            });
-            let rule = account::Login { trusted, ..rule.clone() };
-            let opened = account.open(rule, app.enforcement, now, &mut state.events);
-            match &opened {
-                Opened::Challenge(session) => state.session = Some(session.clone()),
-                Opened::Enrollment(session) => {
-                    state.session = Some(session.clone());
-                    state.enrollment_token = Some(hash(&enrollment_token));
-                }
-                Opened::LetIn { family, .. } => state.started = Some(family.clone()),
-            }
-            let spared = trusted.and(token).and_then(|(id, _)| state.browsers.iter().find(|b| b.id == id));
-            (opened, spared.cloned())
-        })
-        .await?;
+    let token_hash = hash(&enrollment_token);
+    let (opened, spared) =
+        context.store.transact(subject, origin, now, |state| wanted.open(state, token_hash, now)).await??;
     Ok(match opened {
         Opened::LetIn { family, invited, enroll_by } => {
             let mut answer = let_in(&issue(context, &family, now)?, invited, enroll_by);
@@ -184,16 +166,105 @@ pub async fn for_host(context: &Context, app: &App, login: Login, origin: &Origi
             }
             answer
         }
-        Opened::Enrollment(_) => json!({
+        Opened::Enrollment(session) => json!({
             "requires_2fa": true,
             "requires_enrollment": true,
             "session_id": link.id,
-            "expires_in": LIFETIME,
+            "expires_in": session.seconds_left(now),
             "enroll_url": format!("{}?{PARAMETER}={}", context.url(address::ENROLL), link.link),
             "enrollment_token": enrollment_token,
         }),
-        Opened::Challenge(_) => challenge(context, &link),
+        Opened::Challenge(session) => challenge(context, &link, session.seconds_left(now)),
     })
+}
+
+/// What a host wants to be opened.
+struct Wanted {
+    account: AccountId,
+    enforcement: Enforcement,
+    login: account::Login,
+    action: Option<Action>,
+    trusted: Option<(BrowserId, u64)>,
+}
+
+impl Wanted {
+    fn new(context: &Context, app: &App, id: LoginId, login: Login) -> Self {
+        // An approval is no login: nothing of one counts for it.
+        let is_login = login.action.is_none();
+        let token = login.trusted_browser.filter(|_| is_login);
+        Self {
+            account: AccountId { app: app.id.clone(), user: login.user },
+            enforcement: app.enforcement,
+            login: account::Login {
+                id,
+                account_name: login.account_name.filter(|_| is_login),
+                is_admin: login.is_admin,
+                remember_me: login.remember_me && is_login,
+                return_url: login.return_url.map(String::from),
+                trusted: None,
+            },
+            action: login.action,
+            trusted: token.and_then(|token| browser::read(&context.pepper, &app.id, &token)),
+        }
+    }
+
+    /// Opens it, or finds what the same request has opened; with the trusted browser that was spared the challenge. `enrollment_token` is
+    /// the hash of the one that an enrolment gets.
+    fn open(
+        &self,
+        state: &mut State,
+        enrollment_token: [u8; 32],
+        now: UnixTime,
+    ) -> Result<(Opened, Option<TrustedBrowser>), Problem> {
+        let opened = match (self.opened_before(state, now)?, &self.action) {
+            (Some(opened), _) => opened,
+            (None, Some(action)) => {
+                let opened =
+                    ask_approval::open(state.account.as_ref(), &self.login, action, now, &mut state.events)?;
+                state.session = Some(opened.clone());
+                Opened::Challenge(opened)
+            }
+            (None, None) => {
+                let opened = self.log_in(state, now);
+                match &opened {
+                    Opened::Challenge(session) => state.session = Some(session.clone()),
+                    Opened::Enrollment(session) => {
+                        state.session = Some(session.clone());
+                        state.enrollment_token = Some(enrollment_token);
+                    }
+                    Opened::LetIn { family, .. } => state.started = Some(family.clone()),
+                }
+                opened
+            }
+        };
+        let is_spared = matches!(&opened, Opened::LetIn { family, .. } if family.second_factor.is_some());
+        let token = self.trusted.filter(|_| is_spared);
+        let spared = token.and_then(|(id, _)| state.browsers.iter().find(|browser| browser.id == id));
+        Ok((opened, spared.cloned()))
+    }
+
+    fn opened_before(&self, state: &mut State, now: UnixTime) -> Result<Option<Opened>, Problem> {
+        let asked = Asked {
+            account: &self.account,
+            account_name: self.login.account_name.as_ref(),
+            remember_me: self.login.remember_me,
+            return_url: self.login.return_url.as_deref(),
+            action: self.action.as_ref(),
+            trusted: self.trusted,
+        };
+        let State { account, session, family, browsers, events, .. } = state;
+        let (session, family, account) = (session.as_ref(), family.as_ref(), account.as_mut());
+        let before = Before { session, family, account, browsers };
+        Ok(asked.opened_before(before, self.enforcement, now, events)?)
+    }
+
+    fn log_in(&self, state: &mut State, now: UnixTime) -> Opened {
+        let State { account, browsers, events, .. } = state;
+        let account = account.get_or_insert_with(|| Account::new(self.account.clone(), now, &mut Entropy));
+        let trusted =
+            self.trusted.and_then(|token| trusted_browser::spend(browsers, account, token, now, events));
+        account.open(account::Login { trusted, ..self.login.clone() }, self.enforcement, now, events)
+    }
 }
 
 fn let_in(tokens: &Tokens, invited: bool, enroll_by: Option<UnixTime>) -> Value {
@@ -207,12 +278,12 @@ fn let_in(tokens: &Tokens, invited: bool, enroll_by: Option<UnixTime>) -> Value 
     answer
 }
 
-/// The answer that sends the browser to the challenge.
-pub(super) fn challenge(context: &Context, link: &SessionLink) -> Value {
+/// The answer that sends the browser to the challenge, which lives so many seconds more.
+pub(super) fn challenge(context: &Context, link: &SessionLink, expires_in: u64) -> Value {
     json!({
         "requires_2fa": true,
         "session_id": link.id,
-        "expires_in": LIFETIME,
+        "expires_in": expires_in,
         "methods": ["totp", "backup_code"],
         "verify_url": format!("{}?{PARAMETER}={}", context.url(address::CHALLENGE), link.link),
     })

@@ -14,6 +14,7 @@ use crate::{
 /// # Errors
 /// A malformed body, a token that does not count, or a second factor that is missing by now.
 pub async fn run(context: &Context, mut call: Call) -> Result<Reply, Problem> {
+    let retry_key = call.idempotency_key()?.map(|key| hash(key.as_str()));
     let fields = call.fields().await?;
     let text = fields.text("refresh_token")?;
     let token = read_refresh_token(&context.pepper, text).ok_or_else(Problem::credentials_invalid)?;
@@ -24,7 +25,6 @@ pub async fn run(context: &Context, mut call: Call) -> Result<Reply, Problem> {
         context.count_account(&family.account)?;
     }
     let app = context.apps.find(&token.app).await?;
-    let retry_key = call.headers.get("idempotency-key").and_then(|key| key.to_str().ok()).map(hash);
     let now = context.clock.now();
     let subject = Subject::account(family.account).with_login(token.login);
     let family = context

@@ -3,7 +3,7 @@
 use http::StatusCode;
 use sidekey_core::{
     id::LoginId,
-    session::{Opening, Purpose, Session},
+    session::{LIFETIME, Opening, Purpose, Session},
 };
 
 use super::open_session::{challenge, read_action, read_return_url};
@@ -49,5 +49,5 @@ pub(super) async fn open(context: &Context, user: &User, fields: &Fields) -> Res
         Ok(())
     })
     .await?;
-    Ok(Reply::json(StatusCode::CREATED, &challenge(context, &link)))
+    Ok(Reply::json(StatusCode::CREATED, &challenge(context, &link, LIFETIME)))
 }

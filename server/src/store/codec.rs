@@ -8,6 +8,7 @@ use rand_core::CryptoRng;
 use serde::{Serialize, de::DeserializeOwned};
 use sidekey_core::{
     account::Account,
+    action::Spent,
     id::{AccountId, DeviceId, LoginId},
     refresh::Family,
     secret::Secret,
@@ -61,6 +62,16 @@ pub(super) fn encode<T: Serialize>(value: &T) -> Result<Vec<u8>, StoreError> {
 /// A record without secrets.
 pub(super) fn decode<T: DeserializeOwned>(key: &Key, bytes: &[u8]) -> Result<T, StoreError> {
     from_bytes(bytes).map_err(|_| damaged(key, "its fields cannot be read"))
+}
+
+/// Bytes of the record that the token of an approval was spent; none where it was by a request that is never answered again.
+pub(super) fn encode_spent(spent: Spent) -> Result<Vec<u8>, StoreError> {
+    if spent.has_key() { encode(&spent) } else { Ok(Vec::new()) }
+}
+
+/// The reverse of [`encode_spent`].
+pub(super) fn decode_spent(key: &Key, bytes: &[u8]) -> Result<Spent, StoreError> {
+    if bytes.is_empty() { Ok(Spent::default()) } else { decode(key, bytes) }
 }
 
 /// Bytes of an account, its secrets sealed.
@@ -117,7 +128,7 @@ pub fn check(key: &Key, bytes: &[u8], keyring: Option<&Keyring>) -> Result<usize
             let browser: TrustedBrowser = decode(key, bytes)?;
             if browser_key(&browser) == *key { Ok(0) } else { Err(elsewhere()) }
         }
-        Some(Kind::SpentToken) if bytes.is_empty() => Ok(0),
+        Some(Kind::SpentToken) => decode_spent(key, bytes).map(|_| 0),
         _ => Err(damaged(key, "an unknown kind of record")),
     }
 }

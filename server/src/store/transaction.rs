@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use sidekey_core::{
     account::Account,
+    action::Spent,
     event::Event,
     id::{AccountId, AppId, LoginId},
     refresh::Family,
@@ -18,8 +19,8 @@ use sidekey_core::{
 use super::{
     Batch, CommitError, Engine, Key, Record, StoreError, Version,
     codec::{
-        account_key, browser_key, decode, decode_account, encode, encode_account, enrollment_token_key,
-        family_key, session_key, spent_token_key,
+        account_key, browser_key, decode, decode_account, decode_spent, encode, encode_account, encode_spent,
+        enrollment_token_key, family_key, session_key, spent_token_key,
     },
     logins::{self, Logins},
 };
@@ -65,8 +66,8 @@ pub struct State {
     pub family: Option<Family>,
     /// The browsers that the account trusts.
     pub browsers: Vec<TrustedBrowser>,
-    /// Whether the token of the approval was spent. It stays so.
-    pub is_spent: bool,
+    /// That the token of the approval was spent, and by which request. It stays so.
+    pub spent: Option<Spent>,
     /// A login that starts now: its refresh tokens are new.
     pub started: Option<Family>,
     /// The hash of a token that is to lead to the session from now on.
@@ -224,7 +225,7 @@ impl Store {
         let family = self.read(subject.family_key(), |key, record| decode(key, &record.value));
         let browsers =
             if subject.browsers { self.found_browsers(&subject.account).await? } else { Vec::new() };
-        let spent = self.read(subject.spent_token_key(), |_, _| Ok(()));
+        let spent = self.read(subject.spent_token_key(), |key, record| decode_spent(key, &record.value));
         Ok(Loaded {
             account: account.await?,
             session: session.await?,
@@ -286,7 +287,7 @@ impl Store {
         state: State,
         origin: &Origin,
     ) -> Result<Batch, StoreError> {
-        let State { account, session, family, browsers, is_spent, started, enrollment_token, events } = state;
+        let State { account, session, family, browsers, spent, started, enrollment_token, events } = state;
         let mut batch = Batch::new();
         batch.decided_at(origin.at);
         if let (Some(session), Some(Found { key, value: None, .. })) = (&session, &loaded.session) {
@@ -302,12 +303,12 @@ impl Store {
                 None => logins.end(&mut batch, version, &subject.account),
             }
         }
-        if let (true, Some((_, until)), Some(Found { key, value: None, .. })) =
-            (is_spent, subject.spent_token, &loaded.spent)
+        if let (Some(_), Some((_, until)), Some(Found { key, value: None, .. })) =
+            (spent, subject.spent_token, &loaded.spent)
         {
             batch.put(Key::expiry(until, key), Vec::new());
         }
-        write(&mut batch, loaded.spent.as_ref(), is_spent.then_some(()), |()| Ok(Vec::new()))?;
+        write(&mut batch, loaded.spent.as_ref(), spent, encode_spent)?;
         write_browsers(&mut batch, subject, &loaded.browsers, browsers)?;
         if let Some(family) = started {
             let key = family_key(family.account.app.as_str(), family.login);
@@ -344,7 +345,7 @@ struct Loaded {
     session: Option<Found<Session>>,
     family: Option<Found<Family>>,
     browsers: Vec<Found<TrustedBrowser>>,
-    spent: Option<Found<()>>,
+    spent: Option<Found<Spent>>,
 }
 
 impl Loaded {
@@ -354,7 +355,7 @@ impl Loaded {
             session: self.session.as_ref().and_then(|found| found.value.clone()),
             family: self.family.as_ref().and_then(|found| found.value.clone()),
             browsers: self.browsers.iter().filter_map(|found| found.value.clone()).collect(),
-            is_spent: self.spent.as_ref().is_some_and(|found| found.value.is_some()),
+            spent: self.spent.as_ref().and_then(|found| found.value),
             ..State::default()
         }
     }

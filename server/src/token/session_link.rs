@@ -3,11 +3,18 @@
 //! A link has 256 random bits, and the session's id is their MAC under the store's pepper: whoever has the link can be led to the
 //! session, whoever has the id cannot make the link, and neither is stored. The browser that came by the link keeps the id with a MAC of its
 //! own: the host lets the id out to its pages, and an id alone must not make a browser the one that was handed the session.
+//!
+//! The link of a request with an idempotency key is itself a MAC, of the key, so that the same request finds the same session.
 
 use data_encoding::BASE64URL_NOPAD;
+use sidekey_core::id::{AppId, LoginId};
 use subtle::ConstantTimeEq;
 
-use crate::{entropy::random, keyring::Pepper};
+use crate::{
+    entropy::{Entropy, random},
+    http::IdempotencyKey,
+    keyring::Pepper,
+};
 
 /// The parameter of the query that carries it.
 pub const PARAMETER: &str = "link";
@@ -27,6 +34,38 @@ impl SessionLink {
         let link = BASE64URL_NOPAD.encode(&random::<32>());
         Self { id: session_id(pepper, &link), link }
     }
+
+    /// That of a request of this app: the same for the same key, and no easier to guess than a fresh one, whatever the key is.
+    fn of_request(pepper: &Pepper, app: &AppId, key: &IdempotencyKey) -> Self {
+        let link = BASE64URL_NOPAD.encode(&mac_of_request(pepper, "requested-session", app, key));
+        Self { id: session_id(pepper, &link), link }
+    }
+}
+
+/// The names of what a request of a host opens: random ones, or with an idempotency key the ones that the same key leads to again.
+pub struct Names {
+    /// The session.
+    pub session: SessionLink,
+    /// The login that comes of it, or that is started in its place.
+    pub login: LoginId,
+}
+
+impl Names {
+    /// For a request of this app.
+    pub fn new(pepper: &Pepper, app: &AppId, key: Option<&IdempotencyKey>) -> Self {
+        let Some(key) = key else {
+            return Self { session: SessionLink::generate(pepper), login: LoginId::generate(&mut Entropy) };
+        };
+        // Half of the MAC: an id has 128 bits.
+        let mut login = [0; 16];
+        let mac = mac_of_request(pepper, "requested-login", app, key);
+        login.iter_mut().zip(mac).for_each(|(to, from)| *to = from);
+        Self { session: SessionLink::of_request(pepper, app, key), login: LoginId::from_bytes(login) }
+    }
+}
+
+fn mac_of_request(pepper: &Pepper, domain: &str, app: &AppId, key: &IdempotencyKey) -> [u8; 32] {
+    pepper.mac(domain, &[app.as_str().as_bytes(), key.as_str().as_bytes()])
 }
 
 /// The id of the session that a link leads to. Any text leads somewhere, and one that we did not make to no session.
@@ -55,6 +94,37 @@ fn mac(pepper: &Pepper, id: &str) -> [u8; 32] {
 mod tests {
     use super::*;
     use crate::entropy::Entropy;
+
+    #[test]
+    fn a_key_leads_to_the_same_names_in_its_own_app_and_store_only() {
+        let (pepper, other) = (Pepper::generate(&mut Entropy), Pepper::generate(&mut Entropy));
+        let [shop, bank] = ["shop", "bank"].map(|id| AppId::parse(id).unwrap());
+        let [one, two] = ["1", "2"].map(|key| {
+            let headers = [(http::HeaderName::from_static("idempotency-key"), key.parse().unwrap())];
+            IdempotencyKey::read(&headers.into_iter().collect()).unwrap().unwrap()
+        });
+        let of = |pepper, app, key| {
+            let Names { session, login } = Names::new(pepper, app, key);
+            assert_eq!(session_id(pepper, &session.link), session.id, "the link leads to the session");
+            (session.link, session.id, login)
+        };
+        let names = of(&pepper, &shop, Some(&one));
+        assert_eq!(of(&pepper, &shop, Some(&one)), names);
+        assert_eq!(
+            names.0.len(),
+            SessionLink::generate(&pepper).link.len(),
+            "nobody sees that there was a key"
+        );
+        for (pepper, app, key) in [
+            (&pepper, &shop, Some(&two)),
+            (&pepper, &bank, Some(&one)),
+            (&other, &shop, Some(&one)),
+            (&pepper, &shop, None),
+        ] {
+            let others = of(pepper, app, key);
+            assert!(others.0 != names.0 && others.1 != names.1 && others.2 != names.2);
+        }
+    }
 
     #[test]
     fn an_id_alone_makes_nobody_the_browser_that_was_handed_it() {

@@ -85,10 +85,19 @@ export interface CallOptions {
   token?: TokenSource;
 }
 
-export interface RefreshOptions extends CallOptions {
-  /** Stored before the request, it lets a reloaded page repeat the exchange within 10 s. Default: a random one. */
+/**
+ * Of a request that is repeated by itself while no answer comes. The server knows it again by its `Idempotency-Key` for 10 s, and a
+ * session that was opened by it for as long as that lives.
+ */
+export interface RepeatableOptions extends CallOptions {
+  /**
+   * 1 to 255 visible ASCII characters. Stored before the request, it lets a reloaded page or a restarted server repeat it.
+   * Default: a random one.
+   */
   idempotencyKey?: string;
 }
+
+export type RefreshOptions = RepeatableOptions;
 
 export interface CodeAnswer {
   code: string;
@@ -159,6 +168,19 @@ export interface OpenSession {
   is_admin?: boolean;
   return_url?: string;
   trusted_browser_token?: string;
+  /** The one action that the user is to approve; there is no login then. */
+  action?: string;
+  /** What it is done to. */
+  resource?: string;
+}
+
+export interface SpentToken {
+  message: string;
+  user_id: string;
+  action: string;
+  resource: string | null;
+  jti: string;
+  verified_at: string;
 }
 
 export interface Challenge {
@@ -285,18 +307,26 @@ export interface SidekeyClient {
    * The next pair of tokens. Spends the given one: lost answers are asked for again under the same `Idempotency-Key`, and
    * calls with the same token at the same time share one exchange.
    */
-  refresh(refreshToken: string, options?: RefreshOptions): Promise<Tokens>;
+  refresh(refreshToken: string, options?: RepeatableOptions): Promise<Tokens>;
   /** Ends the login. */
   revoke(refreshToken: string, options?: CallOptions): Promise<{ message: string }>;
 
   /** A session for the user of the access token, to be answered with a fresh second factor. */
   openStepUp(body?: { return_url?: string }, options?: CallOptions): Promise<Challenge>;
   /** With an API key, so on your server and never in a browser. */
-  openSession(body: OpenSession, options?: CallOptions): Promise<Challenge | EnrollmentDemanded | LetIn>;
+  openSession(body: OpenSession, options?: RepeatableOptions): Promise<Challenge | EnrollmentDemanded | LetIn>;
   /** With an API key. */
   sessionStatus(sessionId: string, options?: CallOptions): Promise<SessionStatus>;
   /** With an API key: the tokens of the login whose one-time code came with the browser. It counts once, for a minute. */
-  exchangeCode(code: string, options?: CallOptions): Promise<Verified>;
+  exchangeCode(code: string, options?: RepeatableOptions): Promise<Verified>;
+  /**
+   * With an API key, right before the action is done: its token counts once, for exactly this action. Make the `idempotencyKey` where the
+   * action is decided on.
+   */
+  spendToken(
+    body: { action_token: string; action: string; resource?: string },
+    options?: RepeatableOptions,
+  ): Promise<SpentToken>;
   /** The user's way to the hosted account page, good once and for a minute. With an API key, `sid` says which login. */
   linkAccount(body?: { sid?: string }, options?: CallOptions): Promise<{ account_url: string; expires_in: number }>;
 

@@ -6,6 +6,7 @@
 
 import { ServerClock } from "./clock.js";
 import { refreshing } from "./refresh.js";
+import { repeated } from "./repeat.js";
 import { anonymous, authorized } from "./request.js";
 
 export { SidekeyError } from "./error.js";
@@ -24,6 +25,9 @@ export const createClient = ({ baseUrl = "", token, fetch = globalThis.fetch, si
 
   /** @param {string} path @param {object} body @param {CallOptions | undefined} options */
   const asAnybody = (path, body, options) => anonymous(connection, { method: "POST", path, body }, options);
+
+  /** @param {string} path @param {object} body @param {import("./index.d.ts").RepeatableOptions | undefined} options */
+  const once = (path, body, options) => repeated(authorized, connection, { method: "POST", path, body }, options);
 
   /** @param {string} id */
   const device = (id) => `/2fa/devices/${encodeURIComponent(id)}/`;
@@ -57,9 +61,10 @@ export const createClient = ({ baseUrl = "", token, fetch = globalThis.fetch, si
     revoke: (refreshToken, options) => asAnybody("/2fa/token/revoke/", { refresh_token: refreshToken }, options),
 
     openStepUp: (body = {}, options) => asUser("POST", "/2fa/sessions/", body, options),
-    openSession: (body, options) => asUser("POST", "/2fa/sessions/", body, options),
+    openSession: (body, options) => once("/2fa/sessions/", body, options),
     sessionStatus: (sessionId, options) => asUser("GET", `/2fa/sessions/${encodeURIComponent(sessionId)}/`, undefined, options),
-    exchangeCode: (code, options) => asUser("POST", "/2fa/token/", { code }, options),
+    exchangeCode: (code, options) => once("/2fa/token/", { code }, options),
+    spendToken: (body, options) => once("/2fa/token/spend/", body, options),
     linkAccount: (body = {}, options) => asUser("POST", "/2fa/account/link/", body, options),
 
     userStatus: (id, options) => asUser("GET", user(id), undefined, options),
