@@ -81,6 +81,10 @@ pub enum DeviceRefusal {
     Period,
     /// Its owner never confirmed it there.
     Unconfirmed,
+    /// It was turned off there.
+    Disabled,
+    /// Its steps are counted from another moment than 1970.
+    Start,
     /// It is no key URI, for a reason that none of the others names.
     KeyUri(KeyUriError),
     /// It is the same as another one of the user.
@@ -197,6 +201,8 @@ impl fmt::Display for DeviceRefusal {
             Self::Digits => "a code has 6 to 8 digits",
             Self::Period => "a period has 15 to 120 seconds",
             Self::Unconfirmed => "it was never confirmed",
+            Self::Disabled => "it was turned off",
+            Self::Start => "its steps are not counted from 1970",
             Self::KeyUri(error) => return error.fmt(formatter),
             Self::Twice => "the user has it twice",
             Self::TooMany => "the user has too many devices",

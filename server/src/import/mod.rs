@@ -3,7 +3,9 @@
 //!
 //! - this file: what all formats share;
 //! - `gathered`: users whose devices stand in rows of their own;
-//! - `key_uris`: key URIs, one a line;
+//! - `table`, `json`, `moment`, `parts`: what tables have in common, whoever wrote them;
+//! - `key_uris`, `google_authenticator`, `pskc`, `django_otp`, `django_allauth`, `django_cfg`, `fortify`, `keycloak`, `better_auth`: a
+//!   format each, with what was looked up of it and where;
 //! - `wire`: users as JSON;
 //! - `apply`: users become accounts.
 //!
@@ -11,8 +13,20 @@
 //! [`DeviceRefusal`](sidekey_core::import::DeviceRefusal) for what is, and cannot be taken over. None of them holds a value of the file.
 
 pub mod apply;
+mod better_auth;
+mod django_allauth;
+mod django_cfg;
+mod django_otp;
+mod fortify;
 mod gathered;
+mod google_authenticator;
+mod json;
 mod key_uris;
+mod keycloak;
+mod moment;
+mod parts;
+mod pskc;
+mod table;
 pub mod wire;
 
 use std::fmt;
@@ -20,8 +34,11 @@ use std::fmt;
 use clap::ValueEnum;
 use sidekey_core::import::ImportedUser;
 use sidekey_core::key_uri::KeyUriError;
+use sidekey_core::migration::MigrationError;
+use sidekey_core::totp::TotpParams;
 use zeroize::Zeroizing;
 
+pub use django_allauth::RecoverySettings;
 pub use gathered::Gathered;
 pub use wire::WireUser;
 
@@ -31,8 +48,24 @@ pub const MAX_BYTES: usize = 256 << 20;
 /// What a file may be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Format {
-    /// Key URIs (`otpauth://totp/…`), one a line
+    /// Key URIs (`otpauth://totp/…`), one a line, or a table with the user of each
     KeyUris,
+    /// What Google Authenticator transfers (`otpauth-migration://…`), one a line, or a table with the user of each
+    GoogleAuthenticator,
+    /// Containers of token makers (RFC 6030), and tables that say whose the tokens are
+    Pskc,
+    /// Tables or a fixture of django-otp
+    DjangoOtp,
+    /// The table or a fixture of django-allauth
+    DjangoAllauth,
+    /// Tables or a fixture of django-cfg
+    DjangoCfg,
+    /// The table of users of Laravel Fortify
+    Fortify,
+    /// The table of credentials or an exported realm of Keycloak
+    Keycloak,
+    /// The table of better-auth
+    BetterAuth,
 }
 
 /// A file as it was read.
@@ -50,6 +83,10 @@ pub struct SourceOptions {
     pub source_key: Option<Zeroizing<String>>,
     /// What of a label names its user, where nothing else does.
     pub user_from: UserFrom,
+    /// What the other product's settings say of its codes, where its files do not.
+    pub params: TotpParams,
+    /// How django-allauth derives its recovery codes.
+    pub recovery: RecoverySettings,
 }
 
 /// What of the label of a key URI is the host application's name for the user.
@@ -111,6 +148,9 @@ pub enum Refusal {
     /// It is no key URI.
     #[error(transparent)]
     KeyUri(#[from] KeyUriError),
+    /// It is no export of Google Authenticator.
+    #[error(transparent)]
+    Migration(#[from] MigrationError),
     /// A value that is needed is missing.
     #[error("`{0}` is missing")]
     Missing(&'static str),
@@ -156,6 +196,14 @@ pub enum ImportError {
 pub fn read(format: Format, files: &[SourceFile], options: &SourceOptions) -> Result<Source, ImportError> {
     match format {
         Format::KeyUris => key_uris::read(files, options),
+        Format::GoogleAuthenticator => google_authenticator::read(files, options),
+        Format::Pskc => pskc::read(files, options),
+        Format::DjangoOtp => django_otp::read(files),
+        Format::DjangoAllauth => django_allauth::read(files, options),
+        Format::DjangoCfg => django_cfg::read(files),
+        Format::Fortify => fortify::read(files, options),
+        Format::Keycloak => keycloak::read(files),
+        Format::BetterAuth => better_auth::read(files, options),
     }
 }
 
@@ -176,9 +224,21 @@ impl SourceFile {
         Place { file: self.name.clone(), number: None }
     }
 
+    /// What is wrong at a place in it.
+    pub(crate) fn wrong(&self, unit: Unit, number: usize, what: &'static str) -> ImportError {
+        ImportError::Malformed { place: self.at(unit, number), what }
+    }
+
     /// A place in it.
     pub fn at(&self, unit: Unit, number: usize) -> Place {
         Place { file: self.name.clone(), number: Some((unit, number)) }
+    }
+}
+
+impl Place {
+    /// A place within this one.
+    pub(crate) fn within(&self, unit: Unit, number: usize) -> Self {
+        Self { file: self.file.clone(), number: Some((unit, number)) }
     }
 }
 
@@ -214,6 +274,24 @@ pub(crate) mod testing {
     /// A file with this text.
     pub(crate) fn file(name: &str, text: &str) -> SourceFile {
         SourceFile { name: name.to_owned(), bytes: text.as_bytes().to_vec().into() }
+    }
+
+    /// A file of tests/import/fixtures.
+    pub(crate) fn fixture(name: &str) -> SourceFile {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/import/fixtures/");
+        SourceFile { name: name.to_owned(), bytes: std::fs::read(format!("{folder}{name}")).unwrap().into() }
+    }
+
+    /// The options with the key in this fixture.
+    pub(crate) fn key(name: &str) -> SourceOptions {
+        let key = fixture(name).text().unwrap().to_owned();
+        SourceOptions { source_key: Some(Zeroizing::new(key)), ..SourceOptions::default() }
+    }
+
+    /// The user of this name among those that were read.
+    pub(crate) fn user<'a>(source: &'a Source, name: &str) -> &'a ImportedUser {
+        let users = || source.users.iter().filter_map(|read| read.outcome.as_ref().ok());
+        users().find(|user| user.user.as_str() == name).unwrap_or_else(|| panic!("no {name}: {source:?}"))
     }
 }
 
