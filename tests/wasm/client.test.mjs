@@ -81,6 +81,7 @@ const endpoints = [
   ["userStatus", (c) => c.userStatus("a/b"), "GET /2fa/users/a%2Fb/", null, "user"],
   ["unlockUser", (c) => c.unlockUser("42"), "POST /2fa/users/42/unlock/", {}, "user"],
   ["eraseUser", (c) => c.eraseUser("42"), "DELETE /2fa/users/42/", null, "user"],
+  ["importUsers", (c) => c.importUsers({ users: [], dry_run: true }), "POST /2fa/users/import/", { users: [], dry_run: true }, "user"],
   ["appSettings", (c) => c.appSettings(), "GET /2fa/app/", null, "user"],
   ["changeApp", (c) => c.changeApp({ accent_color: null }), "PATCH /2fa/app/", { accent_color: null }, "user"],
 ];

@@ -1,6 +1,6 @@
 //! Users of another product become accounts: each is one transaction, and an account that has a device stays as it is.
 
-use futures_util::{StreamExt as _, stream};
+use futures_util::{StreamExt as _, stream::FuturesOrdered};
 use serde::{Deserialize, Serialize};
 use sidekey_core::{
     account::{Account, Imported, NotImported},
@@ -138,8 +138,12 @@ impl Importer<'_> {
         mut done: impl FnMut(usize),
     ) -> Result<Vec<Line>, Problem> {
         let mut lines = Vec::with_capacity(users.len());
-        let mut work = stream::iter(users.iter().map(|user| self.one(user))).buffered(AT_ONCE);
+        let mut waiting = users.iter();
+        let mut work: FuturesOrdered<_> = waiting.by_ref().take(AT_ONCE).map(|user| self.one(user)).collect();
         while let Some(line) = work.next().await {
+            if let Some(user) = waiting.next() {
+                work.push_back(self.one(user));
+            }
             let line = line?;
             // Nothing is stored that would tell.
             let twice = self.dry_run && lines.iter().any(|before: &Line| before.is_the_import_of(&line));

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use sidekey_core::{
     id::{AccountName, DeviceName, UserId},
     import::{
@@ -27,7 +27,7 @@ pub struct WireUser {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub account_name: Option<String>,
     /// The devices.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_is_none")]
     pub devices: Vec<WireDevice>,
     /// The recovery codes that are left.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -120,6 +120,11 @@ pub enum Separators {
     Exact,
     /// They are dropped.
     Ignored,
+}
+
+/// As everywhere in the API, `null` is as good as absent.
+fn null_is_none<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<WireDevice>, D::Error> {
+    Option::deserialize(deserializer).map(Option::unwrap_or_default)
 }
 
 /// Text that is secret: wiped when dropped, redacted in `Debug`.

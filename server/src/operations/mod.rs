@@ -18,6 +18,7 @@ pub mod disable;
 pub mod erase_user;
 pub mod exchange_code;
 pub mod forget_browser;
+pub mod import_users;
 pub mod introspect_token;
 pub mod link_account;
 pub mod list_devices;

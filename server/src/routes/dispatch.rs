@@ -39,6 +39,7 @@ pub(super) async fn dispatch(context: &Context, endpoint: Endpoint, call: Call) 
         Endpoint::UserStatus => operations::user_status::run(context, call).await,
         Endpoint::UnlockUser => operations::unlock_user::run(context, call).await,
         Endpoint::EraseUser => operations::erase_user::run(context, call).await,
+        Endpoint::ImportUsers => operations::import_users::run(context, call).await,
         Endpoint::ShowApp => operations::show_app::run(context, call).await,
         Endpoint::ChangeApp => operations::change_app::run(context, call).await,
         Endpoint::Authorize => operations::authorize::run(context, &call).await,

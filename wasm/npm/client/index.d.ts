@@ -271,6 +271,48 @@ export interface ServerClock {
   now(): number;
 }
 
+/** A user who has their second factor elsewhere. */
+export interface ImportedUser {
+  user_id: string;
+  account_name?: string;
+  devices: ImportedDevice[];
+  backup_codes?: ImportedCodes;
+}
+
+/** A key URI, or a secret in base32 with what differs from SHA1, six digits and 30 seconds. */
+export type ImportedDevice = (
+  | { key_uri: string }
+  | { secret: string; algorithm?: "SHA1" | "SHA256" | "SHA512"; digits?: number; period?: number }
+) & { name?: string; created_at?: string; last_used_at?: string; last_step?: number; is_primary?: boolean };
+
+/** Recovery codes that are left: texts, or the hex or base64 of their hashes. `case` and `separators` say what counts of what is typed. */
+export interface ImportedCodes {
+  form: "native" | "text" | "sha256" | "sha512";
+  case?: "exact" | "lower" | "upper";
+  separators?: "exact" | "ignored";
+  codes: string[];
+}
+
+/** What became of each user, in the order in which they were named. */
+export interface Imported {
+  results: ImportedLine[];
+  imported: number;
+  skipped: number;
+  refused: number;
+  dry_run: boolean;
+}
+
+export interface ImportedLine {
+  user_id: string;
+  outcome: "imported" | "skipped" | "refused";
+  devices: number;
+  backup_codes: number;
+  /** Why a user was not taken over. */
+  reason?: string;
+  /** What was left out of a user, and why. */
+  notes?: string[];
+}
+
 export interface SidekeyClient {
   readonly clock: ServerClock;
 
@@ -335,6 +377,8 @@ export interface SidekeyClient {
   unlockUser(userId: string, options?: CallOptions): Promise<{ message: string }>;
   /** Removes the user with devices, codes and logins. */
   eraseUser(userId: string, options?: CallOptions): Promise<{ message: string }>;
+  /** Takes over users who have their second factor elsewhere; who has a device here stays as they are. At most 16 KiB at once. */
+  importUsers(body: { users: ImportedUser[]; dry_run?: boolean }, options?: CallOptions): Promise<Imported>;
 
   appSettings(options?: CallOptions): Promise<AppSettings>;
   /** Settings that are not named stay; `null` takes colour and logo away. */

@@ -70,6 +70,7 @@ export const createClient = ({ baseUrl = "", token, fetch = globalThis.fetch, si
     userStatus: (id, options) => asUser("GET", user(id), undefined, options),
     unlockUser: (id, options) => asUser("POST", `${user(id)}unlock/`, {}, options),
     eraseUser: (id, options) => asUser("DELETE", user(id), undefined, options),
+    importUsers: (body, options) => asUser("POST", "/2fa/users/import/", body, options),
 
     appSettings: (options) => asUser("GET", "/2fa/app/", undefined, options),
     changeApp: (body, options) => asUser("PATCH", "/2fa/app/", body, options),
