@@ -32,7 +32,10 @@ const MILLISECONDS_FROM: u64 = 100_000_000_000;
 
 fn of_number(number: i64) -> Option<UnixTime> {
     let number = u64::try_from(number).ok().filter(|number| *number > 0)?;
-    Some(UnixTime::from_secs(if number >= MILLISECONDS_FROM { number / 1000 } else { number }))
+    let seconds = if number >= MILLISECONDS_FROM { number / 1000 } else { number };
+    // What cannot be written as a date is none.
+    jiff::Timestamp::from_second(i64::try_from(seconds).ok()?).ok()?;
+    Some(UnixTime::from_secs(seconds))
 }
 
 #[cfg(test)]
@@ -58,7 +61,16 @@ mod tests {
             assert_eq!(moment(&value).map(UnixTime::as_secs), Some(1_714_564_800), "{text}");
         }
         assert_eq!(moment(&Json::Int(1_714_564_800_123)).map(UnixTime::as_secs), Some(1_714_564_800));
-        for text in ["", "yesterday", "1969-12-31T23:59:59Z", "-5", "2024-13-01 00:00:00", "+00", "é:+1"] {
+        for text in [
+            "",
+            "yesterday",
+            "9223372036854775807",
+            "1969-12-31T23:59:59Z",
+            "-5",
+            "2024-13-01 00:00:00",
+            "+00",
+            "é:+1",
+        ] {
             let value = Json::Text(Zeroizing::new(text.to_owned()));
             assert!(moment(&value).is_none(), "{text}");
         }

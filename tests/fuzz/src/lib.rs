@@ -2,6 +2,7 @@
 //!
 //! - [`key_uri`]: key URIs
 //! - [`migration`]: exports of Google Authenticator
+//! - [`import_source`]: files of other products that users are imported from
 //! - [`request_body`]: bodies of requests, and every accessor of their members
 //! - [`jwt`]: access tokens
 //! - [`stored_record`]: records, the accounts, sessions and logins in them, and sealed values
@@ -15,6 +16,7 @@
 
 pub mod codes;
 pub mod edit;
+pub mod import_source;
 pub mod jwt;
 pub mod key_uri;
 pub mod migration;
@@ -28,6 +30,7 @@ pub type Target = (&'static str, fn(&[u8]));
 /// All targets. A name is that of a file in `fuzz_targets/` and of a folder in `seeds/` too.
 pub const TARGETS: &[Target] = &[
     ("codes", codes::run),
+    ("import_source", import_source::run),
     ("jwt", jwt::run),
     ("key_uri", key_uri::run),
     ("migration", migration::run),

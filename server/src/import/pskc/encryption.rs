@@ -11,8 +11,8 @@ use zeroize::Zeroizing;
 use super::{base64, child, path};
 use crate::import::{ImportError, SourceFile};
 
-/// The most iterations of PBKDF2: some seconds of work.
-const MAX_ITERATIONS: u32 = 10_000_000;
+/// The most iterations of PBKDF2: more than are recommended today, and a second of work.
+const MAX_ITERATIONS: u32 = 2_000_000;
 
 /// The keys of a container.
 pub(super) struct Encryption {
