@@ -39,7 +39,7 @@ pub struct Context {
     /// Accounts, sessions and logins in them.
     pub store: Store,
     /// Hashes backup codes.
-    pub hasher: BackupCodeHasher,
+    pub hasher: Arc<BackupCodeHasher>,
     /// Signs and verifies access tokens.
     pub signer: Arc<Signer>,
     /// Host applications and their API keys.
@@ -142,7 +142,7 @@ pub(crate) mod testing {
             settings,
             apps: Apps::new(Arc::clone(&engine)),
             store: Store::new(Arc::clone(&engine), master_keys.shared()),
-            hasher: BackupCodeHasher::new(Arc::clone(&pepper)),
+            hasher: Arc::new(BackupCodeHasher::new(Arc::clone(&pepper))),
             engine,
             master_keys: Arc::new(master_keys),
             pepper,

@@ -78,6 +78,7 @@ async fn serve(settings: Settings, reloading: Reloading) -> Result<(), Failure> 
     let authority = Authority {
         engine: Arc::clone(&engine),
         keys: Some(Arc::clone(&context.master_keys)),
+        hasher: Some(Arc::clone(&context.hasher)),
         signer: Some(Arc::clone(&context.signer)),
         apps: context.apps.clone(),
         clock: context.clock.clone(),
@@ -218,7 +219,7 @@ async fn open_rest(
         settings,
         apps: Apps::new(Arc::clone(&engine)),
         store: Store::new(Arc::clone(&engine), master_keys.shared()),
-        hasher: BackupCodeHasher::new(Arc::clone(&pepper)),
+        hasher: Arc::new(BackupCodeHasher::new(Arc::clone(&pepper))),
         engine,
         master_keys: Arc::new(master_keys),
         pepper,

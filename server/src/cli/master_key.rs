@@ -48,10 +48,10 @@ impl GivenKey {
         store: Arc<dyn Engine>,
         data: &Path,
         now: UnixTime,
-    ) -> Result<MasterKeys, Failure> {
+    ) -> Result<(MasterKeys, Pepper), Failure> {
         let (keyring, origin) = self.find(Some(data))?.ok_or_else(missing)?;
         let opened = MasterKeys::open(store, keyring, origin, now, &mut Entropy).await;
-        opened.map(|(keys, _)| keys).map_err(not_opened)
+        opened.map_err(not_opened)
     }
 
     /// The first key of the file that was named, if one was.

@@ -9,6 +9,7 @@
 //! - [`doctor`]: what stands around the server;
 //! - [`protect`]: `protect check`;
 //! - [`progress`]: how far a long command is, on a terminal;
+//! - [`import`]: users of another product;
 //! - [`keys`]: `keys generate`, `add` and `list`;
 //! - [`rotate`]: `keys rotate`, `drop`, `rotate-jwt` and `list-jwt`;
 //! - [`master_key`]: the key of commands that work without a server.
@@ -17,6 +18,7 @@ mod app;
 mod audit;
 mod config;
 mod doctor;
+mod import;
 mod keys;
 mod maintain;
 mod master_key;
@@ -71,6 +73,8 @@ enum Subject {
     Doctor(doctor::DoctorArgs),
     /// Read the audit trail, or export it as JSON lines
     Audit(audit::AuditArgs),
+    /// Take over users of another product with their second factor, while the server goes on
+    Import(import::ImportArgs),
     /// Check that everything stored can be read and nothing is missing
     Verify(Common),
     /// Write everything stored into one file, while the server goes on
@@ -249,6 +253,7 @@ fn run(command: Subject, matches: &ArgMatches) -> Result<(), Failure> {
         Subject::Protect(verb) => verb.run(),
         Subject::Doctor(doctor) => doctor.run(),
         Subject::Audit(audit) => audit.run(),
+        Subject::Import(arguments) => arguments.run(),
         Subject::Verify(common) => maintain::verify(&common),
         Subject::Backup { out, common } => maintain::backup(&out, &common),
         Subject::Restore { from, data, json, key } => maintain::restore(&from, &data, json, &key),

@@ -15,6 +15,7 @@ use super::master_key::GivenKey;
 use super::{Common, Failure, app, maintain, rotate};
 use crate::apps::Apps;
 use crate::apps::settings::{DAY, word};
+use crate::backup_code_hash::BackupCodeHasher;
 use crate::clock::Clock;
 use crate::control::{AppLine, Authority, Command, KeyLine, Reply, Work, socket};
 use crate::entropy;
@@ -60,9 +61,62 @@ pub(super) async fn carry_out(
     if is_missing(data) && !matches!(command, Command::CreateApp(_)) {
         return Err(no_folder(data));
     }
-    match reach(&command, data, take, || SledEngine::open(data, &Options::new(entropy::random()))).await? {
+    match reach(&command, data, take, || open(data)).await? {
         Reached::Server(reply) => Ok(reply),
-        Reached::Store(engine) => alone(engine, command, data, key, take).await,
+        Reached::Store(engine) => {
+            let alone = Alone::begin(engine, &command, data, key).await?;
+            let reply = alone.carry_out(command, take).await;
+            alone.end().await.and(reply)
+        }
+    }
+}
+
+fn open(data: &Path) -> Result<SledEngine, OpenError> {
+    SledEngine::open(data, &Options::new(entropy::random()))
+}
+
+/// Commands of one kind, one after another: on the running server, or on the store, which is opened once.
+pub(super) struct Series<'a> {
+    data: &'a Path,
+    key: &'a GivenKey,
+    alone: Option<Alone>,
+}
+
+impl<'a> Series<'a> {
+    pub(super) fn new(data: &'a Path, key: &'a GivenKey) -> Self {
+        Self { data, key, alone: None }
+    }
+
+    /// Carries out the next one.
+    ///
+    /// # Errors
+    /// As [`carry_out`].
+    pub(super) async fn carry_out(&mut self, command: Command, take: Take<'_>) -> Result<Reply, Failure> {
+        let Self { data, key, alone } = self;
+        if let Some(alone) = alone {
+            return alone.carry_out(command, take).await;
+        }
+        if is_missing(data) {
+            return Err(no_folder(data));
+        }
+        match reach(&command, data, take, || open(data)).await? {
+            Reached::Server(reply) => Ok(reply),
+            Reached::Store(engine) => {
+                let opened = alone.insert(Alone::begin(engine, &command, data, key).await?);
+                opened.carry_out(command, take).await
+            }
+        }
+    }
+
+    /// Closes the store, if it was opened.
+    ///
+    /// # Errors
+    /// It fails.
+    pub(super) async fn end(self) -> Result<(), Failure> {
+        match self.alone {
+            Some(alone) => alone.end().await,
+            None => Ok(()),
+        }
     }
 }
 
@@ -133,35 +187,51 @@ fn check_owner(data: &Path) -> Result<(), Failure> {
     )))
 }
 
-async fn alone(
-    engine: SledEngine,
-    command: Command,
-    data: &Path,
-    key: &GivenKey,
-    take: Take<'_>,
-) -> Result<Reply, Failure> {
-    let engine: Arc<dyn Engine> = Arc::new(engine);
-    let clock = Clock::system();
-    clock.not_before(engine.high_water());
-    let mut keys = None;
-    if command.seals() {
-        keys = Some(Arc::new(key.open(Arc::clone(&engine), data, clock.now()).await?));
-    } else if command.needs_the_key() {
-        key.unlock(&*engine, data).await?;
+/// This process has the store open.
+struct Alone {
+    authority: Authority,
+}
+
+impl Alone {
+    /// Opens what is sealed in it, as the command needs it.
+    async fn begin(
+        engine: SledEngine,
+        command: &Command,
+        data: &Path,
+        key: &GivenKey,
+    ) -> Result<Self, Failure> {
+        let engine: Arc<dyn Engine> = Arc::new(engine);
+        let clock = Clock::system();
+        clock.not_before(engine.high_water());
+        let (mut keys, mut hasher) = (None, None);
+        if command.seals() {
+            let (opened, pepper) = key.open(Arc::clone(&engine), data, clock.now()).await?;
+            keys = Some(Arc::new(opened));
+            hasher = Some(Arc::new(BackupCodeHasher::new(Arc::new(pepper))));
+        } else if command.needs_the_key() {
+            key.unlock(&*engine, data).await?;
+        }
+        let apps = Apps::new(Arc::clone(&engine));
+        Ok(Self { authority: Authority { engine, keys, hasher, signer: None, apps, clock } })
     }
-    let apps = Apps::new(Arc::clone(&engine));
-    let authority = Authority { engine: Arc::clone(&engine), keys, signer: None, apps, clock };
-    let mut work = Work::begin(authority, command);
-    while let Some(part) = work.next().await {
-        take(part).map_err(Failure::Runtime)?;
+
+    async fn carry_out(&self, command: Command, take: Take<'_>) -> Result<Reply, Failure> {
+        let mut work = Work::begin(self.authority.clone(), command);
+        while let Some(part) = work.next().await {
+            take(part).map_err(Failure::Runtime)?;
+        }
+        work.outcome().await.map_err(Failure::runtime)
     }
-    let reply = work.outcome().await.map_err(Failure::runtime);
-    if let Err(error) = engine.close().await {
-        // As `serve` does it: what has failed is not written once more.
-        std::mem::forget(engine);
-        return Err(Failure::runtime(error));
+
+    async fn end(self) -> Result<(), Failure> {
+        let engine = self.authority.engine;
+        let closed = engine.close().await.map_err(Failure::runtime);
+        if closed.is_err() {
+            // As `serve` does it: what has failed is not written once more.
+            std::mem::forget(engine);
+        }
+        closed
     }
-    reply
 }
 
 fn to_json(reply: Reply) -> Value {
@@ -181,6 +251,7 @@ fn to_json(reply: Reply) -> Value {
             json!({ "values": values, "noted": noted, "sealing": sealing })
         }
         Reply::SigningKeys(keys) => rotate::signing_keys_to_json(&keys),
+        Reply::UsersImported { lines } => json!(lines),
         Reply::BackedUp(summary) => json!(summary),
         Reply::Verified(report) => json!(report),
         Reply::Status(status) => json!(status),
@@ -221,6 +292,10 @@ fn to_text(reply: Reply) -> Zeroizing<String> {
             lines.collect::<Vec<_>>().join("\n")
         }
         Reply::SigningKeys(keys) => rotate::signing_keys(&keys),
+        Reply::UsersImported { lines } => {
+            let lines = lines.iter().map(|line| format!("{}  {:?}", line.user_id, line.outcome));
+            lines.collect::<Vec<_>>().join("\n")
+        }
         Reply::BackedUp(summary) => maintain::backed_up(&summary),
         Reply::Verified(report) => maintain::verified(&report),
         Reply::Status(status) => format!("Version {}", status.version),

@@ -2,10 +2,12 @@
 //!
 //! - this file: [`Command`], [`Reply`] and [`Work`], the same on both ways;
 //! - [`audit`]: the audit trail, queried;
+//! - `import`: users of other products;
 //! - `keys`: those about master keys and signing keys;
 //! - [`socket`]: the way to a running server, which holds the lock on the store.
 
 pub mod audit;
+mod import;
 mod keys;
 pub mod socket;
 
@@ -20,8 +22,10 @@ use tokio::task::JoinHandle;
 
 use crate::apps::{ApiKey, App, AppError, Apps, Edit, NewApp};
 use crate::audit::{Actor, Origin};
+use crate::backup_code_hash::BackupCodeHasher;
 use crate::clock::Clock;
 use crate::entropy::Entropy;
+use crate::import::{WireUser, apply::Line};
 use crate::maintenance::Part;
 use crate::maintenance::backup::{self, BackupError, Summary};
 use crate::maintenance::check::{self, Report};
@@ -82,6 +86,15 @@ pub enum Command {
     },
     /// Lists the keys that sign access tokens.
     ListSigningKeys,
+    /// Takes over users of another product.
+    ImportUsers {
+        /// Whose users they become.
+        app: AppId,
+        /// The users.
+        users: Vec<WireUser>,
+        /// Whether it is only told what would be done.
+        dry_run: bool,
+    },
     /// Makes a backup, which comes in parts.
     Backup,
     /// Checks everything that is stored.
@@ -110,7 +123,10 @@ impl Command {
 
     /// Whether it seals or opens secrets, for which the keys have to be at hand.
     pub fn seals(&self) -> bool {
-        matches!(self, Self::RotateMasterKeys { .. } | Self::RotateSigningKeys { .. })
+        matches!(
+            self,
+            Self::RotateMasterKeys { .. } | Self::RotateSigningKeys { .. } | Self::ImportUsers { .. }
+        )
     }
 }
 
@@ -166,6 +182,11 @@ pub enum Reply {
     },
     /// The keys that sign access tokens, in the order in which they do.
     SigningKeys(Vec<KeyStatus>),
+    /// What became of each user, in the order of the list.
+    UsersImported {
+        /// A line each.
+        lines: Vec<Line>,
+    },
     /// A whole backup.
     BackedUp(Summary),
     /// What a check has found.
@@ -233,6 +254,8 @@ pub struct Authority {
     pub engine: Arc<dyn Engine>,
     /// What is sealed in them is opened and sealed anew with these; only some commands need them.
     pub keys: Option<Arc<MasterKeys>>,
+    /// Hashes backup codes; at hand where the keys are.
+    pub hasher: Option<Arc<BackupCodeHasher>>,
     /// In a running server, what signs its access tokens.
     pub signer: Option<Arc<Signer>>,
     /// The apps; in a running server the same value that its requests use, or a revoked key would live on.
@@ -259,6 +282,9 @@ pub enum CommandError {
     /// Whoever asked has gone.
     #[error("nobody reads what was asked for")]
     NobodyReads,
+    /// Some users of a batch were not taken over.
+    #[error("the import was broken off, see the server's log; run it again: who was taken over stays so")]
+    ImportBrokenOff,
     /// There is a mistake in the program.
     #[error("the command stopped unexpectedly, see the server's log")]
     Panicked,
@@ -310,6 +336,9 @@ pub async fn execute(
             keys::rotate_signing_keys(authority, overlap, &origin).await
         }
         Command::ListSigningKeys => keys::list_signing_keys(authority).await,
+        Command::ImportUsers { app, users, dry_run } => {
+            import::import_users(authority, &app, &users, dry_run, &origin, &parts).await
+        }
         Command::Backup => Ok(Reply::BackedUp(backup::write(&**engine, clock.now(), parts).await?)),
         Command::Status => Ok(Reply::Status(Status {
             version: env!("CARGO_PKG_VERSION").to_owned(),

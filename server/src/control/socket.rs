@@ -22,8 +22,8 @@ use super::{Authority, Command, Reply, Work};
 use crate::maintenance::Part;
 
 const NAME: &str = "control.sock";
-/// Bytes of a command.
-const MAX_COMMAND: u64 = 16 * 1024;
+/// Bytes of a command: a batch of users.
+pub const MAX_COMMAND: u64 = 64 * 1024;
 /// Bytes of a reply: a list of some 100,000 apps.
 const MAX_REPLY: u64 = 16 * 1024 * 1024;
 /// For one line, and for the bytes after it.
@@ -242,7 +242,8 @@ mod tests {
     fn authority(data: &Path) -> Authority {
         let engine: Arc<dyn Engine> = Arc::new(SledEngine::open(data, &Options::new([7; 16])).unwrap());
         let clock = Clock::standing(UnixTime::from_secs(1_790_000_000));
-        Authority { apps: Apps::new(Arc::clone(&engine)), engine, keys: None, signer: None, clock }
+        let apps = Apps::new(Arc::clone(&engine));
+        Authority { apps, engine, keys: None, hasher: None, signer: None, clock }
     }
 
     async fn ask(data: &Path, command: &Command) -> Result<Option<Reply>, String> {

@@ -114,7 +114,7 @@ impl Line {
 }
 
 /// What was left out of a user, each reason once.
-fn notes(user: &ImportedUser, left_out: &[DeviceRefusal]) -> Vec<String> {
+pub fn notes(user: &ImportedUser, left_out: &[DeviceRefusal]) -> Vec<String> {
     let mut notes: Vec<String> = Vec::new();
     let devices = left_out.iter().map(|refusal| format!("device left out: {refusal}"));
     let codes = user.recovery_left_out.iter().map(|refusal| format!("recovery codes left out: {refusal}"));
