@@ -150,6 +150,19 @@ impl Permit {
         Ok(BackupCodes::new(salt, hashes, now))
     }
 
+    /// The hashes of codes under the salt of their set, in the order of the codes.
+    ///
+    /// # Errors
+    /// The computation failed.
+    pub async fn hashes(
+        self,
+        account: &AccountId,
+        salt: Salt,
+        codes: Vec<ReducedCode>,
+    ) -> Result<Vec<CodeHash>, Problem> {
+        Ok(self.hash_all(account, salt, codes).await?.0)
+    }
+
     async fn hash_all(
         self,
         account: &AccountId,

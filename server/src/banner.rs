@@ -4,6 +4,7 @@ use std::io::{self, Write};
 
 use crate::apps::ApiKey;
 use crate::context::Context;
+use crate::development::seed::SEED_FILE;
 
 /// Prints what to open and what to do next. `demo` is the API key of the demo application, in development mode.
 pub fn print(context: &Context, demo: Option<&ApiKey>, has_apps: bool) {
@@ -35,13 +36,17 @@ fn text(context: &Context, demo: Option<&ApiKey>, has_apps: bool) -> String {
   Administration                    {admin}
   API key of application `demo`     {key}
   Data folder                       {folder}
-
+{seeded}
   Ctrl+C stops the server.
 
 ",
         demo = context.url("/demo/"),
         admin = context.url("/admin/"),
         key = key.expose(),
+        seeded = match context.settings.seed {
+            Some(_) => format!("  Users for tests                   {folder}/{SEED_FILE}\n"),
+            None => String::new(),
+        },
     )
 }
 

@@ -19,8 +19,8 @@ use crate::config::{ServeSettings, Settings};
 use crate::context::Context;
 use crate::control::Authority;
 use crate::control::socket::ControlSocket;
-use crate::development::demo;
 use crate::development::mode::{self, ModeError};
+use crate::development::{demo, seed};
 use crate::entropy::{self, Entropy};
 use crate::keyring::{Keyring, Origin, SourceError, UnlockError, sources};
 use crate::limit::{AccountLimit, AddressLimit};
@@ -268,6 +268,9 @@ async fn demo_key(context: &Context) -> Result<Option<ApiKey>, Failure> {
     let Context { apps, settings, clock, .. } = context;
     let key = demo::key(apps, &settings.data, clock.now(), &mut Entropy).await.map_err(Failure::runtime)?;
     demo::lead_back(context).await.map_err(Failure::runtime)?;
+    if let Some(number) = settings.seed {
+        seed::at_start(context, number).await.map_err(Failure::runtime)?;
+    }
     Ok(Some(key))
 }
 

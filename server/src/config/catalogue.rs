@@ -52,7 +52,9 @@ pub struct Setting {
 /// All settings that have one value, in the order of the command line.
 pub fn settings() -> Vec<Setting> {
     let command = ServeSettings::augment_args(Command::new("serve"));
-    let named = command.get_arguments().filter(|argument| argument.get_id() != "config");
+    // What is for one start, and no setting of a file.
+    let is_setting = |id: &str| id != "config" && id != "seed";
+    let named = command.get_arguments().filter(|argument| is_setting(argument.get_id().as_str()));
     let text = |text: Option<&str>| text.unwrap_or_default().to_owned();
     named
         .map(|argument| Setting {

@@ -68,6 +68,10 @@ pub struct ServeSettings {
         default_missing_value = "true"
     )]
     pub development: Option<bool>,
+    /// With `--development`: makes users for the tests of a host application, the same for the same number [default: 1]
+    #[arg(long, value_name = "NUMBER", num_args = 0..=1, require_equals = true, default_missing_value = "1")]
+    #[serde(skip)]
+    pub seed: Option<u64>,
     /// Where browsers reach this server, for example `https://login.example.com`; default: the address listened on
     #[arg(long, env = "SIDEKEY_PUBLIC_URL", value_name = "URL")]
     pub public_url: Option<String>,
@@ -133,6 +137,8 @@ pub struct Settings {
     pub data: PathBuf,
     /// Whether this is a development server.
     pub development: bool,
+    /// The number that the users of development mode are made from at the start, if they are.
+    pub seed: Option<u64>,
     /// Where browsers reach the server, without the base path; `None`: the address listened on.
     pub public_url: Option<PublicUrl>,
     /// The prefix of every path.
@@ -181,6 +187,7 @@ impl ServeSettings {
             listen: self.listen.or(other.listen),
             data: self.data.or(other.data),
             development: self.development.or(other.development),
+            seed: self.seed,
             public_url: self.public_url.or(other.public_url),
             base_path: self.base_path.or(other.base_path),
             issuer: self.issuer.or(other.issuer),
@@ -250,6 +257,9 @@ impl ServeSettings {
         {
             note(mistake);
         }
+        if self.seed.is_some() && !development {
+            note("`--seed` makes users whose secrets everybody knows: it needs `--development`".to_owned());
+        }
         if let (Ok(listen), true) = (&listen, development)
             && !listen.ip().is_loopback()
         {
@@ -270,6 +280,7 @@ impl ServeSettings {
                 listen,
                 data: self.data.unwrap_or_else(|| DATA.into()),
                 development,
+                seed: self.seed,
                 public_url,
                 base_path,
                 issuer,

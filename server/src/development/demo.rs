@@ -92,7 +92,7 @@ fn own_page(context: &Context) -> String {
 }
 
 /// Replaces a file in one step, so that a crash leaves the old or the new one.
-fn write_private(path: &Path, text: &str) -> io::Result<()> {
+pub(super) fn write_private(path: &Path, text: &str) -> io::Result<()> {
     let part = path.with_extension("part");
     let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&part)?;
     writeln!(file, "{text}")?;

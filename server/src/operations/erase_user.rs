@@ -1,9 +1,10 @@
 //! `DELETE /2fa/users/{user_id}/`: the host application erases a user.
 
 use serde_json::json;
-use sidekey_core::event::Event;
+use sidekey_core::{event::Event, id::AccountId};
 
 use crate::{
+    audit::Origin,
     caller::host,
     context::Context,
     http::{Call, Problem, Reply},
@@ -19,15 +20,24 @@ pub async fn run(context: &Context, mut call: Call) -> Result<Reply, Problem> {
     let host = host(context, &call).await?;
     let id = host.named_user(&call)?;
     call.optional_fields().await?;
+    erase(context, id, &host.origin).await?;
+    Ok(Reply::ok(&json!({ "message": "The user is erased." })))
+}
+
+/// Erases one.
+///
+/// # Errors
+/// The store is not available.
+pub async fn erase(context: &Context, id: AccountId, origin: &Origin) -> Result<(), Problem> {
     let now = context.clock.now();
     context
         .store
-        .transact(Subject::account(id).with_browsers(), &host.origin, now, |state| {
+        .transact(Subject::account(id).with_browsers(), origin, now, |state| {
             state.browsers.clear();
             if state.account.take().is_some() {
                 state.events.push(Event::UserErased);
             }
         })
         .await?;
-    Ok(Reply::ok(&json!({ "message": "The user is erased." })))
+    Ok(())
 }

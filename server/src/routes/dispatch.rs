@@ -3,7 +3,7 @@
 use super::table::Endpoint;
 use crate::{
     context::Context,
-    development::{clock, demo, demo_page},
+    development::{clock, demo, demo_page, seed},
     http::{Call, Problem, Reply},
     operations, pages, service,
 };
@@ -57,5 +57,6 @@ pub(super) async fn dispatch(context: &Context, endpoint: Endpoint, call: Call) 
         Endpoint::DemoSignIn => demo::sign_in(context, call).await,
         Endpoint::ReadClock => Ok(clock::read(context)),
         Endpoint::AdvanceClock => clock::advance(context, call).await,
+        Endpoint::Seed => seed::run(context, call).await,
     }
 }

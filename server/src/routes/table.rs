@@ -51,6 +51,7 @@ pub(super) enum Endpoint {
     DemoSignIn,
     ReadClock,
     AdvanceClock,
+    Seed,
 }
 
 impl Endpoint {
@@ -172,6 +173,7 @@ pub(super) const TABLE: &[Row] = &[
     (Method::POST, "/demo/sign-in", Access::Development, Endpoint::DemoSignIn),
     (Method::GET, "/development/clock", Access::Development, Endpoint::ReadClock),
     (Method::POST, "/development/clock", Access::Development, Endpoint::AdvanceClock),
+    (Method::POST, "/development/seed", Access::Development, Endpoint::Seed),
 ];
 
 #[cfg(test)]
