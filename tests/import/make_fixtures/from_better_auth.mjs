@@ -69,6 +69,7 @@ async function make(name, options, people, backupCodeOptions) {
   writeFileSync(`${folder}/${name}.csv`, lines.join("\n") + "\n");
 }
 
+writeFileSync(`${folder}/better-auth.key`, SECRETS.map(({ version, value }) => `${version}:${value}`).join(",") + "\n");
 await make("better-auth", { secret: SECRET }, ["ann", "bob", "cleo"], undefined);
 await make("better-auth-versioned", { secret: SECRET, secrets: SECRETS }, ["ann"], undefined);
 await make("better-auth-plain", { secret: SECRET }, ["ann"], { storeBackupCodes: "plain" });
