@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { matrixOfPath, readQr } from "../../wasm/npm/elements/read-qr.js";
-import { virtualAuthenticator } from "../../wasm/npm/testing/index.js";
+import { developmentServer, virtualAuthenticator } from "../../wasm/npm/testing/index.js";
 import { qrMatrix, qrSvg } from "../../wasm/npm/index.js";
 import { vectors } from "./module.mjs";
 
@@ -137,4 +137,41 @@ test("a damaged symbol is not read as if it were whole", () => {
   assert.equal(readQr({ size, modules: new Uint8Array(size * size) }), null);
   assert.equal(matrixOfPath("0 0 29 29", "M4 4h999v1h-999z"), null);
   assert.equal(matrixOfPath("0 0 29 29", "M4 4h1v1h-1zL9 9"), null);
+});
+
+test("a development server seeds and is waited for by moving its clock", async () => {
+  /** @type {{ url: string, method: string, authorization: string | undefined, body: any }[]} */
+  const seen = [];
+  let seconds = 100;
+  const user = { user_id: "ann", persona: null, devices: [{ provisioning_uri: URI }] };
+  /** @type {typeof globalThis.fetch} */
+  const fetch = async (input, init) => {
+    const body = init?.body ? JSON.parse(String(init.body)) : undefined;
+    const headers = /** @type {Record<string, string>} */ (init?.headers ?? {});
+    seen.push({ url: String(input), method: init?.method ?? "GET", authorization: headers["Authorization"], body });
+    if (String(input).endsWith("/seed/")) return Response.json({ app_id: "shop", seed: 1, users: [user, { user_id: "seed-locked", persona: "locked" }] });
+    seconds += body?.advance_seconds ?? 0;
+    return Response.json({ now: new Date(seconds * 1000).toISOString() });
+  };
+  const server = developmentServer("https://auth.example/api/", { apiKey: "sidekey_k", fetch });
+  const { by } = await server.seed({ seed: 7, users: [{ user_id: "ann", devices: [{}] }] });
+  assert.deepEqual([by["ann"]?.user_id, by["locked"]?.user_id], ["ann", "seed-locked"]);
+  assert.equal(await server.advanceClock(20), 120_000);
+  const app = await virtualAuthenticator(by["ann"]?.devices[0]?.provisioning_uri ?? "", server.clock);
+  assert.equal(await app.code(), app.codeAt(120_000));
+  assert.equal(await app.code(), app.codeAt(150_000), "the next one, without waiting");
+  assert.equal(seconds, 150);
+  assert.deepEqual(seen[0], {
+    url: "https://auth.example/api/development/seed/",
+    method: "POST",
+    authorization: "Bearer sidekey_k",
+    body: { seed: 7, users: [{ user_id: "ann", devices: [{}] }] },
+  });
+});
+
+test("what a development server refuses is told with the likeliest reason", async () => {
+  const answers = [new Response("{}", { status: 404 }), Response.json({ code: "VALIDATION_ERROR", detail: "No." }, { status: 400 })];
+  const server = developmentServer("http://127.0.0.1:8080", { fetch: async () => answers.shift() ?? Response.error() });
+  await assert.rejects(server.seed(), /404.*--development/);
+  await assert.rejects(server.advanceClock(-1), /400 VALIDATION_ERROR No\.$/);
 });

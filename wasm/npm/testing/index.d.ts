@@ -78,3 +78,74 @@ export interface VirtualAuthenticator {
 
 /** Gives the authenticator the key that `source` holds. */
 export function virtualAuthenticator(source: Source, options?: Options): Promise<VirtualAuthenticator>;
+
+/** What a seeded user is, see the table in Sidekey's docs/integration.md. */
+export type Persona =
+  | "one_device"
+  | "two_devices"
+  | "few_backup_codes"
+  | "throttled"
+  | "next_code"
+  | "locked"
+  | "pending_setup"
+  | "admin"
+  | "never_enrolled";
+
+export interface SeededDevice {
+  id: string;
+  name: string;
+  is_primary: boolean;
+  status: "active" | "pending";
+  /** Base32. */
+  secret: string;
+  provisioning_uri: string;
+}
+
+export interface SeededUser {
+  user_id: string;
+  /** Null for one that was described. */
+  persona: Persona | null;
+  account_name: string | null;
+  devices: SeededDevice[];
+  /** Those that are left. */
+  backup_codes: string[];
+  used_backup_codes: string[];
+}
+
+export interface WantedUser {
+  user_id: string;
+  account_name?: string;
+  persona?: Persona;
+  /** In place of `persona`. */
+  devices?: { secret?: string; name?: string }[];
+  backup_codes_left?: number;
+}
+
+export interface Seeded {
+  app_id: string;
+  seed: number;
+  users: SeededUser[];
+  /** The same users by persona, or by `user_id` where they were described. */
+  by: Record<string, SeededUser>;
+}
+
+export interface DevelopmentServer {
+  /** The server's clock, in ms since 1970. */
+  now(): Promise<number>;
+  /** Moves it forward, and gives the new time in ms. */
+  advanceClock(seconds: number): Promise<number>;
+  /** For `virtualAuthenticator`: waiting is moving the server's clock. */
+  clock: { now(): Promise<number>; sleep(ms: number): Promise<number> };
+  /** Makes users, the same for the same number; those of the same names are erased first. Without `users`, all personas. */
+  seed(wanted?: { seed?: number; users?: WantedUser[] }): Promise<Seeded>;
+}
+
+/**
+ * A Sidekey server in development mode.
+ * @param baseUrl with its base path
+ * @param options `apiKey` of the application whose users are made; without it, they are of `demo`
+ */
+export function developmentServer(
+  baseUrl: string,
+  options?: { apiKey?: string; fetch?: typeof globalThis.fetch },
+): DevelopmentServer;

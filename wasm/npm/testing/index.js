@@ -4,6 +4,8 @@
 import { preview } from "../index.js";
 import { keyOf } from "./source.js";
 
+export { developmentServer } from "./development.js";
+
 /** @typedef {import("./index.d.ts").VirtualAuthenticator} VirtualAuthenticator */
 
 /** A code that ends sooner is not given: a slow test would type it too late. */

@@ -1,4 +1,4 @@
-//! The step `examples`: each example application, started as its README says, and signed in to.
+//! The step `examples`: each example application, started as its README says, and signed in to; and what the documentation shows of testing one.
 
 use std::fs;
 use std::io;
@@ -13,7 +13,7 @@ use crate::workspace::Workspace;
 const WARP: &str = "sidekey-example-warp-terminal";
 
 pub(super) fn run(workspace: &Workspace) -> Outcome {
-    for program in ["node", "npm", "python3", "oathtool"] {
+    for program in ["node", "npm", "python3", "curl", "oathtool"] {
         if process::find(&[program]).is_none() {
             return Err(Failure::new(format!("`{program}` is not installed"))
                 .with_remedy("cargo xtask test --only setup gets it, or says how"));

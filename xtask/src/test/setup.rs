@@ -30,6 +30,7 @@ const TOOLS: &[Tool] = &[
     Tool { programs: &["node"], package: "nodejs", purpose: "runs the JavaScript tests" },
     Tool { programs: &["npm"], package: "npm", purpose: "installs their packages" },
     Tool { programs: CHROMIUM, package: "chromium", purpose: "shows the pages" },
+    Tool { programs: &["curl"], package: "curl", purpose: "runs what the documentation shows" },
     Tool { programs: &["oathtool"], package: "oathtool", purpose: "computes codes" },
     Tool { programs: &["zbarimg"], package: "zbar-tools", purpose: "reads QR codes" },
     Tool {
