@@ -2,8 +2,9 @@
 
 use std::fmt;
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
+use bytes::Bytes;
 use metrics_exporter_prometheus::PrometheusHandle;
 use sidekey_core::id::AccountId;
 
@@ -52,6 +53,8 @@ pub struct Context {
     pub account_limit: AccountLimit,
     /// What `/metrics` shows.
     pub metrics: PrometheusHandle,
+    /// What `/openapi.json` shows, from the first time on that somebody asks.
+    pub description: OnceLock<Bytes>,
 }
 
 impl Context {
@@ -150,6 +153,7 @@ pub(crate) mod testing {
             clock: Clock::standing(now),
             address_limit: None,
             account_limit: AccountLimit::new(),
+            description: OnceLock::new(),
             metrics: metrics_exporter_prometheus::PrometheusBuilder::new().build_recorder().handle(),
         };
         (folder, Arc::new(context))

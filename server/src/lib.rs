@@ -28,6 +28,7 @@
 //! | [`operations`] | one file each: what the API does |
 //! | [`backup_code_hash`] | the slow hash of backup codes |
 //! | [`audit`] | what happened, stored with the change it tells of |
+//! | [`openapi`] | the description of the API for machines, made at build time |
 //! | [`pages`], [`service`] | what people and machines are served besides |
 //! | [`store`] | records on disk and the durable commit |
 //! | [`swap`] | a value that is replaced while others read it |
@@ -57,6 +58,7 @@ pub mod logging;
 pub mod maintenance;
 pub mod master_keys;
 pub mod metering;
+pub mod openapi;
 pub mod operations;
 pub mod pages;
 pub mod reload;

@@ -216,6 +216,7 @@ async fn open_rest(
         address_limit: settings.rate.map(|rate| AddressLimit::new(rate, settings.development)),
         account_limit: AccountLimit::new(),
         live: Swap::new(Live::of(&settings)),
+        description: OnceLock::new(),
         settings,
         apps: Apps::new(Arc::clone(&engine)),
         store: Store::new(Arc::clone(&engine), master_keys.shared()),

@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use crate::answer::Answer;
 use crate::client::Call;
 use crate::server::Server;
 
@@ -16,6 +17,17 @@ pub struct Operation {
     pub credentials: Vec<String>,
     /// Whether it takes a body.
     pub takes_body: bool,
+    /// What its body may be like.
+    pub bodies: Vec<Body>,
+}
+
+/// One of the kinds of objects that a body may be.
+#[derive(Debug)]
+pub struct Body {
+    /// The names of its members.
+    pub members: Vec<String>,
+    /// Those that must be there.
+    pub required: Vec<String>,
 }
 
 /// All operations of the document. Where a credential is one way among others, none is needed.
@@ -30,6 +42,7 @@ pub async fn operations(server: &Server) -> Vec<Operation> {
                 path: path.clone(),
                 credentials: credentials(&operation["security"]),
                 takes_body: operation.get("requestBody").is_some(),
+                bodies: bodies(&document, &operation["requestBody"]["content"]["application/json"]["schema"]),
             });
         }
     }
@@ -43,6 +56,21 @@ fn credentials(security: &Value) -> Vec<String> {
         return Vec::new();
     }
     ways.iter().flat_map(|way| way.keys().cloned()).collect()
+}
+
+/// The objects behind a schema that may be a choice.
+fn bodies(document: &Answer, schema: &Value) -> Vec<Body> {
+    if let Some(choice) = schema["anyOf"].as_array() {
+        return choice.iter().flat_map(|schema| bodies(document, schema)).collect();
+    }
+    let Some(name) = schema["$ref"].as_str().and_then(|path| path.rsplit('/').next()) else {
+        return Vec::new();
+    };
+    let object = &document["components"]["schemas"][name];
+    let members = object["properties"].as_object().expect("a body is an object").keys().cloned().collect();
+    let required = object["required"].as_array().into_iter().flatten();
+    let required = required.map(|name| name.as_str().expect("a name").to_owned()).collect();
+    vec![Body { members, required }]
 }
 
 impl Operation {

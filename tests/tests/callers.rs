@@ -195,3 +195,39 @@ async fn a_users_token_reaches_no_other_user() {
     let body = json!({"device_id": pending.text("device_id"), "code": phone.fresh_code(&server).await});
     ann.post("/2fa/setup/confirm/").json(body).await.refused(404, "DEVICE_NOT_FOUND");
 }
+
+/// A user who may do everything just now, with a session that waits for an answer.
+async fn prepared<'s>(app: &App<'s>, number: usize) -> (User<'s>, String) {
+    let user = app.enrol(&format!("user-{number}")).await;
+    let session = user.challenge().await;
+    (user, session)
+}
+
+// The bodies of requests are read member by member, and described beside it: nothing but this holds the two together.
+#[tokio::test]
+async fn every_member_of_a_body_that_is_described_is_read() {
+    let server = Server::start();
+    let app = server.app(Enforcement::Optional).await;
+    let mut read = 0;
+    for (number, operation) in operations(&server).await.iter().enumerate() {
+        let (user, session) = prepared(&app, number).await;
+        for body in &operation.bodies {
+            for member in &body.members {
+                let mut sent = serde_json::Map::new();
+                for name in &body.required {
+                    let value = if name == "session_id" { session.as_str() } else { "123456" };
+                    sent.insert(name.clone(), value.into());
+                }
+                // No member of any body is an object.
+                sent.insert(member.clone(), json!({}));
+                let is_of_host = operation.credentials.iter().any(|kind| kind == "api_key")
+                    && (operation.credentials.len() == 1 || body.required.contains(&"user_id".to_owned()));
+                let token = if is_of_host { &app.key } else { &user.access };
+                let sent = call(operation, &user, &session).json(Value::Object(sent)).bearer(token);
+                sent.await.invalid(member);
+                read += 1;
+            }
+        }
+    }
+    assert!(read > 40, "{read} members");
+}

@@ -1,10 +1,12 @@
-//! The task runner: `cargo xtask wasm`, `cargo xtask package`, `cargo xtask serve`, `cargo xtask test`, `cargo xtask fuzz`.
+//! The task runner: `cargo xtask wasm`, `cargo xtask package`, `cargo xtask serve`, `cargo xtask openapi`,
+//! `cargo xtask test`, `cargo xtask fuzz`.
 //!
 //! - [`wasm`]: the browser module, in the package and in the pages: [`bindings`] makes its glue, [`optimise`] makes it smaller,
 //!   [`inline`] makes a script of it, [`mirror`] writes what has changed
 //! - [`component`]: the WebAssembly component
 //! - [`package`]: the npm package as a tarball, and the component beside it
 //! - [`serve`]: everything that a first start needs, then the server itself
+//! - [`openapi`]: the `OpenAPI` document, from the code
 //! - [`test`]: the named steps of the test run, in order
 //! - [`fuzz`]: the fuzz targets, under libFuzzer or over their seeds
 //! - [`workspace`]: where the checkout and its target folder are, and how cargo is called there
@@ -18,6 +20,7 @@ mod failure;
 mod fuzz;
 mod inline;
 mod mirror;
+mod openapi;
 mod optimise;
 mod package;
 mod process;
@@ -54,6 +57,8 @@ enum Task {
         #[arg(last = true, value_name = "ARGUMENTS")]
         arguments: Vec<String>,
     },
+    /// Write docs/openapi.json from the descriptions in the code of the server
+    Openapi,
     /// Run every check and every test
     Test(test::Options),
     /// Fuzz what comes from outside and from the disk; needs a nightly toolchain and cargo-fuzz
@@ -67,6 +72,7 @@ fn main() -> ExitCode {
         Task::Serve { arguments } => {
             Workspace::find().and_then(|workspace| serve::run(&workspace, &arguments))
         }
+        Task::Openapi => Workspace::find().and_then(|workspace| openapi::write(&workspace)),
         Task::Fuzz(options) => Workspace::find().and_then(|workspace| fuzz::run(&workspace, &options)),
         Task::Test(options) => return test::run(&options),
     };

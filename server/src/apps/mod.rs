@@ -13,6 +13,7 @@ mod logo;
 mod record;
 mod return_url;
 pub mod settings;
+pub mod shown;
 #[cfg(test)]
 mod tests;
 

@@ -1,7 +1,6 @@
 //! What can be changed of an app at run time.
 
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
 use sidekey_core::{colour::Colour, id::AppId, policy::Enforcement};
 
 use super::{App, AppError, Apps, Logo, MAX_NAME_CHARS, ReturnUrls, record};
@@ -114,27 +113,6 @@ pub(super) fn check_name(name: &str) -> Result<(), AppError> {
         Ok(())
     } else {
         Err(AppError::InvalidName)
-    }
-}
-
-impl App {
-    /// Its settings as the API and `--json` tell them.
-    pub fn to_json(&self) -> Value {
-        let mut told = json!({
-            "app_id": self.id,
-            "name": self.name,
-            "enforcement": word(self.enforcement),
-            "return_urls": self.return_urls,
-            "accent_color": self.accent_color,
-            "accent_text_color": self.accent_color.map(Colour::text),
-            "logo": self.logo,
-        });
-        if let (Enforcement::Required { grace_seconds }, Some(told)) =
-            (self.enforcement, told.as_object_mut())
-        {
-            told.insert("grace_days".to_owned(), json!(grace_seconds / DAY));
-        }
-        told
     }
 }
 

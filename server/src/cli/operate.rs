@@ -240,7 +240,7 @@ fn to_json(reply: Reply) -> Value {
             "app_id": app_id, "name": name, "key_id": key.key_id, "api_key": key.api_key.expose(),
         }),
         Reply::Apps(apps) => apps.iter().map(app_to_json).collect(),
-        Reply::App(app) => app.to_json(),
+        Reply::App(app) => json!(app.shown()),
         Reply::KeyCreated(key) => json!({ "key_id": key.key_id, "api_key": key.api_key.expose() }),
         Reply::KeyRevoked { key_id } => json!({ "key_id": key_id, "revoked": true }),
         Reply::MasterKeysRotated { key_id, resealed, unused } => {

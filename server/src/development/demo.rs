@@ -6,7 +6,6 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
 use rand_core::CryptoRng;
-use serde_json::Value;
 use sidekey_core::id::{AccountName, AppId, UserId};
 use sidekey_core::policy::Enforcement;
 use sidekey_core::time::UnixTime;
@@ -16,6 +15,7 @@ use crate::audit::{Actor, Origin};
 use crate::context::Context;
 use crate::http::{Call, Code, Problem, Reply};
 use crate::operations::open_session::{self, Login};
+use crate::operations::opened::Opened;
 
 /// The id of the demo application.
 pub const DEMO_APP: &str = "demo";
@@ -123,7 +123,7 @@ pub(super) async fn open(
     user: UserId,
     account_name: Option<AccountName>,
     remember_me: bool,
-) -> Result<Value, Problem> {
+) -> Result<Opened, Problem> {
     let id = AppId::parse(DEMO_APP).map_err(|_| Problem::new(Code::Internal))?;
     let app = context.apps.find(&id).await?.ok_or_else(|| Problem::new(Code::NotFound))?;
     let login = Login {

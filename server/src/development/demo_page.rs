@@ -12,7 +12,11 @@ use crate::{
     caller::{Host, read_claims},
     context::Context,
     http::{Call, Code, Problem, Reply},
-    operations::{exchange_code, link_account, revoke_token},
+    operations::{
+        exchange_code, link_account,
+        opened::{Challenge, EnrollmentDemanded, LetIn, Opened},
+        revoke_token,
+    },
     pages::{self, Cookie, Form, Frame, Shown, Visit, page, redirect, require_own_origin},
     store::Subject,
     token::pair::issue,
@@ -108,14 +112,14 @@ async fn sign_in(context: &Context, visit: &Visit, call: &Call, form: &Form) -> 
         return Ok(page(StatusCode::BAD_REQUEST, &SignIn { frame, failure }));
     };
     let opened = demo::open(context, call, user, AccountName::parse(text).ok(), false).await?;
-    let text = |name: &str| opened.get(name).and_then(Value::as_str);
-    match (text("verify_url").or(text("enroll_url")), text("access_token")) {
-        (Some(url), _) => Ok(redirect(url)),
-        (None, Some(token)) => {
-            Ok(redirect(&context.url(PATH)).with_cookie(&Cookie::Demo.set(context, token)))
+    Ok(match opened {
+        Opened::Challenge(Challenge { verify_url, .. }) => redirect(&verify_url),
+        Opened::Enrollment(EnrollmentDemanded { enroll_url, .. }) => redirect(&enroll_url),
+        Opened::LetIn(LetIn { tokens, .. }) => {
+            let cookie = Cookie::Demo.set(context, tokens.access_token());
+            redirect(&context.url(PATH)).with_cookie(&cookie)
         }
-        (None, None) => Err(Problem::new(Code::Internal)),
-    }
+    })
 }
 
 fn frame(context: &Context, visit: &Visit) -> Frame {

@@ -58,7 +58,6 @@ pub enum Code {
 
 impl Code {
     /// All of them.
-    #[cfg(test)]
     pub const ALL: [Self; 23] = [
         Self::Validation,
         Self::InvalidCode,
@@ -163,6 +162,11 @@ impl Code {
     pub const fn name(self) -> &'static str {
         self.parts().0
     }
+
+    /// Its status.
+    pub const fn status(self) -> StatusCode {
+        self.parts().1
+    }
 }
 
 /// A refusal on its way to the client. What the log should know besides is logged where it happens, not carried here.
@@ -256,7 +260,7 @@ impl Problem {
 
     /// Its status.
     pub fn status(&self) -> StatusCode {
-        self.code.parts().1
+        self.code.status()
     }
 
     /// Its code.

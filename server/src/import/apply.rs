@@ -8,6 +8,7 @@ use sidekey_core::{
     import::{DeviceRefusal, ImportedUser},
     time::UnixTime,
 };
+use utoipa::ToSchema;
 
 use super::WireUser;
 use crate::{
@@ -41,27 +42,30 @@ pub struct Importer<'a> {
 }
 
 /// What became of a user.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = ImportedUser)]
 pub struct Line {
     /// The user, as named.
     pub user_id: String,
-    /// What became of them.
+    /// What became of them; `skipped`: the user had a device, and nothing has changed.
     pub outcome: Outcome,
     /// Devices that were taken over.
     pub devices: usize,
     /// Backup codes that were taken over.
     pub backup_codes: usize,
-    /// Why the user was not.
+    /// Why the user was not taken over, for people.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub reason: Option<String>,
-    /// What was left out of the user, and why.
+    /// What was left out of the user, and why, for people.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
 }
 
 /// What became of a user.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
+#[schema(as = ImportOutcome)]
 pub enum Outcome {
     /// 2FA is on, with what came along.
     Imported,
@@ -203,13 +207,14 @@ impl Importer<'_> {
 }
 
 /// How many users each became of.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = ImportCounts)]
 pub struct Counts {
-    /// Taken over.
+    /// Users that were taken over.
     pub imported: usize,
-    /// Left as they were.
+    /// Users that had a device.
     pub skipped: usize,
-    /// Not taken over.
+    /// Users that cannot be taken over.
     pub refused: usize,
 }
 

@@ -13,45 +13,55 @@ use sidekey_core::{
     time::{Step, UnixTime},
     totp::{Algorithm, Digits, Period, TotpParams},
 };
+use utoipa::ToSchema;
 use zeroize::{Zeroize, Zeroizing};
 
 use super::Refusal;
 use crate::http::rfc3339;
 
 /// A user, as written.
-#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = ImportUser)]
 pub struct WireUser {
-    /// The host application's name for the user.
+    /// The host application's name for the user: 1 to 255 bytes, no control characters, else the user is refused.
     pub user_id: String,
-    /// What people see of the account.
+    /// What people see of the account: 1 to 255 bytes, no control characters, else the user is refused.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub account_name: Option<String>,
-    /// The devices.
+    /// The devices, at most 7 of which are taken over.
     #[serde(default, deserialize_with = "null_is_none")]
+    #[schema(value_type = Option<Vec<WireDevice>>)]
     pub devices: Vec<WireDevice>,
     /// The recovery codes that are left.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub backup_codes: Option<WireCodes>,
 }
 
-/// A device, as written: a key URI, or a secret and what differs from the defaults.
-#[derive(Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+/// A device, as written: a `key_uri`, or a `secret` and what differs from the defaults. What is out of its range is left out, with a
+/// note.
+#[derive(Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(default)]
+#[schema(as = ImportDevice)]
 pub struct WireDevice {
-    /// All of it.
+    /// `otpauth://totp/…`
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
     pub key_uri: Option<Hidden>,
-    /// Base32.
+    /// Base32, 16 to 64 bytes.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
     pub secret: Option<Hidden>,
     /// `SHA1`, `SHA256` or `SHA512`.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(default = "SHA1")]
     pub algorithm: Option<String>,
-    /// Of a code.
+    /// 6 to 8.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(default = 6)]
     pub digits: Option<u64>,
-    /// Of a step, in seconds.
+    /// 15 to 120 seconds.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(default = 30)]
     pub period: Option<u64>,
     /// What its owner calls it.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -62,32 +72,35 @@ pub struct WireDevice {
     /// RFC 3339.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_used_at: Option<String>,
-    /// The last accepted step.
+    /// The last accepted time step.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_step: Option<u64>,
-    /// Whether it is the primary one.
+    /// Whether it is the primary one; without any, the first is.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub is_primary: Option<bool>,
 }
 
 /// Recovery codes, as written.
-#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = ImportCodes)]
 pub struct WireCodes {
-    /// What they are.
+    /// Codes of Sidekey's, other texts, or the hashes of texts in hex or base64.
     pub form: Form,
     /// What becomes of the case of letters that somebody types.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub case: Option<Case>,
-    /// What becomes of blanks and hyphens.
+    /// What becomes of blanks and hyphens that somebody types. Without it, they are ignored in texts and count in hashes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub separators: Option<Separators>,
-    /// Texts, or the hex or base64 of their hashes.
+    /// Those that are left, at most 16.
+    #[schema(value_type = Vec<String>)]
     pub codes: Vec<Hidden>,
 }
 
 /// What recovery codes are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
+#[schema(as = ImportCodesForm)]
 pub enum Form {
     /// Codes of ours.
     Native,
@@ -100,8 +113,9 @@ pub enum Form {
 }
 
 /// What becomes of the case of letters that somebody types.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
+#[schema(as = ImportCodesCase)]
 pub enum Case {
     /// It counts.
     #[default]
@@ -113,8 +127,9 @@ pub enum Case {
 }
 
 /// What becomes of blanks and hyphens that somebody types.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
+#[schema(as = ImportCodesSeparators)]
 pub enum Separators {
     /// They count.
     Exact,

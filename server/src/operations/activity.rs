@@ -2,15 +2,21 @@
 
 use data_encoding::BASE64URL_NOPAD;
 use serde::Serialize;
+use serde_json::json;
 use sidekey_core::{account::Account, event::Event, id::AccountId, login::Method};
 use subtle::ConstantTimeEq as _;
+use utoipa::{
+    ToSchema,
+    openapi::{Object, ObjectBuilder, Type, path::ParameterIn},
+};
 
 use crate::{
     audit::{Outcome, Shown},
     caller::user,
     context::Context,
-    http::{Call, Problem, Reply, rfc3339},
+    http::{Call, Code, Problem, Reply, rfc3339},
     keyring::Pepper,
+    openapi::{Operation, Tag, parameter},
 };
 
 /// Entries of a page where no number is asked for.
@@ -18,23 +24,76 @@ const PAGE: usize = 20;
 /// Most entries of a page.
 const MAX_PAGE: usize = 100;
 
-#[derive(Serialize)]
+/// A page of entries.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Activity)]
 struct Answer {
+    #[schema(max_items = 100)]
     activity: Vec<Happened>,
-    /// For `before`, if there may be more.
+    /// For `before`; null if there is no more.
+    #[schema(required)]
     next: Option<String>,
 }
 
-#[derive(Serialize)]
+/// One entry of the audit log.
+#[derive(Serialize, ToSchema)]
+#[schema(as = ActivityEntry)]
 struct Happened {
+    /// When. RFC 3339, UTC, whole seconds.
+    #[schema(format = DateTime)]
     at: String,
+    /// What happened, such as `session_opened`, `second_factor_accepted`, `answer_refused`, `account_throttled`,
+    /// `device_confirmed`, `two_factor_disabled`. There will be more.
     event: String,
+    /// `refused` where something was not right, and somebody may have tried what they should not.
     outcome: Outcome,
+    /// `totp` or `backup_code`, where it is about one.
+    #[schema(required)]
     method: Option<&'static str>,
+    /// The device, where it is about one.
+    #[schema(required)]
     device_id: Option<String>,
+    /// Where the request came from.
+    #[schema(required)]
     ip_address: Option<String>,
+    /// What made the request, by its own account.
+    #[schema(required)]
     user_agent: Option<String>,
+    /// `X-Request-Id` of that request's answer.
     request_id: String,
+}
+
+pub(crate) fn described() -> Operation {
+    let limit = ObjectBuilder::new()
+        .schema_type(Type::Integer)
+        .minimum(Some(1))
+        .maximum(Some(MAX_PAGE))
+        .default(Some(PAGE.into()));
+    let before = Object::with_type(Type::String);
+    Operation::new("listActivity", Tag::Activity, "List what has happened to the user's account lately")
+        .telling(
+            "Entries of the audit log about this account, newest first, for as long as they are kept. Refused answers are among \
+             them: they tell the owner that somebody has tried.",
+        )
+        .parameter(parameter(ParameterIn::Query, "limit", "Most entries of the page.", limit))
+        .parameter(parameter(ParameterIn::Query, "before", "`next` of a page, to go on after it.", before))
+        .answers::<Answer>(
+            "A page of entries.",
+            json!({
+                "activity": [{
+                    "at": "2026-11-22T18:59:00Z",
+                    "event": "second_factor_accepted",
+                    "outcome": "ok",
+                    "method": "totp",
+                    "device_id": "11293aa031761f07451eb24bc8d556fe",
+                    "ip_address": "203.0.113.7",
+                    "user_agent": "Mozilla/5.0",
+                    "request_id": "9f2c1c7d0e6b4a5f8d3e2b1a",
+                }],
+                "next": null,
+            }),
+        )
+        .refuses(&[Code::Validation])
 }
 
 /// Lists the newest entries of the audit log about the user, or those before the end of another page.

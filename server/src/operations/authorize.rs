@@ -5,11 +5,16 @@
 
 use http::{HeaderMap, HeaderName, StatusCode, header};
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
+use serde_json::Value;
 use sidekey_core::{
     account::Account,
     login::{Method, SecondFactor},
     protect::{Demand, Login, Refusal, Rule},
     refresh::Family,
+};
+use utoipa::openapi::{
+    HeaderBuilder, Object, ObjectBuilder, Required, ResponseBuilder, SchemaFormat, Type,
+    path::{ParameterBuilder, ParameterIn},
 };
 
 use crate::{
@@ -18,6 +23,7 @@ use crate::{
     forwarded::Held,
     http::{Call, Code, Problem, Reply, rfc3339},
     metering,
+    openapi::{Operation, Tag, parameter, text_header, uncached},
     pages::{self, PageLogin},
 };
 
@@ -25,6 +31,70 @@ use crate::{
 const ENVOY: &str = "/2fa/authz/envoy";
 /// What a header cannot carry, or what would make two user ids look alike.
 const NOT_IN_A_HEADER: &AsciiSet = &CONTROLS.add(b' ').add(b'%');
+
+pub(crate) fn described() -> Operation {
+    let text = || Object::with_type(Type::String);
+    let of_held = |name, description, example: &str| -> ParameterBuilder {
+        parameter(ParameterIn::Header, name, description, text())
+            .required(Required::True)
+            .example(Some(example.into()))
+    };
+    let only_header = ObjectBuilder::new().schema_type(Type::String).enum_values(Some(["header"])).build();
+    Operation::new("authorize", Tag::ForwardAuth, "Say whether a request that a proxy holds back may pass")
+        .telling(
+            "For `auth_request` of nginx, `forwardAuth` of Traefik, `forward_auth` of Caddy, and HAProxy; below \
+             `/2fa/authz/envoy/` the same for Envoy, which sends the request itself. Only a configured proxy may ask. The rules \
+             `[[protect]]` of the settings decide; what no rule speaks of does not pass.",
+        )
+        .parameter(of_held(
+            "X-Forwarded-Method",
+            "Method of the request that is held back, in capital letters.",
+            "GET",
+        ))
+        .parameter(of_held("X-Forwarded-Host", "Its host; a port does not count.", "app.example.com"))
+        .parameter(of_held(
+            "X-Forwarded-Uri",
+            "Its path and query, as the client sent them. The path must be canonical.",
+            "/api/terminal/7",
+        ))
+        .parameter(parameter(
+            ParameterIn::Query,
+            "redirect",
+            "`header`: where a redirect would lead stands in the `Location` of a 401, because nginx passes no redirect on.",
+            only_header,
+        ))
+        .answers_as(StatusCode::OK, may_pass())
+        .answers_as(StatusCode::FOUND, led_on())
+}
+
+fn may_pass() -> ResponseBuilder {
+    let told = |description, example: &str| text_header(description).example(Some(example.into()));
+    let methods = ObjectBuilder::new()
+        .schema_type(Type::String)
+        .enum_values(Some(["otp", "backup_code", ""].map(Value::from)))
+        .build();
+    let method: HeaderBuilder = told("How the second factor was given.", "otp").schema(Some(methods));
+    let user = told("The user id, percent-encoded but for printable ASCII without blanks and `%`.", "42");
+    let response = ResponseBuilder::new()
+        .description("It may pass. All four `Remote-*` are there; on a public path they are empty.")
+        .header("Remote-User", user.build())
+        .header("Remote-App", told("The application's id.", "shop").build())
+        .header("Remote-2FA-Method", method.build())
+        .header("Remote-2FA-At", told("When it was given, RFC 3339 in UTC.", "2026-11-22T18:59:00Z").build());
+    uncached(response)
+}
+
+fn led_on() -> ResponseBuilder {
+    let uri = ObjectBuilder::new()
+        .schema_type(Type::String)
+        .format(Some(SchemaFormat::Custom("uri".to_owned())))
+        .build();
+    let location = text_header("`/2fa/step-up/?to=…` under the public URL.").schema(Some(uri));
+    let response = ResponseBuilder::new()
+        .description("A browser that follows a link goes to the page that asks for a code.")
+        .header("Location", location.build());
+    uncached(response)
+}
 
 /// A login that came along with a request.
 pub struct Presented {

@@ -1,16 +1,58 @@
 //! `PATCH /2fa/app/`: other settings of the application.
 
+use serde_json::json;
 use sidekey_core::colour::Colour;
+use utoipa::ToSchema;
 
+use super::show_app;
 use crate::{
     apps::{
         AppError, Edit, Logo, ReturnUrl, ReturnUrls,
         settings::{GRACE_DAYS_MAX, enforcement},
+        shown::{Shown, enforcements_or_null},
     },
     caller::host,
     context::Context,
     http::{Call, Code, Fields, Problem, Reply},
+    openapi::{Operation, Tag, schemas},
 };
+
+/// What is left out or null stays as it is; `accent_color` and `logo` are taken away by null.
+#[derive(Debug, ToSchema)]
+pub struct ChangeApp {
+    /// What people read: 1 to 100 characters, not only blanks, no control characters.
+    #[schema(min_length = 1, max_length = 100, pattern = "\\S")]
+    pub name: Option<String>,
+    /// What it demands of its users.
+    #[schema(schema_with = enforcements_or_null)]
+    pub enforcement: Option<String>,
+    /// With `required`: days that a user may go on without a second factor, from the first login that was asked.
+    #[schema(minimum = 0, maximum = 365)]
+    pub grace_days: Option<u16>,
+    /// Where a session may lead, each compared as a whole. http or https, without a user name or fragment, together at most 2,000
+    /// printable ASCII characters.
+    #[schema(max_items = 20)]
+    pub return_urls: Option<Vec<schemas::Url>>,
+    /// The colour of buttons on the hosted pages.
+    #[schema(pattern = "^#[0-9A-Fa-f]{6}$")]
+    pub accent_color: Option<String>,
+    /// A data URI in base64 of a PNG, a WebP or an SVG of at most 2,500 bytes. Pages show it in an `<img>` only, on white, beside
+    /// the name.
+    pub logo: Option<String>,
+}
+
+pub(crate) fn described() -> Operation {
+    Operation::new("changeApp", Tag::Application, "Change settings of the application")
+        .telling(
+            "Settings that the body does not name stay. They hold from the next request on, and the audit trail names those that \
+             became different. `null` takes `accent_color` and `logo` away; for the others it is as good as absent.",
+        )
+        .takes::<ChangeApp>(json!({
+            "return_urls": ["https://app.example/after"],
+            "accent_color": "#0e6450",
+        }))
+        .answers::<Shown<'_>>("All settings, as they are now.", show_app::example())
+}
 
 /// Changes the settings that the body names, all or none; answers all of them.
 ///
@@ -20,7 +62,7 @@ pub async fn run(context: &Context, mut call: Call) -> Result<Reply, Problem> {
     let host = host(context, &call).await?;
     let edits = edits(&call.fields().await?)?;
     let app = context.apps.change(&host.app.id, &edits, &host.origin).await.map_err(refusal)?;
-    Ok(Reply::ok(&app.to_json()))
+    Ok(Reply::ok(&app.shown()))
 }
 
 fn edits(fields: &Fields) -> Result<Vec<Edit>, Problem> {

@@ -1,13 +1,56 @@
 //! `PATCH /2fa/devices/{id}/`: another name, or the primary device.
 
+use serde_json::{Value, json};
 use sidekey_core::id::{DeviceId, DeviceName};
+use utoipa::{
+    ToSchema,
+    openapi::{Object, ObjectBuilder, Type, schema::SchemaType},
+};
 
 use super::shown::Device;
 use crate::{
     caller::{Acting, Demand, User, user},
     context::Context,
     http::{Call, Code, Problem, Reply},
+    openapi::{Operation, Tag, schemas},
 };
+
+/// What is to change.
+#[derive(Debug, ToSchema)]
+pub struct ChangeDevice {
+    /// Its new name.
+    pub name: Option<schemas::DeviceName>,
+    /// Makes an active device the primary one; `false` is refused.
+    #[schema(schema_with = true_or_null)]
+    pub is_primary: Option<bool>,
+}
+
+fn true_or_null() -> Object {
+    ObjectBuilder::new()
+        .schema_type(SchemaType::Array(vec![Type::Boolean, Type::Null]))
+        .enum_values(Some([Value::Bool(true), Value::Null]))
+        .description(Some("Makes an active device the primary one; `false` is refused."))
+        .build()
+}
+
+pub(crate) fn described() -> Operation {
+    Operation::new("changeDevice", Tag::Devices, "Rename a device, or make it the primary one")
+        .of("id", "The device.")
+        .takes::<ChangeDevice>(json!({ "name": "Work phone" }))
+        .answers::<Device>(
+            "The device as it is now.",
+            json!({
+                "id": "11293aa031761f07451eb24bc8d556fe",
+                "name": "Work phone",
+                "is_primary": true,
+                "status": "active",
+                "created_at": "2026-11-22T18:58:46Z",
+                "confirmed_at": "2026-11-22T18:58:46Z",
+                "last_used_at": "2026-11-22T18:59:00Z",
+            }),
+        )
+        .refuses(&[Code::DeviceNotFound])
+}
 
 /// Renames a device, makes it the primary one, or both; answers the device.
 ///

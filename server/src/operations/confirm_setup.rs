@@ -1,6 +1,7 @@
 //! `POST /2fa/setup/confirm/`: the first code makes a device active; with the first device, backup codes are handed out.
 
 use serde::Serialize;
+use serde_json::json;
 use sidekey_core::{
     account::Account,
     backup_code::BackupCodes,
@@ -10,6 +11,7 @@ use sidekey_core::{
     refresh::Family,
     time::UnixTime,
 };
+use utoipa::ToSchema;
 
 use super::{
     answering::{Via, start_login},
@@ -21,20 +23,87 @@ use crate::{
     context::Context,
     entropy::Entropy,
     http::{Call, Code, Problem, Reply},
+    openapi::{Operation, Tag, schemas},
     token::pair::{Tokens, issue},
 };
 
-#[derive(Serialize)]
+/// A pending device and its first code.
+#[derive(Debug, ToSchema)]
+pub struct Confirm {
+    /// Of the pending device.
+    pub device_id: String,
+    /// The first one that the authenticator shows.
+    pub code: schemas::Code,
+    /// The code of the step after that of `code`; where `NEXT_CODE_REQUIRED` asks for it.
+    pub next_code: Option<schemas::Code>,
+}
+
+/// The tokens are those of a new login whose second factor is the code just given.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Confirmed)]
 struct Reply200 {
+    /// For people.
     message: &'static str,
     #[serde(flatten)]
     tokens: Tokens,
+    /// Only with the first device; never shown again.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Vec<schemas::BackupCode>, min_items = 10, max_items = 10)]
     backup_codes: Option<Vec<String>>,
+    /// Goes with `backup_codes`.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     backup_codes_warning: Option<&'static str>,
+    /// Of the enrolment session, if it has one.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(format = "uri", nullable = false)]
     return_url: Option<String>,
+}
+
+pub(crate) fn described() -> Operation {
+    let first_device = json!({
+        "message": "The device is active.",
+        "access_token": "eyJhbGciOiJF….eyJpc3MiOiJo….i63ECn3W…",
+        "refresh_token": "zeQ92XhFQ_wG…",
+        "token_type": "Bearer",
+        "expires_in": 900,
+        "backup_codes": [
+            "696X-D10X-NJBW-4XPZ",
+            "13CP-NDR9-KQ99-4CAZ",
+            "3WZ9-39QD-Q7GY-T1KJ",
+            "Z4YN-1334-0C1G-FNJ2",
+            "1WK8-8CXS-42PM-6R6T",
+            "XBXX-SXD0-NKSZ-NGAT",
+            "5R1T-165Q-TK5F-1QS9",
+            "C43K-VYVJ-F7D8-EHMH",
+            "GZVA-QYXE-SJ2D-V0RR",
+            "PDAE-NXV1-TJ6H-3XFD",
+        ],
+        "backup_codes_warning": shown::KEEP_BACKUP_CODES,
+        "return_url": "https://app.example/after",
+    });
+    let further_device = json!({
+        "message": "The device is active.",
+        "access_token": "eyJhbGciOiJF….eyJpc3MiOiJo….qHndg7X2…",
+        "refresh_token": "n4kxewl8ahHc…",
+        "token_type": "Bearer",
+        "expires_in": 900,
+    });
+    Operation::new("confirmSetup", Tag::Enrolment, "Confirm a device by its first code")
+        .telling("A wrong code keeps the pending device and counts against the account's budget.")
+        .takes::<Confirm>(json!({ "device_id": "11293aa031761f07451eb24bc8d556fe", "code": "781472" }))
+        .answers::<Reply200>(
+            "The device is active.",
+            [("first_device", first_device), ("further_device", further_device)],
+        )
+        .refuses(&[
+            Code::InvalidCode,
+            Code::NextCodeRequired,
+            Code::SetupExpired,
+            Code::DeviceNotFound,
+            Code::AccountLocked,
+            Code::AccountThrottled,
+        ])
 }
 
 /// What one try ends with: the backup codes that turned out to be needed are made outside the transaction, because that is slow.

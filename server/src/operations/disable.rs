@@ -1,14 +1,45 @@
 //! `POST /2fa/disable/`: turns 2FA off, with a code or a backup code.
 
 use serde_json::json;
+use utoipa::ToSchema;
 
-use super::answering::Proof;
+use super::{answering::Proof, renew_backup_codes::CodeAnswer};
 use crate::{
     caller::{Acting, Demand, User, user},
     context::Context,
     entropy::Entropy,
     http::{Call, Code, Fields, Problem, Reply},
+    openapi::{Operation, Tag, schemas},
 };
+
+/// A backup code. Where there is a code too, that is judged.
+#[derive(Debug, ToSchema)]
+pub struct BackupCodeAnswer {
+    /// One that has not been used.
+    pub backup_code: schemas::BackupCode,
+}
+
+pub(crate) fn described() -> Operation {
+    Operation::new("disable", Tag::Devices, "Turn 2FA off")
+        .telling(
+            "Removes every device, backup code and refresh token of the user. Access tokens live on for at most 15 minutes, but \
+             only those of the login that turned it off can set up a device. The failure budget and the grace period stay as \
+             they are.",
+        )
+        .takes_either::<CodeAnswer, BackupCodeAnswer>([
+            ("code", json!({ "code": "536285" })),
+            ("backup_code", json!({ "backup_code": "ABCD-EFGH-JKMN-PQRS" })),
+        ])
+        .answers::<schemas::Message>("2FA is off.", json!({ "message": "Two-factor authentication is off." }))
+        .refuses(&[
+            Code::InvalidCode,
+            Code::CodeRequired,
+            Code::NextCodeRequired,
+            Code::NotEnabled,
+            Code::AccountLocked,
+            Code::AccountThrottled,
+        ])
+}
 
 /// Turns 2FA off: every device, backup code and refresh token of the user is dead afterwards.
 ///
@@ -17,7 +48,7 @@ use crate::{
 pub async fn run(context: &Context, mut call: Call) -> Result<Reply, Problem> {
     let user = user(context, &call).await?;
     disable(context, &user, &call.fields().await?).await?;
-    Ok(Reply::ok(&json!({ "message": "Two-factor authentication is off." })))
+    Ok(Reply::ok(&schemas::Message { message: "Two-factor authentication is off." }))
 }
 
 /// Turns 2FA off for a user who answers with `code` or `backup_code` of the fields.

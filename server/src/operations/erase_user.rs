@@ -7,9 +7,21 @@ use crate::{
     audit::Origin,
     caller::host,
     context::Context,
-    http::{Call, Problem, Reply},
+    http::{Call, Code, Problem, Reply},
+    openapi::{Operation, Tag, schemas},
     store::Subject,
 };
+
+pub(crate) fn described() -> Operation {
+    Operation::new("eraseUser", Tag::Users, "Erase a user")
+        .telling(
+            "Devices, codes and failures go; sessions and refresh tokens are dead. A user never seen is erased already. A body \
+             may be left out.",
+        )
+        .of("user_id", "The user, percent-encoded.")
+        .answers::<schemas::Message>("It is done.", json!({ "message": "The user is erased." }))
+        .refuses(&[Code::NotFound])
+}
 
 /// Erases a user's devices, codes, failures and trusted browsers; sessions and refresh tokens are dead with them. A user never seen is
 /// erased already.
@@ -21,7 +33,7 @@ pub async fn run(context: &Context, mut call: Call) -> Result<Reply, Problem> {
     let id = host.named_user(&call)?;
     call.optional_fields().await?;
     erase(context, id, &host.origin).await?;
-    Ok(Reply::ok(&json!({ "message": "The user is erased." })))
+    Ok(Reply::ok(&schemas::Message { message: "The user is erased." }))
 }
 
 /// Erases one.

@@ -1,14 +1,16 @@
 //! `POST /2fa/token/`: the application turns the one-time code that came with a browser into the tokens of the login, or into that of the
 //! action that was approved.
 
-use serde_json::Value;
+use serde_json::json;
 use sidekey_core::{id::AccountName, refresh::Family};
+use utoipa::ToSchema;
 
-use super::shown::{Verified, approved, person};
+use super::shown::{Answered, Approved, Person, Verified, approved};
 use crate::{
     caller::{Host, hash, host},
     context::Context,
     http::{Call, Code, Problem, Reply},
+    openapi::{Operation, Tag},
     store::Subject,
     token::{
         approval,
@@ -16,6 +18,37 @@ use crate::{
         pair::issue,
     },
 };
+
+/// The one-time code that a browser brought.
+#[derive(Debug, ToSchema)]
+pub struct ExchangeCode {
+    /// What came with the browser, as `code` in the query of `return_url`.
+    pub code: String,
+}
+
+pub(crate) fn described() -> Operation {
+    Operation::new("exchangeCode", Tag::Sessions, "Exchange a one-time code for tokens")
+        .telling(
+            "The browser of somebody who succeeded on a hosted page brings `code` along to `return_url`. It counts for 60 s and \
+             once; the second use ends the login. Where an action was approved it gives the `action_token`, again and again for \
+             60 s: that counts once.",
+        )
+        .takes_idempotency_key()
+        .takes::<ExchangeCode>(json!({ "code": "J-m1QGrlJgvQ0gAAAAAAAAAB…" }))
+        .answers::<Answered>(
+            "The tokens of the login.",
+            json!({
+                "message": "Verified.",
+                "access_token": "eyJhbGciOiJF….eyJpc3MiOiJo….1OuJ50Tr…",
+                "refresh_token": "J-m1QGrlJg-t…",
+                "token_type": "Bearer",
+                "expires_in": 900,
+                "user": { "account_name": "ann@example.com", "id": "42" },
+                "persistent_session": false,
+            }),
+        )
+        .refuses(&[Code::InvalidCode])
+}
 
 /// Gives the tokens of the login, once. The second use of a code ends the login, unless it is the same request again: see
 /// `Idempotency-Key` in docs/api.md.
@@ -30,14 +63,14 @@ pub async fn run(context: &Context, mut call: Call) -> Result<Reply, Problem> {
         return Ok(Reply::ok(&approved_in(context, &session).await?));
     }
     let (family, account_name) = exchange(context, &host, fields.text("code")?, retry_key).await?;
-    let person = person(&family.account.user, account_name.as_ref());
+    let person = Person::new(&family.account.user, account_name.as_ref());
     let tokens = issue(context, &family, context.clock.now())?;
     Ok(Reply::ok(&Verified::of_login(&family, person, tokens)))
 }
 
 /// The token of the action that was approved in the session with this hash of its id. It may be asked for again within the minute: it is
 /// the same approval, which counts once.
-async fn approved_in(context: &Context, session: &[u8; 32]) -> Result<Value, Problem> {
+async fn approved_in(context: &Context, session: &[u8; 32]) -> Result<Approved, Problem> {
     let refused = || Problem::new(Code::InvalidCode);
     let approval = context.store.session(session).await?.and_then(|session| session.approval());
     let approval = approval.filter(|approval| approval.is_handed_out(context.clock.now()));

@@ -7,7 +7,16 @@ use crate::{
     caller::{Acting, Demand, User, user},
     context::Context,
     http::{Call, Code, Problem, Reply},
+    openapi::{Operation, Tag, schemas},
 };
+
+pub(crate) fn described() -> Operation {
+    Operation::new("forgetBrowser", Tag::Devices, "Trust a browser no more")
+        .telling("Its next login is challenged.")
+        .of("id", "The browser.")
+        .answers::<schemas::Message>("It is done.", json!({ "message": "The browser is trusted no more." }))
+        .refuses(&[Code::NotFound])
+}
 
 /// Ends the trust in a browser of the user's. Its next login is challenged.
 ///
@@ -18,7 +27,7 @@ pub async fn run(context: &Context, mut call: Call) -> Result<Reply, Problem> {
     call.optional_fields().await?;
     let id = call.name.as_deref().and_then(BrowserId::parse);
     forget(context, &user, id).await?;
-    Ok(Reply::ok(&json!({ "message": "The browser is trusted no more." })))
+    Ok(Reply::ok(&schemas::Message { message: "The browser is trusted no more." }))
 }
 
 /// The same for the account page.

@@ -1,13 +1,16 @@
 //! `POST /2fa/account/link/`: the address that leads a user of the application to their account page.
 
+use serde::Serialize;
 use serde_json::json;
 use sidekey_core::{id::LoginId, ticket::LIFETIME};
+use utoipa::ToSchema;
 
 use crate::{
     audit::Origin,
     caller::{Host, Opener, User, opener},
     context::Context,
     http::{Call, Code, Problem, Reply},
+    openapi::{Operation, Tag},
     pages::address,
     store::Subject,
     token::{
@@ -15,6 +18,40 @@ use crate::{
         session_link::PARAMETER,
     },
 };
+
+/// Whose account page it is to be.
+#[derive(Debug, ToSchema)]
+pub struct LinkAccount {
+    /// The login, as its tokens name it. Required with an API key, ignored with an access token.
+    pub sid: Option<String>,
+}
+
+/// An address that counts once.
+#[derive(Serialize, ToSchema)]
+struct AccountLink {
+    /// The hosted account page with a link that counts once.
+    #[schema(format = "uri")]
+    account_url: String,
+    /// Seconds that the link is good for.
+    expires_in: u64,
+}
+
+pub(crate) fn described() -> Operation {
+    Operation::new("linkAccount", Tag::Devices, "A link to the account page")
+        .telling(
+            "Opens the hosted account page of one login, once, within 60 s. With an access token that of the user's own login; \
+             with an API key that of the login named by `sid`.",
+        )
+        .may_take::<LinkAccount>(json!({ "sid": "27e9b5406ae5260fadff99dc54b95538" }))
+        .answers::<AccountLink>(
+            "The address.",
+            json!({
+                "account_url": "http://127.0.0.1:8080/2fa/account/?link=J-m1QGrlJgvQ0gAAAAAAAAAB…",
+                "expires_in": 60,
+            }),
+        )
+        .refuses(&[Code::SessionNotFound, Code::RateLimited])
+}
 
 /// Gives the address. It opens the page of that one login, once, within a minute.
 ///
@@ -38,7 +75,7 @@ pub async fn run(context: &Context, mut call: Call) -> Result<Reply, Problem> {
             link(context, Subject::account(family.account).with_login(login), &origin, not_found).await?
         }
     };
-    Ok(Reply::ok(&json!({ "account_url": account_url, "expires_in": LIFETIME })))
+    Ok(Reply::ok(&AccountLink { account_url, expires_in: LIFETIME }))
 }
 
 /// The address for the login that the subject names; `refused` where it has ended.

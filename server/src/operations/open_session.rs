@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use http::StatusCode;
-use serde_json::{Value, json};
+use serde_json::json;
 use sidekey_core::{
     account::{self, Account, Asked, Before, Opened},
     action::Action,
@@ -12,20 +12,26 @@ use sidekey_core::{
     time::UnixTime,
     trusted_browser::{self, TrustedBrowser},
 };
+use utoipa::ToSchema;
 
-use super::{ask_approval, step_up};
+use super::{
+    ask_approval,
+    opened::{self, AnswerMethod, Challenge, EnrollmentDemanded, LetIn},
+    step_up,
+};
 use crate::{
     apps::{App, ReturnUrl},
     audit::{Origin, USER_AGENT_MAX},
     caller::{Host, Opener, hash, opener},
     context::Context,
     entropy::Entropy,
-    http::{Call, Fields, IdempotencyKey, Problem, Reply, rfc3339},
+    http::{Call, Code, Fields, IdempotencyKey, Problem, Reply, rfc3339},
+    openapi::{Operation, Tag, schemas},
     pages::address,
     store::{State, Subject},
     token::{
         browser,
-        pair::{self, Tokens, issue},
+        pair::{self, issue},
         session_link::{Names, PARAMETER, SessionLink},
     },
 };
@@ -51,6 +57,66 @@ pub struct Login {
     pub trusted_browser: Option<browser::Presented>,
     /// The one action that the user is to approve; there is no login then.
     pub action: Option<Action>,
+}
+
+/// What the host application says of a login that it has let through.
+#[derive(Debug, ToSchema)]
+pub struct OpenSession {
+    /// Who has signed in.
+    pub user_id: schemas::UserId,
+    /// What people and authenticators see of the account. Left out, the one told last stays.
+    #[schema(min_length = 1, max_length = 255)]
+    pub account_name: Option<String>,
+    /// The address that the application saw, for the audit trail.
+    pub ip_address: Option<String>,
+    /// What the application saw, for the audit trail; cut to 256 characters.
+    pub user_agent: Option<String>,
+    /// Refresh tokens live 30 days instead of 7.
+    #[schema(default = false)]
+    pub remember_me: Option<bool>,
+    /// Whether the user is an administrator, for the enforcement `admins`.
+    #[schema(default = false)]
+    pub is_admin: Option<bool>,
+    /// From an earlier verify with `trust_device`, or from the login after it: spares the browser the challenge. One that does not
+    /// count is as good as none.
+    pub trusted_browser_token: Option<String>,
+    /// The one action that the user is to approve. A right answer yields an `action_token` for exactly that, and no login.
+    #[schema(pattern = "^[A-Za-z0-9._:-]{1,64}$")]
+    pub action: Option<String>,
+    /// What the action is done to, as its user reads it; only with `action`.
+    #[schema(min_length = 1, max_length = 255)]
+    pub resource: Option<String>,
+    /// Where the hosted pages lead afterwards: one of the application's `return_urls`, exactly as it stands there.
+    #[schema(format = "uri", max_length = 2000)]
+    pub return_url: Option<String>,
+}
+
+pub(crate) fn described() -> Operation {
+    let host = json!({
+        "user_id": "42",
+        "account_name": "ann@example.com",
+        "ip_address": "203.0.113.7",
+        "user_agent": "Mozilla/5.0",
+        "remember_me": false,
+        "is_admin": false,
+        "return_url": "https://app.example/after",
+    });
+    let step_up = json!({ "return_url": "http://127.0.0.1:8080/2fa/account/" });
+    Operation::new("openSession", Tag::Sessions, "Open a session")
+        .telling(
+            "With an API key, after the application's own first factor has succeeded. The answer tells whether the user is to \
+             answer a challenge, is to enrol a device first, or is let in. With a user's access token, opens a step-up session \
+             for that same user (the body is then `StepUp` and may be left out), which is how a login gets a fresh second \
+             factor; the tokens it yields are those of a new login.",
+        )
+        .takes_idempotency_key()
+        .may_take_either::<OpenSession, step_up::StepUp>([("host", host), ("step_up", step_up)])
+        .answers_with::<opened::Opened>(
+            StatusCode::CREATED,
+            "The session, or the tokens of a user who was let in.",
+            opened::examples(),
+        )
+        .refuses(&[Code::NotEnabled, Code::RateLimited])
 }
 
 /// Opens a session.
@@ -128,7 +194,7 @@ pub async fn for_host(
     login: Login,
     key: Option<&IdempotencyKey>,
     origin: &Origin,
-) -> Result<Value, Problem> {
+) -> Result<opened::Opened, Problem> {
     if login.return_url.as_ref().is_some_and(|url| !app.return_urls.contains(url)) {
         let id = &app.id;
         let remedy = format!(
@@ -158,23 +224,24 @@ pub async fn for_host(
     let (opened, spared) =
         context.store.transact(subject, origin, now, |state| wanted.open(state, token_hash, now)).await??;
     Ok(match opened {
-        Opened::LetIn { family, invited, enroll_by } => {
-            let mut answer = let_in(&issue(context, &family, now)?, invited, enroll_by);
-            if let (Some(browser), Some(answer)) = (spared, answer.as_object_mut()) {
-                let token = browser::write(&context.pepper, &browser);
-                answer.insert("trusted_browser_token".to_owned(), token.into());
-            }
-            answer
-        }
-        Opened::Enrollment(session) => json!({
-            "requires_2fa": true,
-            "requires_enrollment": true,
-            "session_id": link.id,
-            "expires_in": session.seconds_left(now),
-            "enroll_url": format!("{}?{PARAMETER}={}", context.url(address::ENROLL), link.link),
-            "enrollment_token": enrollment_token,
+        Opened::LetIn { family, invited, enroll_by } => opened::Opened::LetIn(LetIn {
+            tokens: issue(context, &family, now)?,
+            requires_2fa: false,
+            should_enroll: invited,
+            enroll_by: enroll_by.map(rfc3339),
+            trusted_browser_token: spared.map(|browser| browser::write(&context.pepper, &browser)),
         }),
-        Opened::Challenge(session) => challenge(context, &link, session.seconds_left(now)),
+        Opened::Enrollment(session) => opened::Opened::Enrollment(EnrollmentDemanded {
+            requires_2fa: true,
+            requires_enrollment: true,
+            session_id: link.id,
+            expires_in: session.seconds_left(now),
+            enroll_url: format!("{}?{PARAMETER}={}", context.url(address::ENROLL), link.link),
+            enrollment_token,
+        }),
+        Opened::Challenge(session) => {
+            opened::Opened::Challenge(challenge(context, link, session.seconds_left(now)))
+        }
     })
 }
 
@@ -267,24 +334,13 @@ impl Wanted {
     }
 }
 
-fn let_in(tokens: &Tokens, invited: bool, enroll_by: Option<UnixTime>) -> Value {
-    let mut answer = json!({ "requires_2fa": false, "should_enroll": invited });
-    if let (Value::Object(answer), Ok(Value::Object(tokens))) = (&mut answer, serde_json::to_value(tokens)) {
-        answer.extend(tokens);
-        if let Some(enroll_by) = enroll_by {
-            answer.insert("enroll_by".to_owned(), rfc3339(enroll_by).into());
-        }
-    }
-    answer
-}
-
 /// The answer that sends the browser to the challenge, which lives so many seconds more.
-pub(super) fn challenge(context: &Context, link: &SessionLink, expires_in: u64) -> Value {
-    json!({
-        "requires_2fa": true,
-        "session_id": link.id,
-        "expires_in": expires_in,
-        "methods": ["totp", "backup_code"],
-        "verify_url": format!("{}?{PARAMETER}={}", context.url(address::CHALLENGE), link.link),
-    })
+pub(super) fn challenge(context: &Context, link: SessionLink, expires_in: u64) -> Challenge {
+    Challenge {
+        requires_2fa: true,
+        session_id: link.id,
+        expires_in,
+        methods: vec![AnswerMethod::Totp, AnswerMethod::BackupCode],
+        verify_url: format!("{}?{PARAMETER}={}", context.url(address::CHALLENGE), link.link),
+    }
 }

@@ -1,12 +1,44 @@
 //! `POST /2fa/token/refresh/`: a refresh token for the next pair of tokens.
 
+use serde_json::json;
+use utoipa::ToSchema;
+
 use crate::{
     caller::hash,
     context::Context,
-    http::{Call, Problem, Reply},
+    http::{Call, Code, Problem, Reply},
+    openapi::{Operation, Tag},
     store::Subject,
-    token::pair::{issue, read_refresh_token},
+    token::pair::{Tokens, issue, read_refresh_token},
 };
+
+/// A refresh token.
+#[derive(Debug, ToSchema)]
+pub struct Refresh {
+    /// The living refresh token of the login.
+    pub refresh_token: String,
+}
+
+pub(crate) fn described() -> Operation {
+    Operation::new("refreshToken", Tag::Tokens, "Exchange a refresh token for the next pair")
+        .telling(
+            "The use of a spent refresh token revokes its whole family. A client that lost the answer may repeat the request \
+             once within 10 s with the same `Idempotency-Key` and gets the same refresh token. A login without second factor \
+             gets `2FA_REQUIRED`, and its token is not spent, once the user has a device or the enforcement demands one.",
+        )
+        .takes_idempotency_key()
+        .takes::<Refresh>(json!({ "refresh_token": "J-m1QGrlJg-t…" }))
+        .answers::<Tokens>(
+            "The next pair.",
+            json!({
+                "access_token": "eyJhbGciOiJF….eyJpc3MiOiJo….u2uS138z…",
+                "refresh_token": "J-m1QGrlJg-t…",
+                "token_type": "Bearer",
+                "expires_in": 900,
+            }),
+        )
+        .refuses(&[Code::AuthRequired, Code::SecondFactorRequired])
+}
 
 /// Spends a refresh token. The use of a spent one ends the login, unless it is the same request again: see `Idempotency-Key` in
 /// docs/api.md.

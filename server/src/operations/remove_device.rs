@@ -2,13 +2,43 @@
 
 use serde_json::json;
 use sidekey_core::{account::Removed, device::Answer, id::DeviceId, login::FRESH};
+use utoipa::ToSchema;
 
 use crate::{
     caller::{Acting, Demand, User, user},
     context::Context,
     entropy::Entropy,
     http::{Call, Code, Problem, Reply},
+    openapi::{Operation, Tag, schemas},
 };
+
+/// A code, which is needed for the last active device only.
+#[derive(Debug, ToSchema)]
+pub struct OptionalCodeAnswer {
+    /// Needed for the last active device.
+    pub code: Option<schemas::Code>,
+    /// The code of the step after that of `code`; where `NEXT_CODE_REQUIRED` asks for it.
+    pub next_code: Option<schemas::Code>,
+}
+
+pub(crate) fn described() -> Operation {
+    Operation::new("removeDevice", Tag::Devices, "Remove a device")
+        .telling(
+            "Removing an active device needs a second factor that is at most 600 s old; removing the last active one needs \
+             `code` as well and turns 2FA off. A pending device needs neither. The body may be left out.",
+        )
+        .of("id", "The device.")
+        .may_take::<OptionalCodeAnswer>(json!({ "code": "123456" }))
+        .answers::<schemas::Message>("It is removed.", json!({ "message": "The device was removed." }))
+        .refuses(&[
+            Code::InvalidCode,
+            Code::CodeRequired,
+            Code::NextCodeRequired,
+            Code::DeviceNotFound,
+            Code::AccountLocked,
+            Code::AccountThrottled,
+        ])
+}
 
 /// Removes a device.
 ///
@@ -23,7 +53,7 @@ pub async fn run(context: &Context, mut call: Call) -> Result<Reply, Problem> {
         Removed::Device => "The device was removed.",
         Removed::LastDevice => "The last device was removed and two-factor authentication turned off.",
     };
-    Ok(Reply::ok(&json!({ "message": message })))
+    Ok(Reply::ok(&schemas::Message { message }))
 }
 
 /// Removes a device of the user's.

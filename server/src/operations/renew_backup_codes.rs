@@ -1,9 +1,11 @@
 //! `POST /2fa/backup-codes/regenerate/`: a new set of backup codes for a code.
 
+use serde::Serialize;
 use serde_json::json;
 use sidekey_core::{
     account::Account, backup_code::BackupCodes, device::Answer, event::Event, time::UnixTime,
 };
+use utoipa::ToSchema;
 
 use super::shown;
 use crate::{
@@ -11,7 +13,59 @@ use crate::{
     caller::{Acting, Demand, User, user},
     context::Context,
     http::{Call, Code, Problem, Reply},
+    openapi::{Operation, Tag, schemas},
 };
+
+/// A code of the user.
+#[derive(Debug, ToSchema)]
+pub struct CodeAnswer {
+    /// What the authenticator shows.
+    pub code: schemas::Code,
+    /// The code of the step after that of `code`; where `NEXT_CODE_REQUIRED` asks for it.
+    pub next_code: Option<schemas::Code>,
+}
+
+/// A new set of backup codes.
+#[derive(Serialize, ToSchema)]
+#[schema(as = BackupCodes)]
+struct Renewed {
+    #[schema(value_type = Vec<schemas::BackupCode>, min_items = 10, max_items = 10)]
+    backup_codes: Vec<String>,
+    /// For people.
+    warning: &'static str,
+}
+
+pub(crate) fn described() -> Operation {
+    Operation::new("renewBackupCodes", Tag::BackupCodes, "Replace the backup codes")
+        .telling("Needs a TOTP code, however fresh the second factor is. The old codes are dead.")
+        .takes::<CodeAnswer>(json!({ "code": "020723" }))
+        .answers::<Renewed>(
+            "The new codes, shown once.",
+            json!({
+                "backup_codes": [
+                    "7Y5S-XN4M-3351-Y74Q",
+                    "8F9N-9HTP-1C3K-DTV1",
+                    "JA17-W4B3-CNBX-ACK5",
+                    "QHG5-7QK4-HEME-9Z7F",
+                    "RHSG-PHZ0-189T-EMG6",
+                    "JDXX-5QZB-T9T2-0JAP",
+                    "0N5F-E851-SR96-WGBZ",
+                    "FC64-90N5-61D4-66JX",
+                    "ZAQ9-0VVX-D98F-6C9A",
+                    "S071-NN21-P0P7-1BGN",
+                ],
+                "warning": shown::KEEP_BACKUP_CODES,
+            }),
+        )
+        .refuses(&[
+            Code::InvalidCode,
+            Code::CodeRequired,
+            Code::NextCodeRequired,
+            Code::NotEnabled,
+            Code::AccountLocked,
+            Code::AccountThrottled,
+        ])
+}
 
 /// Replaces the backup codes and shows the new ones, once.
 ///
@@ -25,8 +79,8 @@ pub async fn run(context: &Context, mut call: Call) -> Result<Reply, Problem> {
         return Err(Problem::new(Code::NotEnabled));
     }
     let answer = fields.answer_or_code_required()?;
-    let codes = renewed(context, &user, &answer).await?;
-    Ok(Reply::ok(&json!({ "backup_codes": codes, "warning": shown::KEEP_BACKUP_CODES })))
+    let backup_codes = renewed(context, &user, &answer).await?;
+    Ok(Reply::ok(&Renewed { backup_codes, warning: shown::KEEP_BACKUP_CODES }))
 }
 
 /// Replaces the backup codes of a user who answers with a code: the new ones as they are shown.

@@ -2,14 +2,34 @@
 
 use serde_json::json;
 use sidekey_core::event::Event;
+use utoipa::ToSchema;
 
+use super::refresh_token::Refresh;
 use crate::{
     audit::Origin,
     context::Context,
     http::{Call, Problem, Reply},
+    openapi::{Operation, Tag, schemas},
     store::Subject,
     token::pair::read_refresh_token,
 };
+
+/// What RFC 7009 sends.
+#[derive(Debug, ToSchema)]
+pub struct Revoke {
+    /// The refresh token, under the name of RFC 7009.
+    pub token: String,
+}
+
+pub(crate) fn described() -> Operation {
+    Operation::new("revokeToken", Tag::Tokens, "End a login (RFC 7009)")
+        .telling(
+            "Always answers the same, whatever the token is. Access tokens of the login stop opening this API at once; a service \
+             that only verifies signatures accepts them until they expire.",
+        )
+        .takes_either_also_as_form::<Refresh, Revoke>(json!({ "refresh_token": "lTlcAzxDD_S3…" }))
+        .answers::<schemas::Message>("Done.", json!({ "message": "The login has ended." }))
+}
 
 /// Ends the login that a refresh token belongs to. A token that is nobody's is as good as revoked (RFC 7009 §2.2).
 ///
@@ -21,7 +41,7 @@ pub async fn run(context: &Context, mut call: Call) -> Result<Reply, Problem> {
         Some(text) => text,
         None => fields.text("token")?,
     };
-    let done = Reply::ok(&json!({ "message": "The login has ended." }));
+    let done = Reply::ok(&schemas::Message { message: "The login has ended." });
     let Some(token) = read_refresh_token(&context.pepper, text) else { return Ok(done) };
     let Some(family) = context.store.family(&token.app, token.login).await? else { return Ok(done) };
     end_login(context, Subject::account(family.account).with_login(token.login), call.origin()).await?;

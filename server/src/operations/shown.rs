@@ -1,34 +1,52 @@
 //! Parts of answers that several operations share.
 
 use serde::Serialize;
-use serde_json::{Value, json};
 use sidekey_core::{
     account::Account,
     action::{Approval, LIFETIME},
     backup_code::{BackupCode, LOW},
     device::{ActiveDevice, PendingDevice},
-    id::{AccountName, DeviceId, UserId},
+    id::{AccountName, ActionName, DeviceId, Resource, UserId},
     refresh::Family,
     session::Session,
     time::UnixTime,
 };
+use utoipa::ToSchema;
 
 use crate::{
     context::Context,
     http::{Problem, rfc3339},
+    openapi::schemas,
     token::{approval as approval_token, pair::Tokens},
 };
 
 /// A device, as its owner sees it.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub(crate) struct Device {
+    #[schema(value_type = schemas::DeviceId)]
     id: String,
+    #[schema(value_type = schemas::DeviceName)]
     name: String,
+    /// The device that pages name first.
     is_primary: bool,
-    status: &'static str,
+    #[schema(inline)]
+    status: DeviceStatus,
+    /// When its setup began. RFC 3339, UTC, whole seconds.
+    #[schema(format = DateTime)]
     created_at: String,
+    /// When its first code came. RFC 3339, UTC, whole seconds.
+    #[schema(format = DateTime, required)]
     confirmed_at: Option<String>,
+    /// When a code of it was last accepted. RFC 3339, UTC, whole seconds.
+    #[schema(format = DateTime, required)]
     last_used_at: Option<String>,
+}
+
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+enum DeviceStatus {
+    Active,
+    Pending,
 }
 
 impl Device {
@@ -37,7 +55,7 @@ impl Device {
             id: device.id.to_string(),
             name: device.name.to_string(),
             is_primary: account.is_primary(device.id),
-            status: "active",
+            status: DeviceStatus::Active,
             created_at: rfc3339(device.created_at),
             confirmed_at: Some(rfc3339(device.confirmed_at)),
             last_used_at: device.last_used_at.map(rfc3339),
@@ -49,7 +67,7 @@ impl Device {
             id: device.id.to_string(),
             name: device.name.to_string(),
             is_primary: false,
-            status: "pending",
+            status: DeviceStatus::Pending,
             created_at: rfc3339(device.created_at),
             confirmed_at: None,
             last_used_at: None,
@@ -69,18 +87,48 @@ impl Device {
     }
 }
 
-/// What a session that was answered gives its browser.
-#[derive(Serialize)]
+/// What a right answer yields: the tokens of a login, or that of an action.
+#[derive(Serialize, ToSchema)]
+#[serde(untagged)]
+pub(super) enum Answered {
+    Login(Verified),
+    Approval(Approved),
+}
+
+/// The tokens of a login whose second factor was given.
+#[derive(Serialize, ToSchema)]
 pub(super) struct Verified {
+    /// For people.
     message: &'static str,
     #[serde(flatten)]
     tokens: Tokens,
-    user: Value,
+    user: Person,
+    /// Whether the session was opened with `remember_me`.
     persistent_session: bool,
+    /// Where the browser goes now; absent if the session has none.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(format = "uri", nullable = false)]
     return_url: Option<String>,
+    /// Where `trust_device` asked for it, and a TOTP code was given.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     trusted_browser_token: Option<String>,
+}
+
+/// A user by the host's name for them and the one that people see.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Person {
+    /// As the application told it.
+    #[schema(value_type = Option<String>, required)]
+    account_name: Option<AccountName>,
+    #[schema(value_type = schemas::UserId)]
+    id: UserId,
+}
+
+impl Person {
+    pub(super) fn new(id: &UserId, name: Option<&AccountName>) -> Self {
+        Self { account_name: name.cloned(), id: id.clone() }
+    }
 }
 
 impl Verified {
@@ -89,7 +137,7 @@ impl Verified {
         Self {
             message: "Verified.",
             tokens,
-            user: person(&session.account.user, session.account_name.as_ref()),
+            user: Person::new(&session.account.user, session.account_name.as_ref()),
             persistent_session: session.remember_me,
             return_url: session.return_url.clone(),
             trusted_browser_token: None,
@@ -102,7 +150,7 @@ impl Verified {
     }
 
     /// The answer to a one-time code of a login.
-    pub(super) fn of_login(family: &Family, user: Value, tokens: Tokens) -> Self {
+    pub(super) fn of_login(family: &Family, user: Person, tokens: Tokens) -> Self {
         Self {
             message: "Verified.",
             tokens,
@@ -114,6 +162,34 @@ impl Verified {
     }
 }
 
+/// An action was approved.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Approved {
+    #[schema(value_type = String)]
+    action: ActionName,
+    /// A JWT of the type `sidekey-action+jwt`, with the audience `<app>:action` and the claims `action` and `resource`.
+    action_token: String,
+    /// Seconds.
+    #[schema(minimum = 60, maximum = 60)]
+    expires_in: u64,
+    /// For people.
+    message: &'static str,
+    #[schema(value_type = Option<String>, required)]
+    resource: Option<Resource>,
+    /// Where the browser goes now; absent if the session has none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(format = "uri", nullable = false)]
+    return_url: Option<String>,
+    user: Approver,
+}
+
+/// Who approved it.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Approver {
+    #[schema(value_type = schemas::UserId)]
+    id: UserId,
+}
+
 /// The answer to a right code for an action: the token of its approval.
 ///
 /// # Errors
@@ -122,29 +198,16 @@ pub(super) fn approved(
     context: &Context,
     approval: &Approval,
     return_url: Option<&str>,
-) -> Result<Value, Problem> {
-    let mut answer = json!({
-        "message": "Approved.",
-        "action_token": approval_token::issue(context, approval, context.clock.now())?,
-        "expires_in": LIFETIME,
-        "action": approval.action.name,
-        "resource": approval.action.resource,
-        "user": { "id": approval.account.user },
-    });
-    if let (Some(answer), Some(url)) = (answer.as_object_mut(), return_url) {
-        answer.insert("return_url".to_owned(), url.into());
-    }
-    Ok(answer)
-}
-
-/// As a JSON value, to go with others.
-pub(super) fn json(part: &impl Serialize) -> Value {
-    serde_json::to_value(part).unwrap_or_default()
-}
-
-/// A user by the host's name for them and the one that people see.
-pub(super) fn person(id: &UserId, name: Option<&AccountName>) -> Value {
-    json!({ "id": id.as_str(), "account_name": name.map(AccountName::as_str) })
+) -> Result<Approved, Problem> {
+    Ok(Approved {
+        action: approval.action.name.clone(),
+        action_token: approval_token::issue(context, approval, context.clock.now())?,
+        expires_in: LIFETIME,
+        message: "Approved.",
+        resource: approval.action.resource.clone(),
+        return_url: return_url.map(str::to_owned),
+        user: Approver { id: approval.account.user.clone() },
+    })
 }
 
 /// Backup codes as they are shown, once.

@@ -1,16 +1,80 @@
 //! `POST /2fa/token/spend/`: the application goes ahead with an action that its user has approved.
 
+use serde::Serialize;
 use serde_json::json;
-use sidekey_core::action::{Action, Approval};
+use sidekey_core::{
+    action::{Action, Approval},
+    id::{ActionName, Resource, UserId},
+};
+use utoipa::ToSchema;
 
 use super::open_session::read_action;
 use crate::{
     caller::{Host, hash, host},
     context::Context,
     http::{Call, Code, Problem, Reply, rfc3339},
+    openapi::{Operation, Tag, schemas},
     store::Subject,
     token::approval::{self, Presented},
 };
+
+/// The token of an approval, and what it is to be for.
+#[derive(Debug, ToSchema)]
+pub struct SpendActionToken {
+    /// What the approval gave.
+    pub action_token: String,
+    /// The action that the application is about to do.
+    #[schema(pattern = "^[A-Za-z0-9._:-]{1,64}$")]
+    pub action: String,
+    /// What it is done to.
+    #[schema(min_length = 1, max_length = 255)]
+    pub resource: Option<String>,
+}
+
+/// An approval that was used just now.
+#[derive(Serialize, ToSchema)]
+struct SpentActionToken {
+    #[schema(value_type = String)]
+    action: ActionName,
+    /// The approval's own id.
+    jti: String,
+    /// For people.
+    message: &'static str,
+    #[schema(value_type = Option<String>, required)]
+    resource: Option<Resource>,
+    #[schema(value_type = schemas::UserId)]
+    user_id: UserId,
+    /// When the second factor was given.
+    #[schema(format = DateTime)]
+    verified_at: String,
+}
+
+pub(crate) fn described() -> Operation {
+    Operation::new("spendActionToken", Tag::Sessions, "Spend the token of an approved action")
+        .telling(
+            "The application names the action that it is about to do. The token counts once, within 60 s, for exactly the action \
+             and resource that were approved; a refusal spends nothing. A request whose answer was lost may be repeated within 10 s with the same \
+             `Idempotency-Key`.",
+        )
+        .takes_idempotency_key()
+        .takes::<SpendActionToken>(json!({
+            "action_token": "eyJhbGciOiJF…",
+            "action": "transfer",
+            "resource": "invoice 4711",
+        }))
+        .answers::<SpentActionToken>(
+            "It was approved, and nobody has spent it before.",
+            json!({
+                "message": "Approved.",
+                "user_id": "42",
+                "action": "transfer",
+                "resource": "invoice 4711",
+                "jti": "27e9b5406ae5260fadff99dc54b95538",
+                "verified_at": "2026-11-22T18:59:00Z",
+            }),
+        )
+        .refuses(&[Code::InvalidCode])
+}
 
 /// Spends the token of an action, once: the application names the action that it is about to do, and it must be the approved one.
 /// The same request again, see `Idempotency-Key` in docs/api.md, is the same spending.
@@ -25,14 +89,14 @@ pub async fn run(context: &Context, mut call: Call) -> Result<Reply, Problem> {
     let wanted = read_action(&fields)?.ok_or_else(|| Problem::field("action", "is required"))?;
     let approval = spend(context, &host, token, &wanted, retry_key).await?;
     let Approval { account, id, action, second_factor } = approval;
-    Ok(Reply::ok(&json!({
-        "message": "Approved.",
-        "user_id": account.user,
-        "action": action.name,
-        "resource": action.resource,
-        "jti": id.to_string(),
-        "verified_at": rfc3339(second_factor.at),
-    })))
+    Ok(Reply::ok(&SpentActionToken {
+        message: "Approved.",
+        user_id: account.user,
+        action: action.name,
+        resource: action.resource,
+        jti: id.to_string(),
+        verified_at: rfc3339(second_factor.at),
+    }))
 }
 
 async fn spend(

@@ -2,6 +2,7 @@
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde::Serialize;
+use serde_json::json;
 use sidekey_core::{
     device::PendingDevice,
     id::{AccountId, AccountName, DeviceId, DeviceName, UserId},
@@ -9,6 +10,7 @@ use sidekey_core::{
     qr::{DEFAULT_SCALE, QrMatrix},
     totp::TotpParams,
 };
+use utoipa::ToSchema;
 use zeroize::Zeroizing;
 
 use crate::{
@@ -16,16 +18,63 @@ use crate::{
     context::Context,
     entropy::Entropy,
     http::{Call, Code, Problem, Reply},
+    openapi::{Operation, Tag, schemas},
 };
 
-#[derive(Serialize)]
+/// What the new device is to be.
+#[derive(Debug, ToSchema)]
+pub struct SetupStart {
+    /// Left out: `Authenticator`, `Authenticator 2`, …
+    pub device_name: Option<schemas::DeviceName>,
+    /// Makes a new secret where the same login would be shown its pending one again.
+    #[schema(default = false)]
+    pub restart: Option<bool>,
+}
+
+/// A pending device, as its owner sees it.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Setup)]
 struct Answer {
+    #[schema(value_type = schemas::DeviceId)]
     device_id: String,
+    /// Base32 without padding, 160 bits.
     secret: String,
+    /// The key URI, `otpauth://totp/…`.
+    #[schema(format = "uri")]
     provisioning_uri: String,
+    /// A PNG of the key URI as a data URI.
     qr_code_base64: String,
+    /// The same as SVG.
     qr_code_svg: String,
+    /// Seconds that the pending device lives on: 600 at first.
+    #[schema(maximum = 600)]
     expires_in: u64,
+}
+
+pub(crate) fn described() -> Operation {
+    let uri = "otpauth://totp/Sidekey:ann@example.com?secret=IJF2CPACWUFDH4UJA5V7FPG6NBVIXVPW&issuer=Sidekey\
+               &algorithm=SHA1&digits=6&period=30";
+    let svg =
+        r#"<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 57 57" shape-rendering="crispEdges"><…"#;
+    Operation::new("startSetup", Tag::Enrolment, "Start a setup, or show it again")
+        .telling(
+            "Asking again with the same login within 10 minutes shows the same secret. A user with an active device needs a \
+             second factor that is at most 600 s old. After 2FA was turned off, of the tokens from before only those of the \
+             login that turned it off count here and at confirm; the others get `AUTH_REQUIRED`. The body may be left out. An \
+             account has at most 7 active devices (`VALIDATION_ERROR` beyond).",
+        )
+        .may_take::<SetupStart>(json!({ "device_name": "Phone" }))
+        .answers::<Answer>(
+            "The pending device.",
+            json!({
+                "device_id": "11293aa031761f07451eb24bc8d556fe",
+                "secret": "IJF2CPACWUFDH4UJA5V7FPG6NBVIXVPW",
+                "provisioning_uri": uri,
+                "qr_code_base64": "data:image/png;base64,iVBORw0KGgoAAAANSU…",
+                "qr_code_svg": svg,
+                "expires_in": 600,
+            }),
+        )
 }
 
 /// Starts a setup, or shows the one that this login has started.

@@ -5,6 +5,7 @@ use sidekey_core::{
     id::LoginId,
     session::{LIFETIME, Opening, Purpose, Session},
 };
+use utoipa::ToSchema;
 
 use super::open_session::{challenge, read_action, read_return_url};
 use crate::{
@@ -14,6 +15,20 @@ use crate::{
     http::{Code, Fields, Problem, Reply},
     token::session_link::SessionLink,
 };
+
+/// What a user may say when opening a step-up session. The body may be left out.
+#[derive(Debug, ToSchema)]
+pub struct StepUp {
+    /// The one action that the user is to approve. A right answer yields an `action_token` for exactly that, and no login.
+    #[schema(pattern = "^[A-Za-z0-9._:-]{1,64}$")]
+    pub action: Option<String>,
+    /// What the action is done to, as its user reads it; only with `action`.
+    #[schema(min_length = 1, max_length = 255)]
+    pub resource: Option<String>,
+    /// As in `OpenSession`, but only a page of this server's own origin.
+    #[schema(format = "uri", max_length = 2000)]
+    pub return_url: Option<String>,
+}
 
 /// Opens a session for a user who asks to give the second factor again. A login without one may ask too: this is how it gets one.
 ///
@@ -49,5 +64,5 @@ pub(super) async fn open(context: &Context, user: &User, fields: &Fields) -> Res
         Ok(())
     })
     .await?;
-    Ok(Reply::json(StatusCode::CREATED, &challenge(context, &link, LIFETIME)))
+    Ok(Reply::json(StatusCode::CREATED, &challenge(context, link, LIFETIME)))
 }

@@ -5,9 +5,18 @@ use serde_json::json;
 use crate::{
     caller::host,
     context::Context,
-    http::{Call, Problem, Reply},
+    http::{Call, Code, Problem, Reply},
+    openapi::{Operation, Tag, schemas},
     store::Subject,
 };
+
+pub(crate) fn described() -> Operation {
+    Operation::new("unlockUser", Tag::Users, "Clear a user's failures")
+        .telling("Lifts the lock, the waits and the demand for two codes.")
+        .of("user_id", "The user, percent-encoded.")
+        .answers::<schemas::Message>("It is done.", json!({ "message": "The user is unlocked." }))
+        .refuses(&[Code::NotFound])
+}
 
 /// Lifts the lock, the waits and the demand for two codes. A user never seen has none of them.
 ///
@@ -26,5 +35,5 @@ pub async fn run(context: &Context, mut call: Call) -> Result<Reply, Problem> {
             }
         })
         .await?;
-    Ok(Reply::ok(&json!({ "message": "The user is unlocked." })))
+    Ok(Reply::ok(&schemas::Message { message: "The user is unlocked." }))
 }

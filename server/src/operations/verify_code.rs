@@ -1,24 +1,76 @@
 //! `POST /2fa/verify/`: a browser answers a session with the code of an authenticator.
 
+use serde_json::json;
 use sidekey_core::{
     id::BrowserId,
     session::Session,
     trusted_browser::{self, TrustedBrowser},
 };
+use utoipa::ToSchema;
 
 use super::{
     answering::{Granted, Via, answered, known_session, leading_back},
-    shown::{Verified, approved},
+    shown::{self, Verified, approved},
 };
 use crate::{
     audit::Origin,
     caller::hash,
     context::Context,
     entropy::Entropy,
-    http::{Call, Fields, Problem, Reply},
+    http::{Call, Code, Fields, Problem, Reply},
+    openapi::{Operation, Tag, schemas},
     store::Subject,
     token::{browser, pair::issue},
 };
+
+/// A code for a session.
+#[derive(Debug, ToSchema)]
+pub struct Verify {
+    /// As the session was opened.
+    pub session_id: String,
+    /// What the authenticator shows.
+    pub code: schemas::Code,
+    /// The code of the step after that of `code`; where `NEXT_CODE_REQUIRED` asks for it.
+    pub next_code: Option<schemas::Code>,
+    /// Whether to trust the browser for 30 days.
+    pub trust_device: Option<bool>,
+}
+
+pub(crate) fn described() -> Operation {
+    Operation::new("verifyCode", Tag::Sessions, "Answer a session with a code")
+        .telling(
+            "Judged in this order: the form of the body; the session's own state (unknown, expired, failed, verified); the form \
+             of the code; the account's waits and lock; the code. Only a wrong or used code costs an attempt. The fifth wrong \
+             answer ends the session with `MAX_ATTEMPTS_EXCEEDED`.",
+        )
+        .takes::<Verify>(json!({
+            "session_id": "p9eQQg652v7Z3ZHD2JDjnOAv8VizRb2JBclWHpsuy5k",
+            "code": "171489",
+        }))
+        .answers::<shown::Answered>(
+            "The session is spent; these are the tokens of the login.",
+            json!({
+                "message": "Verified.",
+                "access_token": "eyJhbGciOiJF….eyJpc3MiOiJo….1OuJ50Tr…",
+                "refresh_token": "J-m1QGrlJg-t…",
+                "token_type": "Bearer",
+                "expires_in": 900,
+                "user": { "account_name": "ann@example.com", "id": "42" },
+                "persistent_session": false,
+                "return_url": "https://app.example/after",
+            }),
+        )
+        .refuses(&[
+            Code::InvalidCode,
+            Code::SessionExpired,
+            Code::NextCodeRequired,
+            Code::MaxAttemptsExceeded,
+            Code::SessionNotFound,
+            Code::SessionAlreadyVerified,
+            Code::AccountLocked,
+            Code::AccountThrottled,
+        ])
+}
 
 /// What a right code leads to.
 #[derive(Debug)]

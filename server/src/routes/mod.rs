@@ -4,9 +4,11 @@
 //! - `table`: every route, and who may ask for it;
 //! - `matching`: how a request finds its row;
 //! - `answering`: what every request goes through;
-//! - `dispatch`: which operation stands behind which endpoint.
+//! - `dispatch`: which operation stands behind which endpoint;
+//! - `described`: how it describes itself.
 
 mod answering;
+mod described;
 mod dispatch;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
@@ -24,6 +26,8 @@ use crate::{
     listener::PeerAddr,
 };
 use answering::{Place, answer};
+pub(crate) use described::described;
+pub(crate) use table::Access;
 
 /// The server as a warp filter.
 pub fn filter(

@@ -40,6 +40,7 @@ pub(super) enum Endpoint {
     Jwks,
     OpenApi,
     Health,
+    Live,
     Ready,
     Metrics,
     Page(Page),
@@ -64,7 +65,7 @@ impl Endpoint {
 /// Who is listened to. The operation itself demands the caller that it needs; what this decides is where an address's bucket
 /// counts and what exists in development mode only.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Access {
+pub(crate) enum Access {
     /// Whoever asks, as often as they like: it costs little, changes nothing, and shows nobody more than they have seen.
     Everybody,
     /// The same for a page that somebody may come to by a link: who comes by one is counted by address.
@@ -87,7 +88,7 @@ pub(super) enum Access {
 
 impl Access {
     /// Whether a request takes a token from its address's bucket. A link uses something up, or tries to.
-    pub(super) fn is_counted(self, method: &Method, has_link: bool) -> bool {
+    pub(crate) fn is_counted(self, method: &Method, has_link: bool) -> bool {
         match self {
             Self::Anonymous => true,
             Self::Visitor => has_link,
@@ -134,7 +135,7 @@ pub(super) const TABLE: &[Row] = &[
     (Method::GET, "/.well-known/jwks.json", Access::Everybody, Endpoint::Jwks),
     (Method::GET, "/openapi.json", Access::Everybody, Endpoint::OpenApi),
     (Method::GET, "/healthz", Access::Everybody, Endpoint::Health),
-    (Method::GET, "/livez", Access::Everybody, Endpoint::Health),
+    (Method::GET, "/livez", Access::Everybody, Endpoint::Live),
     (Method::GET, "/readyz", Access::Everybody, Endpoint::Ready),
     (Method::GET, "/metrics", Access::Everybody, Endpoint::Metrics),
     (Method::GET, "/2fa/authz/envoy", Access::Proxy, Endpoint::AuthorizeForEnvoy),

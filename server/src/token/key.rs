@@ -8,11 +8,11 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::DecodingKey;
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::json;
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
-use super::{ACCESS_TOKEN_SECONDS, KEPT_BEYOND, TokenType};
+use super::{ACCESS_TOKEN_SECONDS, Jwk, KEPT_BEYOND, TokenType};
 
 /// The system's generator gave no randomness, or the library no memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -100,12 +100,9 @@ impl SigningKey {
         Ok(token)
     }
 
-    /// The public half as a JWK (RFC 7517, RFC 7518 section 6.2.1).
-    pub(super) fn jwk(&self) -> Value {
-        json!({
-            "kty": "EC", "crv": "P-256", "x": self.x, "y": self.y,
-            "use": "sig", "alg": "ES256", "kid": self.kid,
-        })
+    /// The public half.
+    pub(super) fn jwk(&self) -> Jwk {
+        Jwk::es256(&self.kid, &self.x, &self.y)
     }
 
     /// The key's id: its thumbprint.

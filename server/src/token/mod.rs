@@ -5,13 +5,17 @@
 //! - [`pair`]: what a login gets, an access token and a refresh token;
 //! - [`numbered`]: texts that name a login and cannot be made by anybody else;
 //! - [`session_link`]: the link that hands a session over to a browser, and the session's id;
-//! - this file: the claims, and the [`Signer`] that signs, verifies and publishes;
+//! - `claims`: what an access token says;
+//! - this file: the [`Signer`] that signs, verifies and publishes;
+//! - `jwk`: what it publishes;
 //! - `key`: one signing key in memory;
 //! - `stored`: signing keys in the store;
 //! - [`rotation`]: the next key, and what becomes of the one before it.
 
 pub mod approval;
 pub mod browser;
+mod claims;
+mod jwk;
 mod key;
 pub mod numbered;
 pub mod pair;
@@ -23,10 +27,11 @@ mod tests;
 
 use jsonwebtoken::errors::ErrorKind;
 use jsonwebtoken::{Algorithm, Validation};
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
-use serde_json::{Value, json};
+use serde::{Serialize, de::DeserializeOwned};
 
 use crate::swap::Swap;
+pub use claims::{AccessClaims, AuthenticationMethod};
+pub use jwk::{Jwk, JwkSet};
 pub use key::{SigningFailed, SigningKey, Term};
 pub use stored::{SignerError, check as check_record, resealed, sealed_in};
 
@@ -62,32 +67,6 @@ const KEPT_BEYOND: u64 = 60;
 /// More than any token of ours; a longer one is not looked at. The user id is the only claim of free length: 255 bytes
 /// become at most 1,530 as JSON escapes.
 const TOKEN_MAX_BYTES: usize = 8 * 1024;
-
-/// What an access token says. Times are Unix times in seconds.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct AccessClaims {
-    /// The server that issued it: its public URL.
-    pub iss: String,
-    /// The user, as the host application names it.
-    pub sub: String,
-    /// The host application.
-    pub aud: String,
-    /// When it was issued.
-    pub iat: u64,
-    /// From when on it is refused.
-    pub exp: u64,
-    /// A name of its own, random.
-    pub jti: String,
-    /// The login that it belongs to: the id of the refresh token's family.
-    pub sid: String,
-    /// When a second factor was last given; no refresh moves it. Absent without one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub auth_time: Option<u64>,
-    /// How the second factor was given (RFC 8176, and `backup_code`); empty without one.
-    pub amr: Vec<String>,
-    /// The class of the login, a URN of our own.
-    pub acr: String,
-}
 
 /// Why a token is refused. Callers answer all of them alike; the log may tell them apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -193,9 +172,9 @@ impl Signer {
 
     /// The JWK set (RFC 7517 section 5) at `now`, a Unix time: the public halves of all keys that sign, will sign, or have
     /// signed a token that may still be valid.
-    pub fn jwks(&self, now: u64) -> Value {
+    pub fn jwks(&self, now: u64) -> JwkSet {
         let keys = self.keys.get();
-        json!({ "keys": keys.iter().filter(|key| !key.is_over(now)).map(SigningKey::jwk).collect::<Vec<_>>() })
+        JwkSet { keys: keys.iter().filter(|key| !key.is_over(now)).map(SigningKey::jwk).collect() }
     }
 }
 

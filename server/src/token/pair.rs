@@ -11,6 +11,7 @@ use sidekey_core::{
     refresh::Family,
     time::UnixTime,
 };
+use utoipa::ToSchema;
 
 use crate::{
     caller::ENROLLMENT_TOKEN_PREFIX,
@@ -18,6 +19,7 @@ use crate::{
     entropy::random,
     http::{Code, Problem},
     keyring::Pepper,
+    openapi::schemas,
     token::{
         ACCESS_TOKEN_SECONDS, AccessClaims,
         numbered::{Numbered, Purpose},
@@ -25,11 +27,16 @@ use crate::{
 };
 
 /// What a client gets.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub struct Tokens {
+    /// A JWT of the type `at+jwt`, signed with ES256; see `AccessTokenClaims`.
     access_token: String,
+    /// Opaque. Each use returns the next one; it lives 7 days from its making, 30 with `remember_me`.
     refresh_token: String,
+    #[schema(schema_with = schemas::bearer)]
     token_type: &'static str,
+    /// Seconds that the access token lives.
+    #[schema(minimum = 900, maximum = 900)]
     expires_in: u64,
 }
 

@@ -226,8 +226,7 @@ mod tests {
 
     fn published(context: &Context) -> Vec<String> {
         let set = context.signer.jwks(context.clock.now().as_secs());
-        let keys = set["keys"].as_array().unwrap();
-        keys.iter().map(|key| key["kid"].as_str().unwrap().to_owned()).collect()
+        set.keys.iter().map(|key| key.kid().to_owned()).collect()
     }
 
     async fn phases(context: &Context) -> Vec<Phase> {

@@ -222,7 +222,7 @@ mod tests {
         let first = Signer::load_or_create(&*store, &keyring, NOW, &mut Entropy).await.unwrap();
         let second = Signer::load_or_create(&*store, &keyring, NOW.plus(60), &mut Entropy).await.unwrap();
         assert_eq!(first.jwks(NOW.as_secs()), second.jwks(NOW.as_secs()));
-        assert_eq!(first.jwks(NOW.as_secs())["keys"].as_array().unwrap().len(), 1);
+        assert_eq!(first.jwks(NOW.as_secs()).keys.len(), 1);
         let entries = crate::audit::testing::entries(&*store).await;
         assert_eq!(entries.len(), 1);
         assert_eq!(entries[0]["event"]["type"], "signing_key_created");
