@@ -284,6 +284,14 @@ mod tests {
     }
 
     #[test]
+    fn what_mysql_writes_raw_is_read() {
+        let rows = read("id\tdata\tlast\n1\t{\"a\": \"b, c\"}\tNULL\n").unwrap();
+        let data = rows[0].get("data").and_then(Json::unfolded).unwrap();
+        assert_eq!(data.get("a").and_then(Json::text), Some("b, c"));
+        assert!(rows[0].get("last").is_none() && rows[0].has("last"));
+    }
+
+    #[test]
     fn json_is_read_as_an_array_as_lines_and_as_a_fixture() {
         for text in [
             r#"[{"id": 1, "user_id": "7"}, {"id": 2, "user_id": 8}]"#,
