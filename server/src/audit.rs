@@ -125,6 +125,8 @@ pub enum ServerEvent {
         /// When the backup was begun, Unix time.
         begun_at: u64,
     },
+    /// All devices of the app's users leave in an export.
+    UsersExported,
     /// Old audit entries are removed: by their age, or because there are too many.
     AuditTrimmed {
         /// The number of the oldest one that there was.

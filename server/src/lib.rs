@@ -11,6 +11,7 @@
 //! | [`control`] | what an operator may do, and the socket for it |
 //! | [`development`] | development mode: the demo application, the clock that tests move |
 //! | [`doctor`] | what `sidekey doctor` looks at |
+//! | [`export`] | the layout of an export |
 //! | [`import`] | what other products keep, read into users of this one |
 //! | [`hardening`] | what the process gives up at start |
 //! | [`keyring`] | the master key: what seals secrets at rest |
@@ -47,6 +48,7 @@ pub mod control;
 pub mod development;
 pub mod doctor;
 pub mod entropy;
+pub mod export;
 pub mod forwarded;
 pub mod hardening;
 pub mod http;

@@ -9,7 +9,7 @@
 //! - [`doctor`]: what stands around the server;
 //! - [`protect`]: `protect check`;
 //! - [`progress`]: how far a long command is, on a terminal;
-//! - [`import`]: users of another product;
+//! - [`import`], [`export`]: users of another product, and users for one;
 //! - [`keys`]: `keys generate`, `add` and `list`;
 //! - [`rotate`]: `keys rotate`, `drop`, `rotate-jwt` and `list-jwt`;
 //! - [`master_key`]: the key of commands that work without a server.
@@ -18,6 +18,7 @@ mod app;
 mod audit;
 mod config;
 mod doctor;
+mod export;
 mod import;
 mod keys;
 mod maintain;
@@ -75,6 +76,8 @@ enum Subject {
     Audit(audit::AuditArgs),
     /// Take over users of another product with their second factor, while the server goes on
     Import(import::ImportArgs),
+    /// Write the users of an application with their devices into a sealed file, while the server goes on
+    Export(export::ExportArgs),
     /// Check that everything stored can be read and nothing is missing
     Verify(Common),
     /// Write everything stored into one file, while the server goes on
@@ -254,6 +257,7 @@ fn run(command: Subject, matches: &ArgMatches) -> Result<(), Failure> {
         Subject::Doctor(doctor) => doctor.run(),
         Subject::Audit(audit) => audit.run(),
         Subject::Import(arguments) => arguments.run(),
+        Subject::Export(arguments) => arguments.run(),
         Subject::Verify(common) => maintain::verify(&common),
         Subject::Backup { out, common } => maintain::backup(&out, &common),
         Subject::Restore { from, data, json, key } => maintain::restore(&from, &data, json, &key),

@@ -252,6 +252,7 @@ fn to_json(reply: Reply) -> Value {
         }
         Reply::SigningKeys(keys) => rotate::signing_keys_to_json(&keys),
         Reply::UsersImported { lines } => json!(lines),
+        Reply::Exported { users } => json!({ "users": users }),
         Reply::BackedUp(summary) => json!(summary),
         Reply::Verified(report) => json!(report),
         Reply::Status(status) => json!(status),
@@ -296,6 +297,7 @@ fn to_text(reply: Reply) -> Zeroizing<String> {
             let lines = lines.iter().map(|line| format!("{}  {:?}", line.user_id, line.outcome));
             lines.collect::<Vec<_>>().join("\n")
         }
+        Reply::Exported { users } => format!("Exported {users} users."),
         Reply::BackedUp(summary) => maintain::backed_up(&summary),
         Reply::Verified(report) => maintain::verified(&report),
         Reply::Status(status) => format!("Version {}", status.version),

@@ -2,11 +2,12 @@
 //!
 //! - this file: [`Command`], [`Reply`] and [`Work`], the same on both ways;
 //! - [`audit`]: the audit trail, queried;
-//! - `import`: users of other products;
+//! - `import`, `export`: users of other products, and users for them;
 //! - `keys`: those about master keys and signing keys;
 //! - [`socket`]: the way to a running server, which holds the lock on the store.
 
 pub mod audit;
+mod export;
 mod import;
 mod keys;
 pub mod socket;
@@ -95,6 +96,11 @@ pub enum Command {
         /// Whether it is only told what would be done.
         dry_run: bool,
     },
+    /// Hands over the users of an app with their devices, in parts.
+    Export {
+        /// The app.
+        app: AppId,
+    },
     /// Makes a backup, which comes in parts.
     Backup,
     /// Checks everything that is stored.
@@ -125,7 +131,10 @@ impl Command {
     pub fn seals(&self) -> bool {
         matches!(
             self,
-            Self::RotateMasterKeys { .. } | Self::RotateSigningKeys { .. } | Self::ImportUsers { .. }
+            Self::RotateMasterKeys { .. }
+                | Self::RotateSigningKeys { .. }
+                | Self::ImportUsers { .. }
+                | Self::Export { .. }
         )
     }
 }
@@ -186,6 +195,11 @@ pub enum Reply {
     UsersImported {
         /// A line each.
         lines: Vec<Line>,
+    },
+    /// A whole export.
+    Exported {
+        /// How many users.
+        users: u64,
     },
     /// A whole backup.
     BackedUp(Summary),
@@ -285,6 +299,9 @@ pub enum CommandError {
     /// Some users of a batch were not taken over.
     #[error("the import was broken off, see the server's log; run it again: who was taken over stays so")]
     ImportBrokenOff,
+    /// Nobody takes the users any more.
+    #[error("the export was broken off")]
+    ExportBrokenOff,
     /// There is a mistake in the program.
     #[error("the command stopped unexpectedly, see the server's log")]
     Panicked,
@@ -339,6 +356,7 @@ pub async fn execute(
         Command::ImportUsers { app, users, dry_run } => {
             import::import_users(authority, &app, &users, dry_run, &origin, &parts).await
         }
+        Command::Export { app } => export::export(authority, &app, &origin, &parts).await,
         Command::Backup => Ok(Reply::BackedUp(backup::write(&**engine, clock.now(), parts).await?)),
         Command::Status => Ok(Reply::Status(Status {
             version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -355,7 +373,7 @@ pub async fn execute(
     }
 }
 
-/// A command that is being carried out. It goes on when this is dropped, but for a backup, which nobody takes then.
+/// A command that is being carried out. It goes on when this is dropped, but for a backup or an export, which nobody takes then.
 #[derive(Debug)]
 pub struct Work {
     parts: mpsc::Receiver<Part>,

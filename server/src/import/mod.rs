@@ -4,8 +4,8 @@
 //! - this file: what all formats share;
 //! - `gathered`: users whose devices stand in rows of their own;
 //! - `table`, `json`, `moment`, `parts`: what tables have in common, whoever wrote them;
-//! - `key_uris`, `google_authenticator`, `pskc`, `django_otp`, `django_allauth`, `django_cfg`, `fortify`, `keycloak`, `better_auth`: a
-//!   format each, with what was looked up of it and where;
+//! - `key_uris`, `google_authenticator`, `pskc`, `django_otp`, `django_allauth`, `django_cfg`, `fortify`, `keycloak`, `better_auth`,
+//!   `sidekey`: a format each, with what was looked up of it and where;
 //! - `wire`: users as JSON;
 //! - `apply`: users become accounts.
 //!
@@ -26,6 +26,7 @@ mod keycloak;
 mod moment;
 mod parts;
 mod pskc;
+mod sidekey;
 mod table;
 pub mod wire;
 
@@ -66,6 +67,8 @@ pub enum Format {
     Keycloak,
     /// The table of better-auth
     BetterAuth,
+    /// What `sidekey export` has written; its key is the source key
+    Sidekey,
 }
 
 /// A file as it was read.
@@ -204,6 +207,7 @@ pub fn read(format: Format, files: &[SourceFile], options: &SourceOptions) -> Re
         Format::Fortify => fortify::read(files, options),
         Format::Keycloak => keycloak::read(files),
         Format::BetterAuth => better_auth::read(files, options),
+        Format::Sidekey => sidekey::read(files, options),
     }
 }
 

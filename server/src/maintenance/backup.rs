@@ -3,9 +3,8 @@
 //! The side with the store makes the bytes ([`write`]); the side at the terminal puts them into a file ([`BackupFile`]), reads that
 //! file back and checks it before it gets its name. Both are one process when no server runs.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, BufReader, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::fs::File;
+use std::io::{self, BufReader, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -15,6 +14,7 @@ use tokio::sync::mpsc;
 
 use super::Part;
 use super::backup_file::{Piece, ReadError, Reader, Title, Writer};
+use super::new_file::NewFile;
 use crate::store::head::Base;
 use crate::store::integrity::{Completeness, Finding};
 use crate::store::record::Header;
@@ -147,14 +147,9 @@ impl Visitor for Packing {
     }
 }
 
-/// A file that is being written under another name. It is removed unless it is finished.
+/// A backup that is being written under another name. It is removed unless it is finished.
 #[derive(Debug)]
-pub struct BackupFile {
-    file: File,
-    part: PathBuf,
-    path: PathBuf,
-    is_finished: bool,
-}
+pub struct BackupFile(NewFile);
 
 /// Why a backup file was not written or is none.
 #[derive(Debug, thiserror::Error)]
@@ -189,15 +184,7 @@ impl BackupFile {
     /// # Errors
     /// The name is taken, or the file cannot be made.
     pub fn create(path: &Path) -> Result<Self, FileError> {
-        if path.symlink_metadata().is_ok() {
-            return Err(FileError::Exists(path.to_owned()));
-        }
-        let mut name = path.file_name().unwrap_or_default().to_owned();
-        name.push(format!(".{}.part", std::process::id()));
-        let part = path.with_file_name(name);
-        let made = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&part);
-        let file = made.map_err(|source| FileError::Io { path: path.to_owned(), source })?;
-        Ok(Self { file, part, path: path.to_owned(), is_finished: false })
+        NewFile::create(path).map(Self).map_err(|error| io_error(path, error))
     }
 
     /// Adds bytes.
@@ -205,61 +192,45 @@ impl BackupFile {
     /// # Errors
     /// They cannot be written.
     pub fn write(&mut self, bytes: &[u8]) -> Result<(), FileError> {
-        self.file.write_all(bytes).map_err(|source| self.io(source))
+        self.0.write(bytes).map_err(|error| io_error(self.0.path(), error))
     }
 
     /// Makes it durable, reads it back, checks it, and gives it its name. How many bytes it has.
     ///
     /// # Errors
     /// Any of that failed; there is no file then.
-    pub fn finish(mut self) -> Result<u64, FileError> {
-        self.file.sync_all().map_err(|source| self.io(source))?;
-        self.check()?;
-        let bytes = self.file.metadata().map_err(|source| self.io(source))?.len();
-        if self.path.symlink_metadata().is_ok() {
-            return Err(FileError::Exists(self.path.clone()));
-        }
-        fs::rename(&self.part, &self.path).map_err(|source| self.io(source))?;
-        self.is_finished = true;
-        let folder = self.path.parent().filter(|folder| !folder.as_os_str().is_empty());
-        let synced = File::open(folder.unwrap_or(Path::new("."))).and_then(|folder| folder.sync_all());
-        synced.map_err(|source| self.io(source))?;
-        Ok(bytes)
-    }
-
-    fn check(&self) -> Result<(), FileError> {
-        let file = File::open(&self.part).map_err(|source| self.io(source))?;
-        let mut completeness = Completeness::new();
-        let mut finding = None;
-        let end = Reader::new(BufReader::with_capacity(1 << 20, file)).and_then(|reader| {
-            reader.read(|piece| {
-                match &piece {
-                    Piece::Record { key, bytes } => {
-                        finding = finding.take().or(completeness.look(key, bytes));
-                    }
-                    Piece::Correction { key, before, after } => {
-                        completeness.correct(key, before.as_ref(), after.as_deref());
-                    }
-                    Piece::Log(base) => completeness.log(*base),
-                }
-                Ok::<_, ReadError>(())
-            })
-        });
-        let end = end.map_err(|source| FileError::ReadBack { path: self.path.clone(), source })?;
-        let finding = finding.or_else(|| completeness.compare(&end.head).into_iter().next());
-        finding.map_or(Ok(()), |finding| Err(FileError::Incomplete(finding)))
-    }
-
-    fn io(&self, source: io::Error) -> FileError {
-        FileError::Io { path: self.path.clone(), source }
+    pub fn finish(self) -> Result<u64, FileError> {
+        let path = self.0.path().to_owned();
+        check(self.0.written().map_err(|error| io_error(&path, error))?, &path)?;
+        self.0.keep().map_err(|error| io_error(&path, error))
     }
 }
 
-impl Drop for BackupFile {
-    fn drop(&mut self) {
-        if !self.is_finished {
-            // A part of a backup is of no use to anybody.
-            let _ = fs::remove_file(&self.part);
-        }
+fn check(file: File, path: &Path) -> Result<(), FileError> {
+    let mut completeness = Completeness::new();
+    let mut finding = None;
+    let end = Reader::new(BufReader::with_capacity(1 << 20, file)).and_then(|reader| {
+        reader.read(|piece| {
+            match &piece {
+                Piece::Record { key, bytes } => {
+                    finding = finding.take().or(completeness.look(key, bytes));
+                }
+                Piece::Correction { key, before, after } => {
+                    completeness.correct(key, before.as_ref(), after.as_deref());
+                }
+                Piece::Log(base) => completeness.log(*base),
+            }
+            Ok::<_, ReadError>(())
+        })
+    });
+    let end = end.map_err(|source| FileError::ReadBack { path: path.to_owned(), source })?;
+    let finding = finding.or_else(|| completeness.compare(&end.head).into_iter().next());
+    finding.map_or(Ok(()), |finding| Err(FileError::Incomplete(finding)))
+}
+
+fn io_error(path: &Path, source: io::Error) -> FileError {
+    match source.kind() {
+        ErrorKind::AlreadyExists => FileError::Exists(path.to_owned()),
+        _ => FileError::Io { path: path.to_owned(), source },
     }
 }

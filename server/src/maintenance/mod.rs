@@ -5,6 +5,7 @@
 //! | [`check`] | whether every record can be read and nothing is missing: `sidekey verify` |
 //! | [`backup`] | everything in one file, as it is at one moment |
 //! | [`backup_file`] | the layout of that file |
+//! | [`new_file`] | a file that gets its name when it is whole |
 //! | [`restore`] | a new store from such a file, in a new epoch |
 //! | [`migrate`] | a store of an older format |
 //!
@@ -14,6 +15,7 @@ pub mod backup;
 pub mod backup_file;
 pub mod check;
 pub mod migrate;
+pub mod new_file;
 pub mod restore;
 #[cfg(test)]
 mod tests;
@@ -21,7 +23,7 @@ mod tests;
 /// Told of progress: how many records are done, and of how many, about.
 pub type OnProgress<'a> = &'a mut (dyn FnMut(u64, u64) + Send);
 
-/// What comes out while a backup is made or a store is checked.
+/// What comes out while a backup or an export is made or a store is checked.
 #[derive(Debug)]
 pub enum Part {
     /// How far it is.
@@ -31,6 +33,6 @@ pub enum Part {
         /// Of so many, about.
         total: u64,
     },
-    /// The next bytes of a backup.
+    /// The next bytes of a backup or an export.
     Data(Vec<u8>),
 }

@@ -17,7 +17,7 @@ use sidekey_core::{
 };
 
 use super::{
-    Batch, CommitError, Engine, Key, Record, StoreError, Version,
+    Batch, CommitError, Engine, Key, Kind, Record, StoreError, Version,
     codec::{
         account_key, browser_key, decode, decode_account, decode_spent, encode, encode_account, encode_spent,
         enrollment_token_key, family_key, session_key, spent_token_key,
@@ -34,6 +34,9 @@ use crate::{
 /// How often a decision is made again before the store counts as too busy. The account's lock keeps most others out; those that take
 /// none (a sweep, a rotation of master keys, the commit of a client that has hung up) come once each.
 const ATTEMPTS: usize = 32;
+
+/// Accounts that are read at once where all are.
+const PAGE: usize = 200;
 
 /// How long a session is kept, in seconds: an hour, so that a host that asks late still learns what became of it.
 const SESSION_KEPT: u64 = 3_600;
@@ -161,6 +164,24 @@ impl Store {
             .await?
             .map(|record| decode_account(&self.keyring.get(), &key, &record.value))
             .transpose()
+    }
+
+    /// The next accounts of an app, and after which one the following page goes on; `None`: this was the last. It is no snapshot:
+    /// an account is as it is when its page is read.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub async fn accounts(
+        &self,
+        app: &AppId,
+        after: Option<&Key>,
+    ) -> Result<(Vec<Account>, Option<Key>), StoreError> {
+        let prefix = Key::of(Kind::Account).part(app.as_str());
+        let page = self.engine.scan(&prefix, after, PAGE).await?;
+        let last = page.last().map(|(key, _)| key.clone()).filter(|_| page.len() == PAGE);
+        let keyring = self.keyring.get();
+        let accounts = page.iter().map(|(key, record)| decode_account(&keyring, key, &record.value));
+        Ok((accounts.collect::<Result<_, _>>()?, last))
     }
 
     /// The refresh tokens of a login.
