@@ -158,6 +158,48 @@ pub struct Entry<'a> {
     event: What<'a>,
 }
 
+/// The names of all events, those of accounts first.
+pub const EVENT_NAMES: [&str; 38] = [
+    "session_opened",
+    "setup_started",
+    "device_confirmed",
+    "second_factor_accepted",
+    "answer_refused",
+    "account_throttled",
+    "account_locked",
+    "account_unlocked",
+    "session_failed",
+    "device_renamed",
+    "primary_changed",
+    "device_removed",
+    "two_factor_disabled",
+    "backup_codes_renewed",
+    "refresh_token_reused",
+    "return_code_reused",
+    "login_revoked",
+    "browser_trusted",
+    "trusted_browser_used",
+    "trusted_browser_reused",
+    "browser_forgotten",
+    "signed_out_everywhere",
+    "action_spent",
+    "action_refused",
+    "user_imported",
+    "user_erased",
+    "app_created",
+    "app_changed",
+    "api_key_created",
+    "api_key_revoked",
+    "master_key_taken_into_use",
+    "master_key_rotation_started",
+    "master_key_rotation_finished",
+    "signing_key_created",
+    "signing_key_retired",
+    "restored",
+    "audit_trimmed",
+    "signing_key_removed",
+];
+
 /// The name of an event, as the audit log has it.
 pub fn name_of(event: &Event) -> String {
     let event = serde_json::to_value(event).unwrap_or_default();
@@ -308,6 +350,21 @@ mod tests {
         let request_id = value.as_object_mut().unwrap().remove("request_id").unwrap();
         assert_eq!(request_id.as_str().unwrap().len(), 24);
         value
+    }
+
+    #[test]
+    fn the_names_are_those_that_the_types_have() {
+        #[derive(Debug, Deserialize)]
+        struct Any {
+            #[serde(rename = "event")]
+            _event: Event,
+        }
+        let refused = serde_json::from_str::<Any>(r#"{"event": {"type": "?"}}"#).unwrap_err().to_string();
+        let expected: Vec<_> = refused.split('`').skip(3).step_by(2).collect();
+        let count = expected.len();
+        assert_eq!(EVENT_NAMES[..count], expected[..], "{refused}");
+        let app_created = serde_json::to_value(ServerEvent::AppCreated).unwrap();
+        assert_eq!(EVENT_NAMES[count], app_created["type"], "those of the server come next");
     }
 
     #[test]

@@ -26,10 +26,12 @@
 //! | [`http`] | requests, problems and replies as operations see them |
 //! | [`caller`], [`forwarded`] | who makes a request, and from where |
 //! | [`metering`] | what `/metrics` shows |
+//! | [`notify`] | who is told of what happens, and how |
 //! | [`operations`] | one file each: what the API does |
 //! | [`backup_code_hash`] | the slow hash of backup codes |
 //! | [`audit`] | what happened, stored with the change it tells of |
 //! | [`openapi`] | the description of the API for machines, made at build time |
+//! | [`outbox`] | how often, in which order, and until when |
 //! | [`pages`], [`service`] | what people and machines are served besides |
 //! | [`store`] | records on disk and the durable commit |
 //! | [`swap`] | a value that is replaced while others read it |
@@ -60,8 +62,10 @@ pub mod logging;
 pub mod maintenance;
 pub mod master_keys;
 pub mod metering;
+pub mod notify;
 pub mod openapi;
 pub mod operations;
+pub mod outbox;
 pub mod pages;
 pub mod reload;
 pub mod routes;

@@ -11,6 +11,7 @@ use sidekey_core::event::Event;
 
 use crate::audit::name_of;
 use crate::context::Context;
+use crate::outbox::Name;
 
 /// Upper ends of the buckets of durations, in seconds.
 const SECONDS: [f64; 14] =
@@ -29,6 +30,9 @@ const COMMIT_BATCHES: &str = "sidekey_commit_batches";
 const AUDIT_ENTRIES: &str = "sidekey_audit_entries";
 const STORE_HEALTHY: &str = "sidekey_store_healthy";
 const CLOCK_BEHIND: &str = "sidekey_clock_behind_seconds";
+const OUTBOX: &str = "sidekey_outbox_total";
+const OUTBOX_WAITING: &str = "sidekey_outbox_waiting";
+const OUTBOX_BEHIND: &str = "sidekey_outbox_behind";
 const BUILD: &str = "sidekey_build_info";
 
 /// Starts recording for the whole process.
@@ -59,6 +63,12 @@ fn describe() {
     describe_gauge!(AUDIT_ENTRIES, "Entries of the audit trail.");
     describe_gauge!(STORE_HEALTHY, "1 while the store takes changes, else 0.");
     describe_gauge!(CLOCK_BEHIND, Unit::Seconds, "How far the system's time is behind the store's.");
+    describe_counter!(
+        OUTBOX,
+        "Events told to destinations, by destination and outcome: delivered, failed, dead."
+    );
+    describe_gauge!(OUTBOX_WAITING, "Events that a destination has refused, and those behind them.");
+    describe_gauge!(OUTBOX_BEHIND, "Entries of the audit trail that a destination has not come to yet.");
     describe_gauge!(BUILD, "1, with the version.");
     Collector::default().describe();
     gauge!(BUILD, "version" => env!("CARGO_PKG_VERSION")).set(1.0);
@@ -107,6 +117,23 @@ pub fn forward_auth_refused(reason: &'static str) {
 pub fn committed(batches: usize, took: Duration) {
     histogram!(COMMIT_SECONDS).record(took);
     histogram!(COMMIT_BATCHES).record(u32::try_from(batches).unwrap_or(u32::MAX));
+}
+
+/// An event was told to a destination, or not: `delivered`, `failed` or `dead`.
+pub fn outbox_told(destination: &Name, outcome: &'static str) {
+    counter!(OUTBOX, "destination" => destination.to_string(), "outcome" => outcome).increment(1);
+}
+
+/// So many events wait for a destination one by one.
+#[allow(clippy::cast_precision_loss, reason = "nobody needs the last digit of a gauge")]
+pub fn outbox_waits(destination: &Name, count: usize) {
+    gauge!(OUTBOX_WAITING, "destination" => destination.to_string()).set(count as f64);
+}
+
+/// So many entries of the trail are still to be looked at for a destination.
+#[allow(clippy::cast_precision_loss, reason = "nobody needs the last digit of a gauge")]
+pub fn outbox_behind(destination: &Name, count: u64) {
+    gauge!(OUTBOX_BEHIND, "destination" => destination.to_string()).set(count as f64);
 }
 
 /// Reads what is measured by looking: to be called before the metrics are shown.

@@ -28,6 +28,7 @@ use crate::listener::{self, Limits};
 use crate::logging;
 use crate::master_keys::MasterKeys;
 use crate::metering;
+use crate::outbox;
 use crate::reload::{Live, Reloading};
 use crate::routes;
 use crate::store::sled::Options;
@@ -88,6 +89,8 @@ async fn serve(settings: Settings, reloading: Reloading) -> Result<(), Failure> 
     let control = tokio::spawn(control.serve(authority));
     let upkeep = tokio::spawn(upkeep(context.metrics.clone()));
     let sweeping = tokio::spawn(sweeping(Arc::clone(&context)));
+    let destinations = context.settings.destinations.clone();
+    let telling = tokio::spawn(outbox::run(Arc::clone(&engine), context.clock.clone(), destinations));
     let reloading = tokio::spawn(reloading.at_each(hangup, Arc::clone(&context)));
 
     banner::print(&context, demo.as_ref(), has_apps);
@@ -113,6 +116,7 @@ async fn serve(settings: Settings, reloading: Reloading) -> Result<(), Failure> 
     upkeep.abort();
     sweeping.abort();
     reloading.abort();
+    telling.abort();
     control.abort();
     // Waits until the socket is gone, so that nobody finds it after the process has ended.
     let _ = control.await;

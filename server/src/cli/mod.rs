@@ -7,6 +7,7 @@
 //! - [`audit`]: the audit trail;
 //! - [`config`]: `config check`, `show` and `default`;
 //! - [`doctor`]: what stands around the server;
+//! - [`outbox`]: what was not delivered;
 //! - [`protect`]: `protect check`;
 //! - [`progress`]: how far a long command is, on a terminal;
 //! - [`import`], [`export`]: users of another product, and users for one;
@@ -24,6 +25,7 @@ mod keys;
 mod maintain;
 mod master_key;
 mod operate;
+mod outbox;
 mod progress;
 mod protect;
 mod rotate;
@@ -78,6 +80,9 @@ enum Subject {
     Import(import::ImportArgs),
     /// Write the users of an application with their devices into a sealed file, while the server goes on
     Export(export::ExportArgs),
+    /// Events on their way out: webhooks, Telegram
+    #[command(subcommand, arg_required_else_help = true)]
+    Outbox(outbox::OutboxVerb),
     /// Check that everything stored can be read and nothing is missing
     Verify(Common),
     /// Write everything stored into one file, while the server goes on
@@ -255,6 +260,7 @@ fn run(command: Subject, matches: &ArgMatches) -> Result<(), Failure> {
         Subject::Config(verb) => verb.run(matches),
         Subject::Protect(verb) => verb.run(),
         Subject::Doctor(doctor) => doctor.run(),
+        Subject::Outbox(verb) => verb.run(),
         Subject::Audit(audit) => audit.run(),
         Subject::Import(arguments) => arguments.run(),
         Subject::Export(arguments) => arguments.run(),

@@ -12,7 +12,7 @@ use sidekey_core::policy::Enforcement;
 use zeroize::Zeroizing;
 
 use super::master_key::GivenKey;
-use super::{Common, Failure, app, maintain, rotate};
+use super::{Common, Failure, app, maintain, outbox, rotate};
 use crate::apps::Apps;
 use crate::apps::settings::{DAY, word};
 use crate::backup_code_hash::BackupCodeHasher;
@@ -255,6 +255,9 @@ fn to_json(reply: Reply) -> Value {
         Reply::Exported { users } => json!({ "users": users }),
         Reply::BackedUp(summary) => json!(summary),
         Reply::Verified(report) => json!(report),
+        Reply::OutboxStanding(all) => json!(all),
+        Reply::OutboxLetters(letters) => json!(letters),
+        Reply::OutboxChanged { count } => json!({ "changed": count }),
         Reply::Status(status) => json!(status),
         Reply::AuditTold { entries } => json!({ "entries": entries }),
     }
@@ -300,6 +303,9 @@ fn to_text(reply: Reply) -> Zeroizing<String> {
         Reply::Exported { users } => format!("Exported {users} users."),
         Reply::BackedUp(summary) => maintain::backed_up(&summary),
         Reply::Verified(report) => maintain::verified(&report),
+        Reply::OutboxStanding(all) => outbox::standing(&all),
+        Reply::OutboxLetters(letters) => outbox::letters(&letters),
+        Reply::OutboxChanged { count } => outbox::changed(count),
         Reply::Status(status) => format!("Version {}", status.version),
         Reply::AuditTold { entries } => format!("{entries} audit entries"),
     })

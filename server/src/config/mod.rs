@@ -3,12 +3,13 @@
 //! - this file: [`ServeSettings`] as typed by a person, [`Settings`] as used by the server;
 //! - `file`: the TOML file, whose settings count where neither flag nor environment speaks;
 //! - [`catalogue`]: every setting with its default, for the commented file and for who asks what is in force;
-//! - `protect`: the rules of forward-auth, which stand in the file only;
+//! - `notify`: who is told of what happens, and `protect`: the rules of forward-auth; both stand in the file only;
 //! - `address`: the public URL and the base path.
 
 mod address;
 pub mod catalogue;
 mod file;
+mod notify;
 mod protect;
 #[cfg(test)]
 mod tests;
@@ -17,6 +18,7 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use clap::builder::BoolishValueParser;
 use clap::{ArgAction, Args};
@@ -25,10 +27,12 @@ use serde::{Deserialize, Serialize};
 use sidekey_core::key_uri::MAX_ISSUER_BYTES;
 
 pub use address::{BasePath, PublicUrl};
+pub use notify::NotifySettings;
 pub use protect::{ProtectSettings, Protection};
 
 use crate::limit::Rate;
 use crate::logging::LogLevel;
+use crate::outbox::Destination;
 use crate::store::retention::Retention;
 
 const LISTEN: &str = "127.0.0.1:8080";
@@ -117,6 +121,9 @@ pub struct ServeSettings {
     /// Where the applications' own logins are.
     #[arg(skip)]
     pub sign_in: BTreeMap<String, String>,
+    /// Who is told of what happens.
+    #[arg(skip)]
+    pub notify: Vec<NotifySettings>,
 }
 
 /// How log lines look.
@@ -159,6 +166,10 @@ pub struct Settings {
     pub log: Option<LogFormat>,
     /// What is asked of requests that a proxy holds back.
     pub protection: Protection,
+    /// Who is told of what happens, as it was typed.
+    pub notify: Vec<NotifySettings>,
+    /// The same, read.
+    pub destinations: Vec<Arc<Destination>>,
 }
 
 impl ServeSettings {
@@ -201,6 +212,7 @@ impl ServeSettings {
             log: self.log.or(other.log),
             protect: other.protect,
             sign_in: other.sign_in,
+            notify: other.notify,
         }
     }
 
@@ -245,6 +257,8 @@ impl ServeSettings {
         };
         let protection = protect::protection(&self.protect, &self.sign_in);
         let protection = protection.map_err(|mistakes| mistakes.into_iter().for_each(&mut note));
+        let destinations = notify::destinations(&self.notify);
+        let destinations = destinations.map_err(|mistakes| mistakes.into_iter().for_each(&mut note));
         if !self.protect.is_empty() && self.trusted_proxies.is_empty() {
             note(
                 "`[[protect]]` needs the proxy that asks: name its address in `trusted_proxies`, \
@@ -267,7 +281,7 @@ impl ServeSettings {
                 "development mode listens on this machine only: `--listen {listen}` would let everybody in"
             ));
         }
-        match (listen, public_url, base_path, rate, audit_retention, log_level, protection) {
+        match (listen, public_url, base_path, rate, audit_retention, log_level, protection, destinations) {
             (
                 Ok(listen),
                 Ok(public_url),
@@ -276,6 +290,7 @@ impl ServeSettings {
                 Ok(audit_retention),
                 Ok(log_level),
                 Ok(protection),
+                Ok(destinations),
             ) if mistakes.is_empty() => Ok(Settings {
                 listen,
                 data: self.data.unwrap_or_else(|| DATA.into()),
@@ -291,6 +306,8 @@ impl ServeSettings {
                 log_level,
                 log,
                 protection,
+                notify: self.notify,
+                destinations,
             }),
             _ => Err(mistakes),
         }
@@ -320,6 +337,7 @@ impl Settings {
             ("trusted_proxies", self.trusted_proxies != other.trusted_proxies),
             ("rate_limit, rate_burst", self.rate != other.rate),
             ("log", self.log != other.log),
+            ("notify", self.notify != other.notify),
         ];
         differ.into_iter().filter_map(|(key, differs)| differs.then_some(key)).collect()
     }

@@ -31,6 +31,8 @@ use crate::maintenance::Part;
 use crate::maintenance::backup::{self, BackupError, Summary};
 use crate::maintenance::check::{self, Report};
 use crate::master_keys::MasterKeys;
+use crate::outbox::Name;
+use crate::outbox::orders::{self, Chosen, Letter, Standing};
 use crate::store::{Engine, StoreError};
 use crate::token::Signer;
 use crate::token::rotation::KeyStatus;
@@ -105,6 +107,22 @@ pub enum Command {
     Backup,
     /// Checks everything that is stored.
     Verify,
+    /// Tells how the destinations of events stand.
+    OutboxStanding,
+    /// Lists what was not delivered.
+    OutboxLetters {
+        /// To this destination; `None`: to any.
+        destination: Option<Name>,
+    },
+    /// Has letters delivered again.
+    OutboxRevive(Chosen),
+    /// Gives letters up.
+    OutboxGiveUp(Chosen),
+    /// Forgets a destination.
+    OutboxForget {
+        /// Which.
+        destination: Name,
+    },
     /// Asks the running server how it stands.
     Status,
     /// Reads the audit trail, which comes in parts.
@@ -123,6 +141,8 @@ impl Command {
                 | Self::MasterKeyUse
                 | Self::ListSigningKeys
                 | Self::Status
+                | Self::OutboxStanding
+                | Self::OutboxLetters { .. }
                 | Self::Audit(_)
         )
     }
@@ -205,6 +225,15 @@ pub enum Reply {
     BackedUp(Summary),
     /// What a check has found.
     Verified(Report),
+    /// How the destinations of events stand.
+    OutboxStanding(BTreeMap<Name, Standing>),
+    /// What was not delivered.
+    OutboxLetters(Vec<Letter>),
+    /// So many letters, or records of a destination, were changed.
+    OutboxChanged {
+        /// How many.
+        count: u64,
+    },
     /// How the server stands.
     Status(Status),
     /// The end of the audit entries that were asked for.
@@ -358,6 +387,19 @@ pub async fn execute(
         }
         Command::Export { app } => export::export(authority, &app, &origin, &parts).await,
         Command::Backup => Ok(Reply::BackedUp(backup::write(&**engine, clock.now(), parts).await?)),
+        Command::OutboxStanding => Ok(Reply::OutboxStanding(orders::standing(&**engine).await?)),
+        Command::OutboxLetters { destination } => {
+            Ok(Reply::OutboxLetters(orders::letters(&**engine, destination.as_ref()).await?))
+        }
+        Command::OutboxRevive(chosen) => {
+            Ok(Reply::OutboxChanged { count: orders::revive(&**engine, &chosen, clock.now()).await? })
+        }
+        Command::OutboxGiveUp(chosen) => {
+            Ok(Reply::OutboxChanged { count: orders::give_up(&**engine, &chosen).await? })
+        }
+        Command::OutboxForget { destination } => {
+            Ok(Reply::OutboxChanged { count: orders::forget(&**engine, &destination).await? })
+        }
         Command::Status => Ok(Reply::Status(Status {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             is_healthy: engine.is_healthy(),

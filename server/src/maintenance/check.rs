@@ -22,6 +22,7 @@ use crate::store::{Engine, FORMAT, Inspection, Key, Kind, OpenError, Record, Sto
 use crate::token;
 
 use super::OnProgress;
+use crate::outbox;
 
 /// Most findings that are listed; the others are counted.
 const MAX_LISTED: usize = 1_000;
@@ -329,6 +330,7 @@ impl Checker {
                 let read = serde_json::from_slice::<IgnoredAny>(&record.value);
                 read.map(drop).map_err(|_| damaged("not an audit entry"))
             }
+            Some(Kind::Outbox) => outbox::record::check(key, &record.value),
             _ => codec::check(key, &record.value, self.keyring.as_deref()).map(drop),
         }
     }

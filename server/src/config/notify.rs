@@ -1,0 +1,219 @@
+//! `[[notify]]`: who is told of what happens (see [`crate::notify`] and [`crate::outbox`]).
+//!
+//! ```toml
+//! [[notify]]
+//! name = "siem"                                  # its own; the store remembers by it how far it is
+//! events = ["answer_refused", "account_locked"]  # default: all
+//! apps = ["shop"]                                # default: all, and the server itself
+//! [notify.webhook]
+//! url = "https://siem.example.com/sidekey"
+//! secret_file = "/etc/sidekey/siem.secret"       # whsec_…, the newest first, one a line
+//! private = false                                # whether it may lead into one's own networks
+//!
+//! [[notify]]
+//! name = "ops"
+//! [notify.telegram]
+//! chat_id = "-1001234567890"
+//! token_file = "/etc/sidekey/telegram.token"
+//! ```
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use sidekey_core::id::AppId;
+use zeroize::Zeroizing;
+
+use crate::audit::EVENT_NAMES;
+use crate::notify::Deliver;
+use crate::notify::rule::Rule;
+use crate::notify::telegram::{self, Telegram, Token};
+use crate::notify::webhook::{Secrets, Webhook};
+use crate::outbox::{Destination, Name};
+
+/// Most destinations.
+const MAX_DESTINATIONS: usize = 100;
+/// Most bytes of a file with a secret.
+const MAX_SECRET: u64 = 4_096;
+
+/// A destination as it is typed.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct NotifySettings {
+    name: String,
+    #[serde(default)]
+    events: Vec<String>,
+    #[serde(default)]
+    apps: Vec<String>,
+    webhook: Option<WebhookSettings>,
+    telegram: Option<TelegramSettings>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+struct WebhookSettings {
+    url: String,
+    secret_file: PathBuf,
+    #[serde(default)]
+    private: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+struct TelegramSettings {
+    chat_id: String,
+    token_file: PathBuf,
+    api: Option<String>,
+}
+
+/// Reads all destinations.
+///
+/// # Errors
+/// All mistakes, one sentence each.
+pub(super) fn destinations(typed: &[NotifySettings]) -> Result<Vec<Arc<Destination>>, Vec<String>> {
+    if typed.len() > MAX_DESTINATIONS {
+        return Err(vec![format!("there are more than {MAX_DESTINATIONS} `[[notify]]`")]);
+    }
+    let mut mistakes = Vec::new();
+    let mut names = BTreeSet::new();
+    let mut destinations = Vec::with_capacity(typed.len());
+    for settings in typed {
+        let own = |mistake: &String| format!("`[[notify]]` `{}`: {mistake}", settings.name.escape_debug());
+        match settings.read() {
+            Ok(destination) => destinations.push(Arc::new(destination)),
+            Err(found) => mistakes.extend(found.iter().map(own)),
+        }
+        if !names.insert(settings.name.as_str()) {
+            mistakes.push(own(&"there is another one of this name".to_owned()));
+        }
+    }
+    if mistakes.is_empty() { Ok(destinations) } else { Err(mistakes) }
+}
+
+impl NotifySettings {
+    fn read(&self) -> Result<Destination, Vec<String>> {
+        let mut mistakes = Vec::new();
+        let name = Name::parse(&self.name).map_err(|mistake| mistakes.push(format!("`name`: {mistake}")));
+        for event in self.events.iter().filter(|event| !EVENT_NAMES.contains(&event.as_str())) {
+            mistakes.push(format!(
+                "`events`: there is no event `{}`; docs/api.md names them",
+                event.escape_debug()
+            ));
+        }
+        for app in &self.apps {
+            if let Err(error) = AppId::parse(app) {
+                mistakes.push(format!("`apps`: `{}` is no app: {error}", app.escape_debug()));
+            }
+        }
+        let rule =
+            Rule { events: self.events.iter().cloned().collect(), apps: self.apps.iter().cloned().collect() };
+        let way = self.way().map_err(|mistake| mistakes.push(mistake));
+        match (name, way) {
+            (Ok(name), Ok(way)) if mistakes.is_empty() => Ok(Destination { name, rule, way }),
+            _ => Err(mistakes),
+        }
+    }
+
+    fn way(&self) -> Result<Box<dyn Deliver>, String> {
+        match (&self.webhook, &self.telegram) {
+            (Some(WebhookSettings { url, secret_file, private }), None) => {
+                let text = secret(secret_file)?;
+                let secrets =
+                    Secrets::parse(&text).map_err(|error| format!("`{}`: {error}", secret_file.display()))?;
+                Ok(Box::new(Webhook::new(url, secrets, *private)?))
+            }
+            (None, Some(TelegramSettings { chat_id, token_file, api })) => {
+                let text = secret(token_file)?;
+                let token =
+                    Token::parse(&text).map_err(|error| format!("`{}`: {error}", token_file.display()))?;
+                Ok(Box::new(Telegram::new(api.as_deref().unwrap_or(telegram::API), &token, chat_id)?))
+            }
+            _ => Err("it needs one of `[notify.webhook]` and `[notify.telegram]`".to_owned()),
+        }
+    }
+}
+
+/// The text of a file that only its owner can read.
+fn secret(path: &Path) -> Result<Zeroizing<String>, String> {
+    let unusable = |error: std::io::Error| format!("`{}` cannot be read: {error}", path.display());
+    let metadata = fs::metadata(path).map_err(unusable)?;
+    if metadata.permissions().mode() & 0o077 != 0 {
+        return Err(format!("`{0}` can be read by others: `chmod 600 {0}`", path.display()));
+    }
+    if metadata.len() > MAX_SECRET {
+        return Err(format!("`{}` has more than {MAX_SECRET} bytes", path.display()));
+    }
+    fs::read_to_string(path).map(Zeroizing::new).map_err(unusable)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Result<Vec<Arc<Destination>>, Vec<String>> {
+        #[derive(Deserialize)]
+        struct File {
+            notify: Vec<NotifySettings>,
+        }
+        destinations(&toml::from_str::<File>(text).unwrap().notify)
+    }
+
+    fn file(folder: &Path, name: &str, text: &str, mode: u32) -> String {
+        let path = folder.join(name);
+        fs::write(&path, text).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+        path.to_str().unwrap().to_owned()
+    }
+
+    #[test]
+    fn destinations_are_read_with_their_secrets() {
+        let folder = tempfile::tempdir().unwrap();
+        let secret = file(folder.path(), "a", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw\n", 0o600);
+        let token = file(folder.path(), "b", "123456:AAbbCCddEEffGGhhIIjjKKllMMnn\n", 0o600);
+        let text = format!(
+            "[[notify]]\nname = \"siem\"\nevents = [\"account_locked\"]\n[notify.webhook]\nurl = \"https://siem.example/\"\n\
+             secret_file = \"{secret}\"\n[[notify]]\nname = \"ops\"\n[notify.telegram]\nchat_id = \"-1001\"\ntoken_file = \"{token}\"\n"
+        );
+        let read = read(&text).unwrap();
+        assert_eq!(read.iter().map(|d| d.name.as_str()).collect::<Vec<_>>(), ["siem", "ops"]);
+        let shown = format!("{read:?}");
+        assert!(!shown.contains("MfKQ") && !shown.contains("AAbb"), "{shown}");
+    }
+
+    #[test]
+    fn every_mistake_is_named_and_no_secret() {
+        let folder = tempfile::tempdir().unwrap();
+        let open = file(folder.path(), "open", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", 0o644);
+        let bad = file(folder.path(), "bad", "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", 0o600);
+        let hook = |secret: &str| {
+            format!("[notify.webhook]\nurl = \"https://x.example/\"\nsecret_file = \"{secret}\"\n")
+        };
+        let text = [
+            format!("[[notify]]\nname = \"a\"\n{}", hook(&open)),
+            format!("[[notify]]\nname = \"b\"\n{}", hook(&bad)),
+            format!("[[notify]]\nname = \"c\"\n{}", hook("/nowhere/secret")),
+            format!("[[notify]]\nname = \"A\"\nevents = [\"locked\"]\napps = [\"no app\"]\n{}", hook(&open)),
+            "[[notify]]\nname = \"d\"\n".to_owned(),
+            "[[notify]]\nname = \"d\"\n".to_owned(),
+        ];
+        let mistakes = read(&text.concat()).unwrap_err();
+        for expected in [
+            "`a`: `",
+            "chmod 600",
+            "`b`: `",
+            "whsec_",
+            "/nowhere/secret",
+            "`A`: `name`",
+            "`A`: `events`",
+            "`A`: `apps`",
+            "needs one of",
+            "another one",
+        ] {
+            assert!(mistakes.iter().any(|mistake| mistake.contains(expected)), "{expected}: {mistakes:#?}");
+        }
+        assert!(mistakes.iter().all(|mistake| !mistake.contains("MfKQ")), "{mistakes:#?}");
+    }
+}

@@ -1,0 +1,151 @@
+//! Telegram: `sendMessage` of the Bot API, in plain text, so that nothing a user has typed can be taken for markup.
+
+use std::fmt;
+use std::time::Duration;
+
+use reqwest::Url;
+use serde::Deserialize;
+use serde_json::json;
+use sidekey_core::time::UnixTime;
+use zeroize::Zeroizing;
+
+use super::{Deliver, Notice, Undelivered, client};
+use crate::store::engine::Pending;
+
+/// Where the Bot API is, unless a server of one's own is named.
+pub const API: &str = "https://api.telegram.org";
+/// Most characters of a message (`sendMessage`, "text").
+const MAX_TEXT: usize = 4_096;
+
+/// A bot's token: `123456:ABC…`. Wiped when dropped, redacted in `Debug`.
+#[derive(Clone)]
+pub struct Token(Zeroizing<String>);
+
+impl Token {
+    /// Reads a token.
+    ///
+    /// # Errors
+    /// A sentence, without the text.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let text = text.trim();
+        let is_token = text.split_once(':').is_some_and(|(bot, key)| {
+            let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
+            !bot.is_empty()
+                && bot.bytes().all(|byte| byte.is_ascii_digit())
+                && key.len() >= 20
+                && key.chars().all(plain)
+        });
+        if is_token && text.len() <= 128 {
+            Ok(Self(Zeroizing::new(text.to_owned())))
+        } else {
+            Err("it holds no bot token such as 123456:ABC…".to_owned())
+        }
+    }
+}
+
+impl fmt::Debug for Token {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("Token(redacted)")
+    }
+}
+
+/// A chat that a bot writes to.
+pub struct Telegram {
+    client: reqwest::Client,
+    url: Url,
+    chat: String,
+}
+
+/// What the Bot API answers besides a status.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Answer {
+    description: String,
+    parameters: Parameters,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Parameters {
+    retry_after: Option<u64>,
+}
+
+impl Telegram {
+    /// A chat, by its number or `@name`; `api` is where the Bot API is.
+    ///
+    /// # Errors
+    /// A sentence: the chat or the API's URL is none.
+    pub fn new(api: &str, token: &Token, chat: &str) -> Result<Self, String> {
+        let is_number = chat.strip_prefix('-').unwrap_or(chat).bytes().all(|byte| byte.is_ascii_digit());
+        if chat.len() < 2 || chat.len() > 64 || !(is_number || chat.starts_with('@')) {
+            return Err(
+                "`chat_id` must be a number such as \"-1001234567890\", or \"@name\" of a channel".to_owned()
+            );
+        }
+        // The Bot API has the token in its path: this URL is never shown, and errors are told without it.
+        let text = format!("{}/bot{}/sendMessage", api.trim_end_matches('/'), *token.0);
+        let url = Url::parse(&text).ok().filter(|url| matches!(url.scheme(), "https" | "http"));
+        let url = url.ok_or("`api` must be the URL of a Bot API server")?;
+        let client = client().build().map_err(|error| format!("no HTTP client can be made: {error}"))?;
+        Ok(Self { client, url, chat: chat.to_owned() })
+    }
+}
+
+impl fmt::Debug for Telegram {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Telegram").field("chat", &self.chat).finish_non_exhaustive()
+    }
+}
+
+impl Deliver for Telegram {
+    fn deliver<'a>(&'a self, notice: &'a Notice, _: UnixTime) -> Pending<'a, Result<(), Undelivered>> {
+        Box::pin(async move {
+            let text: String = notice.text().chars().take(MAX_TEXT).collect();
+            let message = json!({
+                "chat_id": self.chat, "text": text, "link_preview_options": { "is_disabled": true },
+            });
+            let request = self.client.post(self.url.clone()).header("content-type", "application/json");
+            let answer = request.body(message.to_string()).send().await.map_err(Undelivered::by_client)?;
+            let status = answer.status();
+            if status.is_success() {
+                return Ok(());
+            }
+            let body = answer.bytes().await.unwrap_or_default();
+            let Answer { description, parameters } = serde_json::from_slice(&body).unwrap_or_default();
+            let said: String = description.chars().filter(|c| !c.is_control()).take(200).collect();
+            let reason = format!("it answers {}: {said}", status.as_u16());
+            let wait = parameters.retry_after.map(Duration::from_secs);
+            if status.is_server_error() || wait.is_some() || matches!(status.as_u16(), 401 | 404 | 429) {
+                // 401 and 404 say that the token is none (any more): no message would fare better.
+                return Err(Undelivered::Unreachable { reason, wait });
+            }
+            Err(Undelivered::Refused { reason })
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_is_never_shown() {
+        let token = Token::parse(" 123456:AAbbCCddEEffGGhhIIjjKKllMMnn\n").unwrap();
+        let telegram = Telegram::new(API, &token, "-1001234567890").unwrap();
+        for shown in [format!("{token:?}"), format!("{telegram:?}")] {
+            assert!(!shown.contains("AAbb"), "{shown}");
+        }
+        for text in [
+            "",
+            "123456",
+            "abc:AAbbCCddEEffGGhhIIjjKKllMMnn",
+            "123456:short",
+            "1:AAbbCCddEEffGGhhIIjjKKll/MMnn",
+        ] {
+            assert!(!Token::parse(text).unwrap_err().contains("AAbb"), "{text}");
+        }
+        for chat in ["", "-", "general", "12a4"] {
+            assert!(Telegram::new(API, &token, chat).is_err(), "{chat}");
+        }
+    }
+}
