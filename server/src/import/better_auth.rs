@@ -21,6 +21,9 @@ use super::parts::{of_base32, texts};
 use super::table::{Row, rows};
 use super::{Gathered, ImportError, Refusal, Source, SourceFile, SourceOptions};
 
+/// The columns that mean something.
+const COLUMNS: &[&str] = &["userId", "user_id", "secret", "backupCodes", "backup_codes", "verified"];
+
 /// The bytes of the nonce.
 const NONCE: usize = 24;
 /// The most characters of a value: more than a hundred backup codes.
@@ -34,7 +37,7 @@ pub(super) fn read(files: &[SourceFile], options: &SourceOptions) -> Result<Sour
     let secrets = options.source_key.as_ref().map(|text| Secrets::parse(text));
     let mut gathered = Gathered::default();
     let (mut opened, mut closed) = (0_usize, None);
-    for row in rows(files)? {
+    for row in rows(files, COLUMNS)? {
         let Some(place) = row.place(files) else { continue };
         if !row.has("secret") {
             return Err(ImportError::NoColumn { place, column: "secret" });

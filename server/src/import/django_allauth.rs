@@ -20,6 +20,10 @@ use super::parts::{People, described, of_base32, texts};
 use super::table::{Row, rows};
 use super::{Gathered, ImportError, Note, Refusal, Source, SourceFile, SourceOptions};
 
+/// The columns that mean something.
+const COLUMNS: &[&str] =
+    &["id", "user", "user_id", "type", "data", "created_at", "last_used_at", "username", "email"];
+
 /// How allauth derives its recovery codes: its settings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RecoverySettings {
@@ -47,7 +51,7 @@ impl Default for RecoverySettings {
 pub(super) fn read(files: &[SourceFile], options: &SourceOptions) -> Result<Source, ImportError> {
     let (mut gathered, mut people) = (Gathered::default(), People::default());
     let mut encrypted = 0_usize;
-    for row in rows(files)? {
+    for row in rows(files, COLUMNS)? {
         let Some(place) = row.place(files) else { continue };
         if people.take(&row) || row.model.as_deref().is_some_and(|model| model != "mfa.authenticator") {
             continue;

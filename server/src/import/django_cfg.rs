@@ -14,6 +14,23 @@ use super::parts::{People, described, of_base32};
 use super::table::{Row, rows};
 use super::{Gathered, ImportError, Note, Refusal, Source, SourceFile};
 
+/// The columns that mean something.
+const COLUMNS: &[&str] = &[
+    "id",
+    "user",
+    "user_id",
+    "name",
+    "secret",
+    "status",
+    "is_primary",
+    "created_at",
+    "last_used_at",
+    "code_hash",
+    "is_used",
+    "username",
+    "email",
+];
+
 /// `code.lower().strip()` before the hash.
 const TYPING: Typing = Typing { fold: Fold::Lower, strip: false };
 
@@ -24,7 +41,7 @@ const TYPING: Typing = Typing { fold: Fold::Lower, strip: false };
 pub(super) fn read(files: &[SourceFile]) -> Result<Source, ImportError> {
     let (mut gathered, mut people) = (Gathered::default(), People::default());
     let mut codes: HashMap<String, Vec<Row>> = HashMap::new();
-    for row in rows(files)? {
+    for row in rows(files, COLUMNS)? {
         let Some(place) = row.place(files) else { continue };
         if people.take(&row) {
             continue;

@@ -18,6 +18,29 @@ use super::parts::{People, described, params};
 use super::table::{Row, rows};
 use super::{Gathered, ImportError, Note, Refusal, Source, SourceFile};
 
+/// The columns that mean something.
+const COLUMNS: &[&str] = &[
+    "id",
+    "user",
+    "user_id",
+    "name",
+    "confirmed",
+    "key",
+    "step",
+    "t0",
+    "digits",
+    "drift",
+    "last_t",
+    "counter",
+    "created_at",
+    "last_used_at",
+    "device",
+    "device_id",
+    "token",
+    "username",
+    "email",
+];
+
 /// What a row is of.
 enum Kind {
     Totp,
@@ -34,7 +57,7 @@ pub(super) fn read(files: &[SourceFile]) -> Result<Source, ImportError> {
     let (mut gathered, mut people) = (Gathered::default(), People::default());
     let (mut owners, mut tokens) = (HashMap::new(), Vec::new());
     let mut slow_or_fast = 0_usize;
-    for row in rows(files)? {
+    for row in rows(files, COLUMNS)? {
         let Some(place) = row.place(files) else { continue };
         if people.take(&row) {
             continue;

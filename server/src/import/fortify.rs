@@ -12,7 +12,6 @@
 
 mod envelope;
 
-use sidekey_core::id::DeviceName;
 use sidekey_core::import::{CodeForm, CodesRefusal, DeviceRefusal, ImportedDevice, RecoveryCodes, Typing};
 use sidekey_core::totp::TotpParams;
 
@@ -21,6 +20,17 @@ use super::json::Json;
 use super::parts::{People, of_base32, texts};
 use super::table::{Row, rows};
 use super::{Gathered, ImportError, Note, Refusal, Source, SourceFile, SourceOptions};
+
+/// The columns that mean something.
+const COLUMNS: &[&str] = &[
+    "id",
+    "user_id",
+    "email",
+    "username",
+    "two_factor_secret",
+    "two_factor_recovery_codes",
+    "two_factor_confirmed_at",
+];
 
 /// Reads the table.
 ///
@@ -31,7 +41,7 @@ pub(super) fn read(files: &[SourceFile], options: &SourceOptions) -> Result<Sour
     let (mut gathered, mut people) = (Gathered::default(), People::default());
     let (mut opened, mut closed) = (0_usize, None);
     let mut unconfirmed = 0_usize;
-    for row in rows(files)? {
+    for row in rows(files, COLUMNS)? {
         let Some(place) = row.place(files) else { continue };
         if !row.has("two_factor_secret") {
             return Err(ImportError::NoColumn { place, column: "two_factor_secret" });
@@ -77,7 +87,6 @@ fn device(secret: &str, row: &Row, params: TotpParams) -> Result<ImportedDevice,
     }
     let mut device = of_base32(Some(secret), params)?;
     device.created_at = row.get("two_factor_confirmed_at").and_then(super::moment::moment);
-    device.name = row.text("device_name").and_then(|name| DeviceName::parse(name).ok());
     Ok(device)
 }
 

@@ -11,6 +11,9 @@ use super::key_uris::{is_lines, user_of};
 use super::table::rows;
 use super::{Gathered, ImportError, Note, Place, Refusal, Source, SourceFile, SourceOptions, Unit};
 
+/// The columns that mean something.
+const COLUMNS: &[&str] = &["user_id", "uri"];
+
 /// Reads the exports.
 ///
 /// # Errors
@@ -28,7 +31,7 @@ pub(super) fn read(files: &[SourceFile], options: &SourceOptions) -> Result<Sour
             continue;
         }
         let file = std::slice::from_ref(file);
-        for row in rows(file)? {
+        for row in rows(file, COLUMNS)? {
             let Some(place) = row.place(file) else { continue };
             if !row.has("uri") {
                 return Err(ImportError::NoColumn { place, column: "uri" });

@@ -19,6 +19,24 @@ use super::parts::{algorithm, described, of_base32, params, texts};
 use super::table::rows;
 use super::{Gathered, ImportError, Refusal, Source, SourceFile, SourceOptions, Unit, UserFrom};
 
+/// The columns that mean something.
+const COLUMNS: &[&str] = &[
+    "user_id",
+    "account_name",
+    "key_uri",
+    "secret",
+    "algorithm",
+    "digits",
+    "period",
+    "name",
+    "created_at",
+    "last_used_at",
+    "last_step",
+    "is_primary",
+    "devices",
+    "backup_codes",
+];
+
 /// Reads key URIs. Empty lines count for nothing.
 ///
 /// # Errors
@@ -74,7 +92,7 @@ pub(super) fn user_of(uri: &KeyUri, from: UserFrom) -> String {
 
 fn table(file: &SourceFile, gathered: &mut Gathered) -> Result<(), ImportError> {
     let file = std::slice::from_ref(file);
-    for row in rows(file)? {
+    for row in rows(file, COLUMNS)? {
         let Some(place) = row.place(file) else { continue };
         if !row.has("user_id") {
             return Err(ImportError::NoColumn { place, column: "user_id" });

@@ -22,13 +22,31 @@ use super::parts::{People, algorithm, of_base32, params};
 use super::table::rows;
 use super::{Gathered, ImportError, Place, Refusal, Source, SourceFile, Unit};
 
+/// The columns that mean something.
+const COLUMNS: &[&str] = &[
+    "users",
+    "federatedUsers",
+    "type",
+    "user_id",
+    "userId",
+    "user_label",
+    "userLabel",
+    "created_date",
+    "createdDate",
+    "secret_data",
+    "secretData",
+    "credential_data",
+    "credentialData",
+    "priority",
+];
+
 /// Reads the table or the export.
 ///
 /// # Errors
 /// A file is neither.
 pub(super) fn read(files: &[SourceFile]) -> Result<Source, ImportError> {
     let mut reader = Reader::default();
-    for row in rows(files)? {
+    for row in rows(files, COLUMNS)? {
         let Some(place) = row.place(files) else { continue };
         let lists = ["users", "federatedUsers"].map(|name| row.get(name).and_then(Json::list));
         if lists.iter().any(Option::is_some) {

@@ -67,16 +67,17 @@ pub(super) fn described<'j>(
     device
 }
 
-/// What people see of the users, by their key: Django's rows of users among the others.
+/// What people see of the users, by their key: Django's rows of users among the others. A reader asks for the columns `id`, `username`
+/// and `email` then.
 #[derive(Default)]
 pub(super) struct People(HashMap<String, AccountName>);
 
 impl People {
-    /// Takes the row if it is one of a user: of a model with `user` in its name, or of a table with `username` or `email` and no column of a device.
+    /// Takes the row if it is one of a user: of a model with `user` in its name, or of a table with `username` and `email`.
     pub(super) fn take(&mut self, row: &Row) -> bool {
         let is_user = match &row.model {
             Some(model) => model.rsplit('.').next().is_some_and(|name| name.contains("user")),
-            None => row.has("username") && (row.has("password") || row.has("email")),
+            None => row.has("username") && row.has("email"),
         };
         if is_user && let Some(id) = row.id(&["id"]) {
             self.name(id, row.text("email"), row.text("username"));

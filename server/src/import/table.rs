@@ -16,13 +16,13 @@ const MAX_COLUMNS: usize = 256;
 /// The most bytes of one row of a CSV file.
 const MAX_ROW_BYTES: usize = 256 * 1024;
 
-/// A row: what it is of, and its cells by column.
+/// A row: what it is of, and its cells by column, of those columns that the reader asked for.
 pub(crate) struct Row {
     file: usize,
     number: usize,
     /// The model, in lower case, where the file is a fixture of Django.
     pub(crate) model: Option<String>,
-    cells: Json,
+    cells: Vec<(&'static str, Json)>,
 }
 
 impl Row {
@@ -31,15 +31,15 @@ impl Row {
         files.get(self.file).map(|file| file.at(Unit::Row, self.number))
     }
 
-    /// Whether the file has this column for the row, whatever its value. A fixture of Django names a relation without `_id`.
+    /// Whether the file has this column for the row, whatever its value.
     pub(crate) fn has(&self, column: &str) -> bool {
-        let Json::Map(cells) = &self.cells else { return false };
-        cells.iter().any(|(name, _)| name == column)
+        self.cells.iter().any(|(name, _)| *name == column)
     }
 
-    /// The value of a column; `None` where it is missing or null.
+    /// The value of a column, the first if there are several; `None` where it is missing or null.
     pub(crate) fn get(&self, column: &str) -> Option<&Json> {
-        self.cells.get(column)
+        let (_, value) = self.cells.iter().find(|(name, _)| *name == column)?;
+        (!matches!(value, Json::Null)).then_some(value)
     }
 
     /// The text of a column.
@@ -83,14 +83,14 @@ impl Row {
     }
 }
 
-/// The rows of all files, in order.
+/// The rows of all files, in order, with these columns; what stands in others is not kept.
 ///
 /// # Errors
 /// A file is none of these formats, or too large.
-pub(crate) fn rows(files: &[SourceFile]) -> Result<Vec<Row>, ImportError> {
+pub(crate) fn rows(files: &[SourceFile], columns: &[&'static str]) -> Result<Vec<Row>, ImportError> {
     let mut rows = Vec::new();
     for (number, file) in files.iter().enumerate() {
-        let mut table = Table { file, number, count: 0, rows: &mut rows };
+        let mut table = Table { file, number, columns, count: 0, rows: &mut rows };
         if is_json(file.text()?) { table.json()? } else { table.csv()? }
     }
     Ok(rows)
@@ -110,6 +110,7 @@ pub(crate) fn values(text: &str) -> StreamDeserializer<'_, StrRead<'_>, Json> {
 struct Table<'a> {
     file: &'a SourceFile,
     number: usize,
+    columns: &'a [&'static str],
     count: usize,
     rows: &'a mut Vec<Row>,
 }
@@ -131,7 +132,7 @@ impl Table<'_> {
             (Some(model), Json::Map(members)) if members.iter().any(|(name, _)| name == "fields") => {
                 self.push(Some(model), fixture(members))
             }
-            (_, cells @ Json::Map(_)) => self.push(None, cells),
+            (_, Json::Map(members)) => self.push(None, members),
             _ => Err(self.file.wrong(Unit::Row, self.count + 1, "it is no object")),
         }
     }
@@ -148,14 +149,20 @@ impl Table<'_> {
             if record.len() != header.len() {
                 return Err(records.wrong("it has not as many columns as the header"));
             }
-            let names = header.iter().map(|name| name.trim().to_owned());
-            self.push(None, Json::Map(names.zip(record.into_iter().map(cell)).collect()))?;
+            self.push(None, header.iter().map(|name| name.trim()).zip(record.into_iter().map(cell)))?;
         }
         Ok(())
     }
 
-    fn push(&mut self, model: Option<String>, cells: Json) -> Result<(), ImportError> {
+    fn push<N: AsRef<str>>(
+        &mut self,
+        model: Option<String>,
+        cells: impl IntoIterator<Item = (N, Json)>,
+    ) -> Result<(), ImportError> {
         self.count += 1;
+        let column = |name: &str| self.columns.iter().copied().find(|column| *column == name);
+        let cells =
+            cells.into_iter().filter_map(|(name, value)| Some((column(name.as_ref())?, value))).collect();
         if self.rows.len() >= MAX_ROWS {
             return Err(self.file.wrong(Unit::Row, self.count, "there are more than a million rows"));
         }
@@ -165,7 +172,7 @@ impl Table<'_> {
 }
 
 /// The cells of a row of Django's fixtures: its fields, and its key as `id`.
-fn fixture(members: Vec<(String, Json)>) -> Json {
+fn fixture(members: Vec<(String, Json)>) -> Vec<(String, Json)> {
     let mut cells = Vec::new();
     for (name, value) in members {
         match (name.as_str(), value) {
@@ -174,7 +181,7 @@ fn fixture(members: Vec<(String, Json)>) -> Json {
             _ => {}
         }
     }
-    Json::Map(cells)
+    cells
 }
 
 /// What clients write for null: nothing, `NULL` (mysql), `\N` (mysqldump, `PostgreSQL`'s text format).
@@ -258,7 +265,7 @@ mod tests {
     use crate::import::testing::file;
 
     fn read(text: &str) -> Result<Vec<Row>, ImportError> {
-        rows(&[file("table", text)])
+        rows(&[file("table", text)], &["id", "name", "on", "data", "last", "user", "user_id"])
     }
 
     fn error(text: &str) -> String {

@@ -8,6 +8,9 @@ use super::path;
 use crate::import::table::rows;
 use crate::import::{ImportError, SourceFile};
 
+/// The columns that mean something.
+const COLUMNS: &[&str] = &["user_id", "serial", "key_id"];
+
 /// What tables say of whose the keys are.
 #[derive(Default)]
 pub(super) struct Owners {
@@ -24,7 +27,7 @@ impl Owners {
         let mut owners = Self::default();
         for table in tables {
             let table = std::slice::from_ref(*table);
-            for row in rows(table)? {
+            for row in rows(table, COLUMNS)? {
                 let Some(place) = row.place(table) else { continue };
                 if !row.has("user_id") {
                     return Err(ImportError::NoColumn { place, column: "user_id" });
