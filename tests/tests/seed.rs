@@ -230,6 +230,9 @@ async fn a_start_seeds_the_demo_application_and_writes_down_what_a_test_needs() 
     let one = of(&users, "one_device");
     let mut browser = Browser::new(&server);
     browser.visit("/demo/").await.ok();
+    for user in &users {
+        assert!(browser.html.contains(&format!("value=\"{}\"", text(&user["user_id"]))), "{}", browser.html);
+    }
     let page =
         browser.post("/demo/", &[("action", "sign-in"), ("user_id", "seed-one-device")]).await.expect(303);
     let url = page.header("location").to_owned();

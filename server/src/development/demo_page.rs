@@ -6,7 +6,10 @@ use http::{HeaderMap, Method, StatusCode};
 use serde_json::Value;
 use sidekey_core::id::{AccountId, AccountName, AppId, LoginId, UserId};
 
-use super::demo::{self, DEMO_APP};
+use super::{
+    demo::{self, DEMO_APP},
+    seed,
+};
 use crate::{
     audit::Actor,
     caller::{Host, read_claims},
@@ -29,6 +32,8 @@ const PATH: &str = "/demo/";
 struct SignIn {
     frame: Frame,
     failure: Option<String>,
+    /// The personas that are there.
+    seeded: Vec<UserId>,
 }
 
 #[derive(Template)]
@@ -67,14 +72,16 @@ async fn show(context: &Context, visit: &Visit, call: &Call) -> Result<Shown, Pr
             Err(problem) if problem.code() == Code::InvalidCode => {
                 let frame = frame(context, visit);
                 let failure = Some(frame.t("demo.code-refused"));
-                Ok(page(StatusCode::BAD_REQUEST, &SignIn { frame, failure }))
+                let seeded = seed::present(context).await?;
+                Ok(page(StatusCode::BAD_REQUEST, &SignIn { frame, failure, seeded }))
             }
             Err(problem) => Err(problem),
         };
     }
     let frame = frame(context, visit);
     let Some((token, account, _)) = signed_in(context, &call.headers).await? else {
-        return Ok(page(StatusCode::OK, &SignIn { frame, failure: None }));
+        let seeded = seed::present(context).await?;
+        return Ok(page(StatusCode::OK, &SignIn { frame, failure: None, seeded }));
     };
     let name = context.store.account(&account).await?.and_then(|account| account.name);
     let account = name.map_or_else(|| account.user.to_string(), |name| name.to_string());
@@ -109,7 +116,8 @@ async fn sign_in(context: &Context, visit: &Visit, call: &Call, form: &Form) -> 
     let Ok(user) = UserId::parse(text) else {
         let frame = frame(context, visit);
         let failure = Some(frame.t("demo.user-empty"));
-        return Ok(page(StatusCode::BAD_REQUEST, &SignIn { frame, failure }));
+        let seeded = seed::present(context).await?;
+        return Ok(page(StatusCode::BAD_REQUEST, &SignIn { frame, failure, seeded }));
     };
     let opened = demo::open(context, call, user, AccountName::parse(text).ok(), false).await?;
     Ok(match opened {

@@ -19,7 +19,7 @@ use serde_json::{Value, json};
 use sidekey_core::{
     account::Account,
     backup_code::{BackupCode, CODES, Salt},
-    id::{AccountId, AppId, DeviceId, DeviceName},
+    id::{AccountId, AppId, DeviceId, DeviceName, UserId},
     import::ReducedCode,
     key_uri::KeyUri,
     secret::Secret,
@@ -95,6 +95,22 @@ pub async fn at_start(context: &Context, seed: u64) -> Result<(), SeedError> {
     let told = seeded(context, &app, Persona::people(seed), seed, &origin).await;
     let told = told.map_err(|_| SeedError::Refused)?;
     Ok(demo::write_private(&context.settings.data.join(SEED_FILE), &format!("{told:#}"))?)
+}
+
+/// The personas of the demo application that are there.
+///
+/// # Errors
+/// The store is not available.
+pub async fn present(context: &Context) -> Result<Vec<UserId>, Problem> {
+    let app = AppId::parse(DEMO_APP).map_err(|_| Problem::new(Code::Internal))?;
+    let mut present = Vec::new();
+    for user in Persona::users() {
+        let id = AccountId { app: app.clone(), user };
+        if context.store.account(&id).await?.is_some() {
+            present.push(id.user);
+        }
+    }
+    Ok(present)
 }
 
 async fn seeded(

@@ -57,13 +57,20 @@ impl Persona {
         Self::ALL.into_iter().find(|persona| persona.name() == name)
     }
 
-    /// All of them, each under a name of its own: `seed-one-device` and so on.
+    /// Its own name for the demo application, and for every other one: `seed-one-device` and so on.
+    fn user(self) -> Option<UserId> {
+        UserId::parse(&format!("seed-{}", self.name().replace('_', "-"))).ok()
+    }
+
+    /// The names of all.
+    pub(super) fn users() -> impl Iterator<Item = UserId> {
+        Self::ALL.into_iter().filter_map(Self::user)
+    }
+
+    /// All of them, each under its own name.
     pub(super) fn people(seed: u64) -> Vec<Person> {
-        let named = |persona: Self| {
-            let user = format!("seed-{}", persona.name().replace('_', "-"));
-            UserId::parse(&user).ok().map(|user| persona.person(user, seed))
-        };
-        Self::ALL.into_iter().filter_map(named).collect()
+        let person = |persona: Self| persona.user().map(|user| persona.person(user, seed));
+        Self::ALL.into_iter().filter_map(person).collect()
     }
 
     /// This one under another name.
