@@ -3,7 +3,7 @@
 
 use sidekey_tests::authenticator::Authenticator;
 use sidekey_tests::clock::STEP;
-use sidekey_tests::{Answer, App, Enforcement, Server, Value, json};
+use sidekey_tests::{Answer, App, Browser, Enforcement, Server, Value, json};
 
 const SECRET: &str = "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ";
 const OTHER: &str = "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJR";
@@ -128,6 +128,31 @@ async fn recovery_codes_keep_the_form_that_they_had() {
         } else {
             answer.refused(400, "INVALID_CODE")
         };
+    }
+}
+
+#[tokio::test]
+async fn a_page_says_how_an_imported_code_is_typed_and_leaves_its_letters_alone() {
+    let server = Server::start();
+    let app = server.app(Enforcement::Optional).await;
+    app.enrol("native").await;
+    let codes = json!({"form": "text", "separators": "exact", "codes": ["oIl-AbCdEf"]});
+    import(&app, json!([{"user_id": "ann", "devices": [{"secret": SECRET}], "backup_codes": codes}])).await;
+    for (user, hint, case) in
+        [("native", "16 letters and digits", "characters"), ("ann", "Exactly as you wrote it down", "off")]
+    {
+        let mut browser = Browser::new(&server);
+        browser.visit(&app.open_session(user).await.text("verify_url")).await.ok();
+        assert!(browser.html.contains(hint), "{hint}: {}", browser.html);
+        let field = browser.html.split("name=\"backup_code\"").nth(1).expect("a field");
+        assert!(field.split('>').next().unwrap().contains(&format!("autocapitalize=\"{case}\"")), "{field}");
+        if user == "ann" {
+            let post = |code: &'static str| [("action", "backup-code"), ("backup_code", code)];
+            browser.post("/2fa/challenge/", &post("OIL-ABCDEF")).await.expect(400);
+            // A typographic hyphen, as copying brings along.
+            let answer = browser.post("/2fa/challenge/", &post(" oIl\u{2010}AbCdEf ")).await;
+            assert_eq!(answer.status, 303, "{answer}");
+        }
     }
 }
 

@@ -159,6 +159,11 @@ impl<S> Account<S> {
         self.backup_code_form
     }
 
+    /// Whether its backup codes, if it has any, were made here.
+    pub fn has_own_codes(&self) -> bool {
+        self.backup_code_form == CodeForm::Native
+    }
+
     /// The one place where a set comes, with its form, or goes.
     fn set_backup_codes(&mut self, codes: Option<BackupCodes>, form: CodeForm) {
         self.backup_codes = codes;

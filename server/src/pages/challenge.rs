@@ -36,6 +36,7 @@ struct Challenge {
     action: Option<Action>,
     failed: Failed,
     needs_next_code: bool,
+    has_own_codes: bool,
     attempts_remaining: u8,
 }
 
@@ -163,6 +164,7 @@ async fn standing(
                 texts: Texts::of(&frame, &session),
                 is_step_up: session.purpose == Purpose::StepUp,
                 action: session.action().cloned(),
+                has_own_codes: account.as_ref().is_none_or(Account::has_own_codes),
                 needs_next_code: account.is_some_and(|account| account.needs_next_code(now)),
                 attempts_remaining: session.attempts_remaining(),
                 failed,

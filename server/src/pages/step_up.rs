@@ -139,6 +139,7 @@ async fn question(
         action: address::STEP_UP,
         hidden: vec![(TO, onward.target.target().to_owned())],
         needs_next_code: person.account.needs_next_code(context.clock.now()),
+        has_own_codes: person.account.has_own_codes(),
         failed,
         frame,
     };

@@ -330,7 +330,8 @@ function prepare(field, kind) {
   field.type = "text";
   field.inputMode = kind === "totp" ? "numeric" : "text";
   field.autocomplete = kind === "totp" ? "one-time-code" : "off";
-  field.autocapitalize = kind === "totp" ? "off" : "characters";
+  // A page that knows its user's backup codes may have said otherwise.
+  if (kind === "totp" || !field.hasAttribute("autocapitalize")) field.autocapitalize = kind === "totp" ? "off" : "characters";
   field.spellcheck = false;
   field.dir = "ltr";
   field.removeAttribute("pattern");

@@ -21,6 +21,7 @@ pub(in super::super) struct ConfirmPage {
     pub(in super::super) hidden: Vec<(&'static str, String)>,
     pub(in super::super) failed: Failed,
     pub(in super::super) needs_next_code: bool,
+    pub(in super::super) has_own_codes: bool,
 }
 
 /// Where a confirmation leads.
@@ -93,6 +94,7 @@ pub(in super::super) async fn page(
         action: address::ACCOUNT,
         hidden: vec![("next", name.to_owned()), ("replaces", replaces)],
         needs_next_code: person.account.needs_next_code(context.clock.now()),
+        has_own_codes: person.account.has_own_codes(),
         failed,
         frame,
     };

@@ -54,6 +54,7 @@ struct AccountPage {
     failed: Failed,
     is_fresh: bool,
     needs_next_code: bool,
+    has_own_codes: bool,
     devices: Vec<DeviceRow>,
     codes_left: String,
     is_low: bool,
@@ -103,6 +104,7 @@ async fn page(
         done: done.map(|what| format!("done.{what}")).filter(|name| frame.text.locale.has(name)),
         is_fresh: person.is_fresh(now),
         needs_next_code: account.needs_next_code(now),
+        has_own_codes: account.has_own_codes(),
         devices: devices(account),
         codes_left: frame
             .text
