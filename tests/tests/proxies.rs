@@ -21,10 +21,24 @@ enum Kind {
     Nginx,
     Caddy,
     Haproxy,
+    Traefik,
+    Envoy,
 }
 
 impl Kind {
-    const ALL: [Self; 3] = [Self::Nginx, Self::Caddy, Self::Haproxy];
+    /// The last two come as packages of Python, which are there for this platform only (tests/requirements.txt).
+    const ALL: &[Self] = if cfg!(all(target_os = "linux", target_arch = "x86_64")) {
+        &[Self::Nginx, Self::Caddy, Self::Haproxy, Self::Traefik, Self::Envoy]
+    } else {
+        &[Self::Nginx, Self::Caddy, Self::Haproxy]
+    };
+
+    /// What stands for the application where the proxy serves nothing itself.
+    fn application(self, folder: &Path) -> Option<Command> {
+        let mut command = Command::new("python3");
+        command.arg("application.py").current_dir(folder);
+        matches!(self, Self::Traefik | Self::Envoy).then_some(command)
+    }
 
     fn command(self, folder: &Path) -> Command {
         let (program, arguments): (_, &[&str]) = match self {
@@ -35,6 +49,9 @@ impl Kind {
             Self::Nginx => ("nginx", &["-p", ".", "-c", "nginx.conf", "-g", "daemon off;"]),
             Self::Caddy => ("caddy", &["run", "--config", "Caddyfile", "--adapter", "caddyfile"]),
             Self::Haproxy => ("haproxy", &["-db", "-f", "haproxy.cfg"]),
+            Self::Traefik => ("traefik", &["--configFile=traefik.yml"]),
+            // Several of them run at once here.
+            Self::Envoy => ("envoy", &["-c", "envoy.yaml", "--disable-hot-restart"]),
         };
         let mut command = Command::new(installed(program));
         command.args(arguments).current_dir(folder).env("HOME", folder);
@@ -46,11 +63,14 @@ fn is_root() -> bool {
     rustix::process::geteuid().is_root()
 }
 
-/// Debian puts servers where the path of ordinary users does not lead.
+/// Beside the tests' Python, on the path, or where Debian puts servers and the path of ordinary users does not lead.
 fn installed(program: &str) -> PathBuf {
     let paths = std::env::var_os("PATH").unwrap_or_default();
     let folders = std::env::split_paths(&paths).chain(["/usr/sbin".into(), "/usr/local/sbin".into()]);
-    let found = folders.map(|folder| folder.join(program)).find(|path| path.is_file());
+    let python = std::env::var_os("SIDEKEY_PYTHON").map(PathBuf::from);
+    let ours = python.as_deref().and_then(Path::parent).map(Path::to_owned);
+    let found =
+        ours.into_iter().chain(folders).map(|folder| folder.join(program)).find(|path| path.is_file());
     found.unwrap_or_else(|| panic!("{program} is not there: `cargo xtask test --only setup` gets it"))
 }
 
@@ -63,6 +83,7 @@ fn free_port() -> u16 {
 struct Proxy {
     server: Server,
     child: Child,
+    application: Option<Child>,
     origin: String,
     http: reqwest::Client,
     _folder: TempDir,
@@ -73,6 +94,10 @@ impl Drop for Proxy {
         // nginx takes its workers along only if it is asked.
         let _ = Command::new("kill").arg(self.child.id().to_string()).status();
         let _ = self.child.wait();
+        if let Some(application) = &mut self.application {
+            let _ = application.kill();
+            let _ = application.wait();
+        }
     }
 }
 
@@ -81,23 +106,24 @@ impl Proxy {
         let folder = TempDir::new().expect("a temporary folder can be made");
         let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/forward-auth");
         let (port, application) = (free_port(), free_port());
-        let here = |text: String| {
-            text.replace("127.0.0.1:8090", &format!("127.0.0.1:{port}"))
-                .replace("127.0.0.1:8091", &format!("127.0.0.1:{application}"))
-        };
+        let here = |text: String| ported(&ported(&text, 8090, port), 8091, application);
         copy(&example, folder.path(), &here);
         let settings = folder.path().join("sidekey.toml");
         let arguments = vec!["--config".to_owned(), settings.to_str().expect("UTF-8").to_owned()];
         let server = Server::with(Options { arguments, ..Options::default() });
-        let there = |text: String| text.replace("127.0.0.1:8080", server.address());
+        let (_, theirs) = server.address().rsplit_once(':').expect("a port");
+        let theirs: u16 = theirs.parse().expect("a port");
+        let there = |text: String| ported(&text, 8080, theirs);
         copy(folder.path(), folder.path(), &there);
         let mut command = kind.command(folder.path());
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         let child = command.spawn().expect("the proxy can be started");
+        let behind = kind.application(folder.path());
+        let behind = behind.map(|mut command| command.spawn().expect("the application can be started"));
         let http = reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none());
         let http = http.build().expect("a client without TLS can be made");
         let origin = format!("http://127.0.0.1:{port}");
-        let proxy = Self { server, child, origin, http, _folder: folder };
+        let proxy = Self { server, child, application: behind, origin, http, _folder: folder };
         let listens = async {
             for port in [port, application] {
                 while TcpStream::connect(("127.0.0.1", port)).await.is_err() {
@@ -123,6 +149,12 @@ impl Proxy {
         let request = self.http.get(format!("{}{path}", self.origin));
         Seen::of(headers.iter().fold(request, |request, (name, value)| request.header(*name, *value))).await
     }
+}
+
+/// The text with another port of this machine, however the proxies' files write it.
+fn ported(text: &str, from: u16, to: u16) -> String {
+    text.replace(&format!("127.0.0.1:{from}"), &format!("127.0.0.1:{to}"))
+        .replace(&format!("port_value: {from}"), &format!("port_value: {to}"))
 }
 
 /// Copies the files of a folder, each through `change`.
@@ -285,8 +317,21 @@ async fn a_program_gets_in(kind: Kind) {
         "/%74erminal/",
         "//terminal/",
     ] {
-        let refused = raw(&proxy, path, &bearer).await;
-        assert!([400, 403].contains(&refused), "{kind:?} {path}: {refused}");
+        let refused = raw(&proxy, path, Some(&bearer)).await;
+        // Traefik tidies what it can before it asks, and passes on what it has asked about.
+        let tidied = kind == Kind::Traefik && refused == 200;
+        assert!(tidied || [400, 403].contains(&refused), "{kind:?} {path}: {refused}");
+        let anonymous = raw(&proxy, path, None).await;
+        assert!([400, 401, 403].contains(&anonymous), "{kind:?} {path}: {anonymous}");
+    }
+    for path in [
+        "/login.html/../terminal/",
+        "/login.html/%2e%2e/terminal/",
+        "/2fa/../terminal/",
+        "/2fa/%2e%2e/hello/",
+    ] {
+        let around = raw(&proxy, path, None).await;
+        assert!([400, 401, 403, 404].contains(&around), "{kind:?} {path}: {around}");
     }
     proxy.server.advance(3_601).await;
     let body = json!({"refresh_token": user.refresh});
@@ -301,13 +346,12 @@ async fn a_program_gets_in(kind: Kind) {
 }
 
 /// The status for a target that an HTTP client would tidy up before it sends it.
-async fn raw(proxy: &Proxy, target: &str, bearer: &str) -> u16 {
+async fn raw(proxy: &Proxy, target: &str, bearer: Option<&str>) -> u16 {
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     let address = proxy.origin.strip_prefix("http://").expect("http");
     let mut stream = TcpStream::connect(address).await.expect("the proxy listens");
-    let head = format!(
-        "GET {target} HTTP/1.1\r\nHost: {address}\r\nAuthorization: {bearer}\r\nConnection: close\r\n\r\n"
-    );
+    let bearer = bearer.map(|bearer| format!("Authorization: {bearer}\r\n")).unwrap_or_default();
+    let head = format!("GET {target} HTTP/1.1\r\nHost: {address}\r\n{bearer}Connection: close\r\n\r\n");
     stream.write_all(head.as_bytes()).await.expect("it takes the request");
     let mut answer = String::new();
     stream.read_to_string(&mut answer).await.expect("it answers");
@@ -320,14 +364,31 @@ async fn raw(proxy: &Proxy, target: &str, bearer: &str) -> u16 {
 
 #[tokio::test]
 async fn a_person_is_led_to_the_login_to_the_code_and_to_the_page() {
-    for kind in Kind::ALL {
+    for &kind in Kind::ALL {
         a_person_gets_in(kind).await;
     }
 }
 
 #[tokio::test]
 async fn a_program_passes_with_a_token_and_pretends_nothing() {
-    for kind in Kind::ALL {
+    for &kind in Kind::ALL {
         a_program_gets_in(kind).await;
+    }
+}
+
+#[tokio::test]
+async fn nothing_passes_while_sidekey_does_not_answer() {
+    for &kind in Kind::ALL {
+        let proxy = Proxy::start(kind).await;
+        let app = proxy.app().await;
+        let user = app.enrol("ann").await;
+        let bearer = format!("Bearer {}", user.access);
+        assert_eq!(proxy.get("/hello/", &[("authorization", &bearer)]).await.status, 200, "{kind:?}");
+        let killed = Command::new("kill").args(["-KILL", &proxy.server.pid().to_string()]).status();
+        assert!(killed.is_ok_and(|status| status.success()));
+        for path in ["/hello/", "/", "/login.html"] {
+            let refused = proxy.get(path, &[("authorization", &bearer)]).await.status;
+            assert!(refused == 403 || refused >= 500, "{kind:?} {path}: {refused}");
+        }
     }
 }
