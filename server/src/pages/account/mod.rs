@@ -47,6 +47,7 @@ struct DeviceRow {
 
 #[derive(Template)]
 #[template(path = "account.html")]
+#[expect(clippy::struct_excessive_bools, reason = "its template asks each by itself")]
 struct AccountPage {
     frame: Frame,
     account: String,
