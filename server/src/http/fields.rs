@@ -94,8 +94,8 @@ impl Fields {
             Some(_) => return Err(Problem::field(name, "must be a list of objects")),
         };
         let read = |(index, item): (usize, &Value)| {
-            let wrong = |_| Problem::field(name, &format!("item {} is not of its type", index + 1));
-            T::deserialize(item).map_err(wrong)
+            let read = item.is_object().then(|| T::deserialize(item).ok()).flatten();
+            read.ok_or_else(|| Problem::field(name, &format!("item {} is not of its type", index + 1)))
         };
         items.iter().enumerate().map(read).collect()
     }

@@ -24,6 +24,7 @@ mod json;
 mod key_uris;
 mod keycloak;
 mod moment;
+mod object;
 mod parts;
 mod pskc;
 mod sidekey;

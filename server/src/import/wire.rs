@@ -16,7 +16,7 @@ use sidekey_core::{
 use utoipa::ToSchema;
 use zeroize::{Zeroize, Zeroizing};
 
-use super::Refusal;
+use super::{Refusal, object::Object};
 use crate::http::rfc3339;
 
 /// A user, as written.
@@ -29,11 +29,11 @@ pub struct WireUser {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub account_name: Option<String>,
     /// The devices, at most 7 of which are taken over.
-    #[serde(default, deserialize_with = "null_is_none")]
+    #[serde(default, deserialize_with = "objects_or_null")]
     #[schema(value_type = Option<Vec<WireDevice>>)]
     pub devices: Vec<WireDevice>,
     /// The recovery codes that are left.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "object_or_null", skip_serializing_if = "Option::is_none")]
     pub backup_codes: Option<WireCodes>,
 }
 
@@ -138,8 +138,14 @@ pub enum Separators {
 }
 
 /// As everywhere in the API, `null` is as good as absent.
-fn null_is_none<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<WireDevice>, D::Error> {
-    Option::deserialize(deserializer).map(Option::unwrap_or_default)
+fn objects_or_null<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<WireDevice>, D::Error> {
+    let devices: Option<Vec<Object<WireDevice>>> = Option::deserialize(deserializer)?;
+    Ok(devices.unwrap_or_default().into_iter().map(|Object(device)| device).collect())
+}
+
+fn object_or_null<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<WireCodes>, D::Error> {
+    let codes: Option<Object<WireCodes>> = Option::deserialize(deserializer)?;
+    Ok(codes.map(|Object(codes)| codes))
 }
 
 /// Text that is secret: wiped when dropped, redacted in `Debug`.
@@ -388,6 +394,17 @@ mod tests {
             ),
         ] {
             assert_eq!(read(user), Err(refusal));
+        }
+    }
+
+    #[test]
+    fn a_list_is_no_object() {
+        let secret = "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ";
+        for user in [
+            json!({"user_id": "42", "devices": [[null, secret]]}),
+            json!({"user_id": "42", "backup_codes": ["text", null, null, ["abcdefghij"]]}),
+        ] {
+            assert!(serde_json::from_value::<WireUser>(user).is_err());
         }
     }
 

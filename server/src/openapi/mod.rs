@@ -41,14 +41,18 @@ const DESCRIPTION: &str = "Paths end in `/`; the same path without it is served 
 /// It cannot be written as JSON.
 pub fn text() -> Result<String, serde_json::Error> {
     let text = serde_json::to_string_pretty(&document())?;
-    let lines = text.lines().map(|line| unbroken(line) + "\n");
+    let lines = text.lines().map(|line| mended(line) + "\n");
     Ok(lines.collect())
 }
 
 /// A line of JSON. Where it holds a description, that may come from a comment, which breaks its lines: only an empty line is meant.
-fn unbroken(line: &str) -> String {
-    if line.trim_start().starts_with(r#""description": ""#) {
+/// And utoipa calls `u-int64` what the format registry of the `OpenAPI` Initiative calls `uint64`.
+fn mended(line: &str) -> String {
+    let text = line.trim_start();
+    if text.starts_with(r#""description": ""#) {
         line.replace(r"\n\n", "\u{0}").replace(r"\n", " ").replace('\u{0}', r"\n\n")
+    } else if text.starts_with(r#""format": "u-int"#) {
+        line.replace("u-int", "uint")
     } else {
         line.to_owned()
     }
