@@ -1,0 +1,186 @@
+//! The thread itself: it gathers what waits, commits it as one group, and answers.
+
+use std::sync::{Arc, Weak, atomic::Ordering};
+
+use tokio::sync::mpsc;
+
+use super::{Message, Progress, Request, disk::Disk};
+use crate::{
+    clock::Clock,
+    metering,
+    store::{
+        engine::{CommitError, StoreError, Version},
+        group::Group,
+        head::Head,
+        head_file::HeadFile,
+        record,
+        walk::Drift,
+    },
+};
+
+/// Most batches that one sync answers for.
+const MAX_GROUP: usize = 4_096;
+/// A group takes no further batch once its values have this many bytes.
+const MAX_GROUP_BYTES: usize = 16 << 20;
+
+/// The engine has failed, and the reason has been told.
+struct Failed;
+
+pub(super) struct Worker {
+    pub(super) disk: Disk,
+    pub(super) head_file: HeadFile,
+    /// The walk that is told of changes; it is over when nobody else holds it.
+    pub(super) follower: Option<Arc<Drift>>,
+    /// The latest walk: it is going on as long as it holds this.
+    pub(super) walk: Weak<Drift>,
+    pub(super) receiver: mpsc::Receiver<Message>,
+    pub(super) progress: Arc<Progress>,
+}
+
+impl Worker {
+    pub(super) fn run(mut self) {
+        while let Some(message) = self.receiver.blocking_recv() {
+            match self.handle(message) {
+                Ok(true) => {}
+                Ok(false) => break,
+                Err(Failed) => return,
+            }
+        }
+        match self.disk.make_durable().and_then(|()| self.head_file.close()) {
+            Ok(()) => self.progress.state.send_modify(|state| state.closed = true),
+            Err(reason) => self.fail(&reason),
+        }
+    }
+
+    /// Does what a message says, and what came after the commits that it brought along; whether to go on.
+    fn handle(&mut self, message: Message) -> Result<bool, Failed> {
+        let mut message = Some(message);
+        while let Some(next) = message.take() {
+            match next {
+                Message::Commit(first) => {
+                    let (requests, after) = self.gather(first);
+                    self.commit(requests)?;
+                    message = after;
+                }
+                Message::Seal { key, reply } => {
+                    // Whoever went away meanwhile does not need the answer.
+                    let _ = reply.send(self.disk.seal(key));
+                }
+                Message::Follow { drift, reply } => {
+                    let _ = reply.send(self.follow(drift));
+                }
+                Message::Settle { reply } => {
+                    self.follower = None;
+                    let _ = reply.send(Ok(self.disk.head.clone()));
+                }
+                Message::Authenticate { hash, reply } => {
+                    let Disk { key, store, .. } = &self.disk;
+                    let _ = reply.send(key.as_ref().map(|key| key.authenticate(store, &hash)));
+                }
+                Message::Close => return Ok(false),
+            }
+        }
+        Ok(true)
+    }
+
+    fn follow(&mut self, drift: Arc<Drift>) -> Result<Head, StoreError> {
+        if self.follower.as_ref().is_some_and(|drift| Arc::strong_count(drift) > 1) {
+            let reason = "another backup or check is under way: try again when it is done";
+            return Err(StoreError::Unavailable(reason.to_owned()));
+        }
+        self.walk = Arc::downgrade(&drift);
+        self.follower = Some(drift);
+        Ok(self.disk.head.clone())
+    }
+
+    fn is_walked(&self) -> bool {
+        self.walk.strong_count() > usize::from(self.follower.is_some())
+    }
+
+    /// Everything that waits, up to the limits or to a message of another kind.
+    fn gather(&mut self, first: Request) -> (Vec<Request>, Option<Message>) {
+        let mut bytes = first.batch.bytes();
+        let mut requests = vec![first];
+        while requests.len() < MAX_GROUP && bytes < MAX_GROUP_BYTES {
+            match self.receiver.try_recv() {
+                Ok(Message::Commit(request)) => {
+                    bytes += request.batch.bytes();
+                    requests.push(request);
+                }
+                Ok(other) => return (requests, Some(other)),
+                Err(_) => break,
+            }
+        }
+        (requests, None)
+    }
+
+    /// Commits a group and answers it, or marks the engine as failed and answers nobody.
+    fn commit(&mut self, requests: Vec<Request>) -> Result<(), Failed> {
+        let mut group = Group::new(Version(self.disk.version + 1));
+        let mut answers = Vec::with_capacity(requests.len());
+        for Request { batch, reply } in requests {
+            let taken = if batch.trimmed.is_some() && self.is_walked() {
+                Err(CommitError::Conflict("audit log".to_owned()))
+            } else {
+                self.disk.take(&mut group, batch)
+            };
+            answers.push((reply, taken));
+        }
+        if group.changes_something() {
+            let begun = Clock::instant();
+            if let Err(reason) = self.apply(group) {
+                // Before the waiters notice that nobody will answer, so that all of them learn why.
+                self.fail(&reason);
+                return Err(Failed);
+            }
+            metering::committed(answers.len(), begun.elapsed());
+        }
+        for (reply, result) in answers {
+            // Whoever went away meanwhile does not need the answer.
+            let _ = reply.send(result);
+        }
+        Ok(())
+    }
+
+    fn apply(&mut self, group: Group) -> Result<(), String> {
+        let version = group.version();
+        if group.deletes() {
+            self.progress.deleted.store(version.0, Ordering::SeqCst);
+        }
+        if let Some(drift) = self.follower.take_if(|drift| Arc::strong_count(drift) > 1) {
+            group.changes().for_each(|(key, before, after)| drift.note(key.as_bytes(), before, after));
+            self.follower = Some(drift);
+        }
+        let (mut writes, mut head) = group.finish(&self.disk.head);
+        if let Some(key) = &self.disk.key {
+            head.seal(&self.disk.store, key);
+        }
+        let bytes = head.encode();
+        let key = Head::key();
+        writes.insert(key.as_bytes(), record::encode(&key, version, &bytes));
+        self.disk.write(writes)?;
+        self.disk.make_durable()?;
+        // Only now, so that the file never tells of what a power cut could take back.
+        self.head_file.tell(bytes)?;
+        self.progress.state.send_modify(|state| {
+            state.durable = version.0;
+            state.audit = head.audit_log();
+        });
+        (self.disk.version, self.disk.head) = (version.0, head);
+        Ok(())
+    }
+
+    fn fail(&self, reason: &str) {
+        tracing::error!(reason, "the store has failed and must not be used until the server has restarted");
+        self.progress.state.send_modify(|state| state.failure = Some(reason.to_owned()));
+    }
+}
+
+impl Drop for Worker {
+    /// A panic inside sled must not leave an engine behind that looks healthy.
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.fail("the committer stopped unexpectedly");
+        }
+    }
+}
