@@ -8,6 +8,7 @@ use sidekey_core::{
     import::{DeviceRefusal, ImportedUser},
     time::UnixTime,
 };
+use tokio::sync::Mutex;
 use utoipa::ToSchema;
 
 use super::WireUser;
@@ -142,11 +143,13 @@ impl Importer<'_> {
         mut done: impl FnMut(usize),
     ) -> Result<Vec<Line>, Problem> {
         let mut lines = Vec::with_capacity(users.len());
+        let turn = Mutex::new(());
         let mut waiting = users.iter();
-        let mut work: FuturesOrdered<_> = waiting.by_ref().take(AT_ONCE).map(|user| self.one(user)).collect();
+        let mut work: FuturesOrdered<_> =
+            waiting.by_ref().take(AT_ONCE).map(|user| self.one(user, &turn)).collect();
         while let Some(line) = work.next().await {
             if let Some(user) = waiting.next() {
-                work.push_back(self.one(user));
+                work.push_back(self.one(user, &turn));
             }
             let line = line?;
             // Nothing is stored that would tell.
@@ -157,14 +160,14 @@ impl Importer<'_> {
         Ok(lines)
     }
 
-    async fn one(self, user: &WireUser) -> Result<Line, Problem> {
+    async fn one(self, user: &WireUser, turn: &Mutex<()>) -> Result<Line, Problem> {
         match user.parse() {
-            Ok(imported) => self.user(&imported).await,
+            Ok(imported) => self.user(&imported, turn).await,
             Err(refusal) => Ok(Line::refused(&user.user_id, &refusal)),
         }
     }
 
-    async fn user(self, user: &ImportedUser) -> Result<Line, Problem> {
+    async fn user(self, user: &ImportedUser, turn: &Mutex<()>) -> Result<Line, Problem> {
         let id = AccountId { app: self.app.clone(), user: user.user.clone() };
         // Looked at before anything slow is done for it, and judged for good in the transaction.
         let now = self.clock.now();
@@ -178,8 +181,10 @@ impl Importer<'_> {
         }
         let codes = match &user.recovery {
             Some(recovery) => {
-                let turn = self.hasher.set().await?;
-                Some(turn.imported_set(&id, recovery.codes(), self.clock.now()).await?)
+                // One of an import waits for a turn at a time: whoever enrols meanwhile is the next but one.
+                let _one = turn.lock().await;
+                let permit = self.hasher.set().await?;
+                Some(permit.imported_set(&id, recovery.codes(), self.clock.now()).await?)
             }
             None => None,
         };
