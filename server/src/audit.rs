@@ -246,40 +246,45 @@ impl Shown {
 
     /// How it went.
     pub fn outcome(&self) -> Outcome {
-        match self.event {
-            Event::AnswerRefused { .. }
-            | Event::AccountThrottled { .. }
-            | Event::AccountLocked
-            | Event::SessionFailed
-            | Event::TrustedBrowserReused { .. }
-            | Event::ReturnCodeReused
-            | Event::ActionRefused { .. }
-            | Event::RefreshTokenReused => Outcome::Refused,
-            Event::SessionOpened { .. }
-            | Event::SetupStarted { .. }
-            | Event::DeviceConfirmed { .. }
-            | Event::SecondFactorAccepted { .. }
-            | Event::AccountUnlocked
-            | Event::DeviceRenamed { .. }
-            | Event::PrimaryChanged { .. }
-            | Event::DeviceRemoved { .. }
-            | Event::TwoFactorDisabled
-            | Event::BackupCodesRenewed
-            | Event::LoginRevoked
-            | Event::BrowserTrusted { .. }
-            | Event::TrustedBrowserUsed { .. }
-            | Event::BrowserForgotten { .. }
-            | Event::SignedOutEverywhere
-            | Event::ActionSpent { .. }
-            | Event::UserImported { .. }
-            | Event::UserErased => Outcome::Ok,
-        }
+        outcome(&self.event)
     }
 
     /// Whether it is about this account.
     pub fn is_about(&self, account: &AccountId) -> bool {
         self.app.as_deref() == Some(account.app.as_str())
             && self.user.as_deref() == Some(account.user.as_str())
+    }
+}
+
+/// How an event went.
+pub fn outcome(event: &Event) -> Outcome {
+    match event {
+        Event::AnswerRefused { .. }
+        | Event::AccountThrottled { .. }
+        | Event::AccountLocked
+        | Event::SessionFailed
+        | Event::TrustedBrowserReused { .. }
+        | Event::ReturnCodeReused
+        | Event::ActionRefused { .. }
+        | Event::RefreshTokenReused => Outcome::Refused,
+        Event::SessionOpened { .. }
+        | Event::SetupStarted { .. }
+        | Event::DeviceConfirmed { .. }
+        | Event::SecondFactorAccepted { .. }
+        | Event::AccountUnlocked
+        | Event::DeviceRenamed { .. }
+        | Event::PrimaryChanged { .. }
+        | Event::DeviceRemoved { .. }
+        | Event::TwoFactorDisabled
+        | Event::BackupCodesRenewed
+        | Event::LoginRevoked
+        | Event::BrowserTrusted { .. }
+        | Event::TrustedBrowserUsed { .. }
+        | Event::BrowserForgotten { .. }
+        | Event::SignedOutEverywhere
+        | Event::ActionSpent { .. }
+        | Event::UserImported { .. }
+        | Event::UserErased => Outcome::Ok,
     }
 }
 

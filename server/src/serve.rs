@@ -28,6 +28,7 @@ use crate::listener::{self, Limits};
 use crate::logging;
 use crate::master_keys::MasterKeys;
 use crate::metering;
+use crate::notify::owner::Owners;
 use crate::outbox;
 use crate::reload::{Live, Reloading};
 use crate::routes;
@@ -90,7 +91,8 @@ async fn serve(settings: Settings, reloading: Reloading) -> Result<(), Failure> 
     let upkeep = tokio::spawn(upkeep(context.metrics.clone()));
     let sweeping = tokio::spawn(sweeping(Arc::clone(&context)));
     let destinations = context.settings.destinations.clone();
-    let telling = tokio::spawn(outbox::run(Arc::clone(&engine), context.clock.clone(), destinations));
+    let owners: Arc<dyn Owners> = Arc::clone(&context) as _;
+    let telling = tokio::spawn(outbox::run(Arc::clone(&engine), context.clock.clone(), owners, destinations));
     let reloading = tokio::spawn(reloading.at_each(hangup, Arc::clone(&context)));
 
     banner::print(&context, demo.as_ref(), has_apps);

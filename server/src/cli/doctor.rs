@@ -9,7 +9,7 @@ use super::maintain::{block_on, print};
 use super::{Failure, listed};
 use crate::clock::Clock;
 use crate::config::ServeSettings;
-use crate::doctor::{Finding, Level, backups, folder, machine, server, settings};
+use crate::doctor::{Finding, Level, backups, folder, machine, server, settings, told};
 
 /// The settings of the server, and what else to look at.
 #[derive(Debug, Args)]
@@ -39,7 +39,8 @@ impl DoctorArgs {
         let (key_file, development) = (given.master_key_file.as_deref(), given.development == Some(true));
         let now = Clock::system().now();
 
-        let (_, mut findings) = settings(&serve);
+        let (right, mut findings) = settings(&serve);
+        let destinations = right.map(|settings| settings.destinations).unwrap_or_default();
         findings.extend(folder::data(&data));
         findings.push(folder::master_key(key_file, &data, development));
         findings.extend(machine::clock(now));
@@ -48,11 +49,12 @@ impl DoctorArgs {
         findings.extend(block_on(async {
             let mut findings = server::running(&data).await;
             findings.extend(server::keys_in_use(&data, key_file).await);
+            findings.extend(told::destinations(&data, &destinations).await);
             Ok(findings)
         })?);
         findings.push(backups::newest(folder_of_backups.as_deref(), backup_days, now));
 
-        print(&if json { json!({ "findings": findings }).to_string() } else { told(&findings) })?;
+        print(&if json { json!({ "findings": findings }).to_string() } else { lines(&findings) })?;
         let problems = findings.iter().filter(|finding| finding.level == Level::Problem).count();
         match problems {
             0 => Ok(()),
@@ -63,10 +65,10 @@ impl DoctorArgs {
 }
 
 /// The findings as lines, the worst last, where the eye is.
-fn told(findings: &[Finding]) -> String {
+fn lines(findings: &[Finding]) -> String {
     let mut sorted: Vec<_> = findings.iter().collect();
     sorted.sort_by_key(|finding| finding.level);
-    let lines = sorted.into_iter().map(|finding| {
+    let each = sorted.into_iter().map(|finding| {
         let Finding { check, level, found, remedy } = finding;
         let word = match level {
             Level::Good => "good",
@@ -77,7 +79,7 @@ fn told(findings: &[Finding]) -> String {
         let remedy = remedy.as_ref().map_or_else(String::new, |remedy| format!("\n{:9}→ {remedy}", ""));
         format!("{word:7}  {check}: {found}{remedy}")
     });
-    lines.collect::<Vec<_>>().join("\n")
+    each.collect::<Vec<_>>().join("\n")
 }
 
 #[cfg(test)]
@@ -92,7 +94,7 @@ mod tests {
             Finding::untold("clock", "Unknown."),
         ];
         assert_eq!(
-            told(&findings),
+            lines(&findings),
             "good     settings: Right.\nnote     clock: Unknown.\nPROBLEM  disk: Full.\n         → Make room."
         );
     }

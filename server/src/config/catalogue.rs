@@ -46,6 +46,20 @@ const RULES: &str = r#"
 #[notify.telegram]
 #chat_id = "-1001234567890"
 #token_file = "/etc/sidekey/telegram.token"
+#
+#[[notify]]
+#name = "owners"
+#[notify.mail]
+#smtp = "smtps://mail.example.com"
+#user = "sidekey"
+#password_file = "/etc/sidekey/mail.password"
+#from = "Sidekey <no-reply@example.com>"
+#to_owner = true
+#
+#[[notify]]
+#name = "log"
+#[notify.syslog]
+#address = "unix:///dev/log"
 "#;
 
 /// One setting.

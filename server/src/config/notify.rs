@@ -15,6 +15,21 @@
 //! [notify.telegram]
 //! chat_id = "-1001234567890"
 //! token_file = "/etc/sidekey/telegram.token"
+//!
+//! [[notify]]
+//! name = "owners"
+//! [notify.mail]
+//! smtp = "smtps://mail.example.com"              # or smtp://… with STARTTLS; private = true: in the clear, on this machine
+//! user = "sidekey"                               # with it, password_file
+//! password_file = "/etc/sidekey/mail.password"
+//! from = "Sidekey <no-reply@example.com>"
+//! to_owner = true                                # or to = ["ops@example.com"]
+//!
+//! [[notify]]
+//! name = "log"
+//! [notify.syslog]
+//! address = "unix:///dev/log"                    # or udp://HOST:PORT, tcp://HOST:PORT
+//! enterprise = 32473                             # the number in the name of the structured data
 //! ```
 
 use std::collections::BTreeSet;
@@ -29,7 +44,10 @@ use zeroize::Zeroizing;
 
 use crate::audit::EVENT_NAMES;
 use crate::notify::Deliver;
+use crate::notify::mail::server::Login;
+use crate::notify::mail::{self, Mail, To};
 use crate::notify::rule::Rule;
+use crate::notify::syslog::{self, Collector, Syslog};
 use crate::notify::telegram::{self, Telegram, Token};
 use crate::notify::webhook::{Secrets, Webhook};
 use crate::outbox::{Destination, Name};
@@ -50,6 +68,8 @@ pub struct NotifySettings {
     apps: Vec<String>,
     webhook: Option<WebhookSettings>,
     telegram: Option<TelegramSettings>,
+    mail: Option<MailSettings>,
+    syslog: Option<SyslogSettings>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
@@ -67,6 +87,52 @@ struct TelegramSettings {
     chat_id: String,
     token_file: PathBuf,
     api: Option<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+struct MailSettings {
+    smtp: String,
+    user: Option<String>,
+    password_file: Option<PathBuf>,
+    from: String,
+    #[serde(default)]
+    to: Vec<String>,
+    #[serde(default)]
+    to_owner: bool,
+    #[serde(default)]
+    private: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+struct SyslogSettings {
+    address: String,
+    enterprise: Option<u32>,
+}
+
+impl MailSettings {
+    fn read(&self) -> Result<Mail, String> {
+        let login = match (&self.user, &self.password_file) {
+            (None, None) => None,
+            (Some(user), Some(path)) => {
+                let text = secret(path)?;
+                let password = Zeroizing::new(text.trim_end_matches(['\r', '\n']).to_owned());
+                if password.is_empty() || password.contains(['\r', '\n', '\0']) {
+                    return Err(format!("`{}` must hold a password, on one line", path.display()));
+                }
+                Some(Login { user: user.clone(), password })
+            }
+            _ => return Err("`user` and `password_file` go together".to_owned()),
+        };
+        let to = match (self.to.is_empty(), self.to_owner) {
+            (false, false) => To::operators(&self.to)?,
+            (true, true) => To::Owner,
+            _ => return Err("it needs one of `to` and `to_owner = true`".to_owned()),
+        };
+        let transport = mail::server::transport(&self.smtp, login.as_ref(), self.private)?;
+        Ok(Mail::new(transport, mail::mailbox("from", &self.from)?, to))
+    }
 }
 
 /// Reads all destinations.
@@ -118,20 +184,26 @@ impl NotifySettings {
     }
 
     fn way(&self) -> Result<Box<dyn Deliver>, String> {
-        match (&self.webhook, &self.telegram) {
-            (Some(WebhookSettings { url, secret_file, private }), None) => {
+        match (&self.webhook, &self.telegram, &self.mail, &self.syslog) {
+            (Some(WebhookSettings { url, secret_file, private }), None, None, None) => {
                 let text = secret(secret_file)?;
                 let secrets =
                     Secrets::parse(&text).map_err(|error| format!("`{}`: {error}", secret_file.display()))?;
                 Ok(Box::new(Webhook::new(url, secrets, *private)?))
             }
-            (None, Some(TelegramSettings { chat_id, token_file, api })) => {
+            (None, Some(TelegramSettings { chat_id, token_file, api }), None, None) => {
                 let text = secret(token_file)?;
                 let token =
                     Token::parse(&text).map_err(|error| format!("`{}`: {error}", token_file.display()))?;
                 Ok(Box::new(Telegram::new(api.as_deref().unwrap_or(telegram::API), &token, chat_id)?))
             }
-            _ => Err("it needs one of `[notify.webhook]` and `[notify.telegram]`".to_owned()),
+            (None, None, Some(mail), None) => Ok(Box::new(mail.read()?)),
+            (None, None, None, Some(SyslogSettings { address, enterprise })) => {
+                let collector = Collector::parse(address)?;
+                Ok(Box::new(Syslog::new(collector, enterprise.unwrap_or(syslog::ENTERPRISE))))
+            }
+            _ => Err("it needs one of `[notify.webhook]`, `[notify.telegram]`, `[notify.mail]` and `[notify.syslog]`"
+                .to_owned()),
         }
     }
 }
@@ -181,6 +253,33 @@ mod tests {
         assert_eq!(read.iter().map(|d| d.name.as_str()).collect::<Vec<_>>(), ["siem", "ops"]);
         let shown = format!("{read:?}");
         assert!(!shown.contains("MfKQ") && !shown.contains("AAbb"), "{shown}");
+    }
+
+    #[test]
+    fn mail_is_read_with_its_password_and_whom_it_is_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let password = file(folder.path(), "p", "geheim\n", 0o600);
+        let open = file(folder.path(), "o", "geheim\n", 0o644);
+        let mail = |rest: &str| {
+            read(&format!(
+                "[[notify]]\nname = \"mail\"\n[notify.mail]\nsmtp = \"smtps://mail.example.com\"\nfrom = \"a@example.com\"\n{rest}"
+            ))
+        };
+        let login = |file: &str| format!("user = \"ann\"\npassword_file = \"{file}\"\n");
+        let good = mail(&format!("{}to_owner = true", login(&password))).unwrap();
+        assert!(!format!("{good:?}").contains("geheim"));
+        assert!(mail("to = [\"ops@example.com\"]").is_ok());
+        for (rest, expected) in [
+            (String::new(), "one of `to`"),
+            ("to_owner = true\nto = [\"ops@example.com\"]".to_owned(), "one of `to`"),
+            ("to = [\"ops\"]".to_owned(), "no e-mail address"),
+            ("to_owner = true\nuser = \"ann\"".to_owned(), "go together"),
+            (format!("to_owner = true\n{}", login(&open)), "chmod 600"),
+            ("to_owner = true\nprivate = true".to_owned(), "this machine"),
+        ] {
+            let mistakes = mail(&rest).unwrap_err();
+            assert!(mistakes[0].contains(expected) && !mistakes[0].contains("geheim"), "{mistakes:?}");
+        }
     }
 
     #[test]

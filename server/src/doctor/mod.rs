@@ -4,6 +4,7 @@
 //! - [`folder`]: who can read the data folder and the key file;
 //! - [`machine`]: the clock, the disk, open files;
 //! - [`server`]: the running server, its version and keys;
+//! - [`told`]: whether those who are told of events have got them;
 //! - [`backups`]: how old the newest one is.
 //!
 //! It reads and changes nothing. What cannot be told is said to be so: nothing is called good that was not looked at.
@@ -12,6 +13,7 @@ pub mod backups;
 pub mod folder;
 pub mod machine;
 pub mod server;
+pub mod told;
 
 use serde::Serialize;
 

@@ -19,6 +19,7 @@ mod rate_limit;
 mod refusals;
 mod reply;
 mod time;
+pub(crate) mod user_agent;
 
 pub use call::{BODY_MAX, BodyStream, Call};
 pub(crate) use etag::{entity_tag, is_held};

@@ -2,13 +2,17 @@
 //!
 //! - this file: [`Notice`], an event as others are told of it, and [`Deliver`], one way to tell;
 //! - [`rule`]: which events go to a destination;
-//! - [`webhook`], [`telegram`]: the ways;
+//! - [`webhook`], [`telegram`], [`mail`], [`syslog`]: the ways;
+//! - [`owner`]: who the owner of an account is, for the ways that tell them;
 //! - [`reach`]: which addresses a webhook may reach.
 //!
 //! When an event is told, how often it is tried and in which order is the business of the [`outbox`](crate::outbox).
 
+pub mod mail;
+pub mod owner;
 pub mod reach;
 pub mod rule;
+pub mod syslog;
 pub mod telegram;
 pub mod webhook;
 
@@ -21,6 +25,7 @@ use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
 use sidekey_core::time::UnixTime;
 
+use self::owner::Owners;
 use crate::http::rfc3339;
 use crate::store::StoreId;
 use crate::store::engine::Pending;
@@ -100,9 +105,13 @@ impl Notice {
         let mut lines = vec![format!("{event}: {whom}"), rfc3339(self.at)];
         lines.extend(member("ip_address").map(|address| format!("from {address}")));
         lines.extend(member("user_agent"));
-        let text = lines.join("\n");
-        text.chars().map(|c| if c.is_control() && c != '\n' { '\u{fffd}' } else { c }).collect()
+        lines.iter().map(|line| one_line(line)).collect::<Vec<_>>().join("\n")
     }
+}
+
+/// A text without line breaks and other control characters.
+fn one_line(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
 }
 
 /// Why a notice was not delivered. The texts hold no URL and no token.
@@ -146,7 +155,25 @@ impl Undelivered {
 /// One way to tell.
 pub trait Deliver: Send + Sync + fmt::Debug {
     /// Tells of a notice once.
-    fn deliver<'a>(&'a self, notice: &'a Notice, now: UnixTime) -> Pending<'a, Result<(), Undelivered>>;
+    fn deliver<'a>(
+        &'a self,
+        notice: &'a Notice,
+        with: &'a Surroundings<'a>,
+    ) -> Pending<'a, Result<(), Undelivered>>;
+
+    /// Asks whether the destination would take something, without telling it anything; `None`: it cannot be asked.
+    fn probe(&self) -> Option<Pending<'_, Result<(), Undelivered>>> {
+        None
+    }
+}
+
+/// What a way may use besides the notice.
+#[derive(Clone, Copy)]
+pub struct Surroundings<'a> {
+    /// The time of the attempt.
+    pub now: UnixTime,
+    /// Who owns an account.
+    pub owners: &'a dyn Owners,
 }
 
 /// The client of all ways by HTTP: no redirects, no cookies, no proxies of the environment, a limit on time.
@@ -168,6 +195,8 @@ fn retry_after(answer: &reqwest::Response) -> Option<Duration> {
 pub(crate) mod testing {
     use super::*;
     use crate::audit::{Actor, Entry, Origin};
+    use crate::notify::owner::Owner;
+    use crate::store::StoreError;
     use sidekey_core::event::Event;
     use sidekey_core::id::{AccountId, AppId, UserId};
 
@@ -180,6 +209,16 @@ pub(crate) mod testing {
         };
         let account = AccountId { app: AppId::parse("shop").unwrap(), user: UserId::parse(user).unwrap() };
         Entry::new(&account, &origin, event).to_bytes()
+    }
+
+    /// A store without accounts.
+    #[derive(Debug)]
+    pub(crate) struct Nobody;
+
+    impl Owners for Nobody {
+        fn find<'a>(&'a self, _: &'a str, _: &'a str) -> Pending<'a, Result<Option<Owner>, StoreError>> {
+            Box::pin(std::future::ready(Ok(None)))
+        }
     }
 
     /// A notice about a user.

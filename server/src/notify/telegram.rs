@@ -6,10 +6,9 @@ use std::time::Duration;
 use reqwest::Url;
 use serde::Deserialize;
 use serde_json::json;
-use sidekey_core::time::UnixTime;
 use zeroize::Zeroizing;
 
-use super::{Deliver, Notice, Undelivered, client};
+use super::{Deliver, Notice, Surroundings, Undelivered, client};
 use crate::store::engine::Pending;
 
 /// Where the Bot API is, unless a server of one's own is named.
@@ -98,7 +97,11 @@ impl fmt::Debug for Telegram {
 }
 
 impl Deliver for Telegram {
-    fn deliver<'a>(&'a self, notice: &'a Notice, _: UnixTime) -> Pending<'a, Result<(), Undelivered>> {
+    fn deliver<'a>(
+        &'a self,
+        notice: &'a Notice,
+        _: &'a Surroundings<'a>,
+    ) -> Pending<'a, Result<(), Undelivered>> {
         Box::pin(async move {
             let text: String = notice.text().chars().take(MAX_TEXT).collect();
             let message = json!({

@@ -11,11 +11,10 @@ use hmac::{Hmac, KeyInit as _, Mac as _};
 use reqwest::{StatusCode, Url};
 use serde_json::json;
 use sha2::Sha256;
-use sidekey_core::time::UnixTime;
 use zeroize::Zeroizing;
 
 use super::reach::{GlobalOnly, is_global};
-use super::{Deliver, Notice, Undelivered, client, retry_after};
+use super::{Deliver, Notice, Surroundings, Undelivered, client, retry_after};
 use crate::http::rfc3339;
 use crate::store::engine::Pending;
 
@@ -109,11 +108,15 @@ impl fmt::Debug for Webhook {
 }
 
 impl Deliver for Webhook {
-    fn deliver<'a>(&'a self, notice: &'a Notice, now: UnixTime) -> Pending<'a, Result<(), Undelivered>> {
+    fn deliver<'a>(
+        &'a self,
+        notice: &'a Notice,
+        with: &'a Surroundings<'a>,
+    ) -> Pending<'a, Result<(), Undelivered>> {
         Box::pin(async move {
             let message =
                 json!({ "type": notice.event, "timestamp": rfc3339(notice.at), "data": notice.entry });
-            let (body, timestamp) = (message.to_string(), now.as_secs());
+            let (body, timestamp) = (message.to_string(), with.now.as_secs());
             let request = self
                 .client
                 .post(self.url.clone())

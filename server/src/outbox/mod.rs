@@ -21,6 +21,7 @@ use std::sync::Arc;
 
 use crate::clock::Clock;
 use crate::notify::Deliver;
+use crate::notify::owner::Owners;
 use crate::notify::rule::Rule;
 use crate::store::Engine;
 use worker::Worker;
@@ -39,9 +40,14 @@ pub struct Destination {
 }
 
 /// Tells all destinations for as long as it is polled.
-pub async fn run(engine: Arc<dyn Engine>, clock: Clock, destinations: Vec<Arc<Destination>>) {
-    let workers = destinations
-        .into_iter()
-        .map(|destination| Worker::new(Arc::clone(&engine), clock.clone(), destination).run());
+pub async fn run(
+    engine: Arc<dyn Engine>,
+    clock: Clock,
+    owners: Arc<dyn Owners>,
+    destinations: Vec<Arc<Destination>>,
+) {
+    let worker =
+        |destination| Worker::new(Arc::clone(&engine), clock.clone(), Arc::clone(&owners), destination);
+    let workers = destinations.into_iter().map(|destination| worker(destination).run());
     futures_util::future::join_all(workers).await;
 }

@@ -12,8 +12,8 @@ use super::worker::{Round, Worker};
 use super::{Destination, Name, schedule};
 use crate::clock::Clock;
 use crate::notify::rule::Rule;
-use crate::notify::testing::entry;
-use crate::notify::{Deliver, Notice, Undelivered};
+use crate::notify::testing::{Nobody, entry};
+use crate::notify::{Deliver, Notice, Surroundings, Undelivered};
 use crate::store::engine::Pending;
 use crate::store::sled::Options;
 use crate::store::{Batch, Engine, SledEngine};
@@ -46,7 +46,11 @@ impl std::fmt::Debug for Receiver {
 struct Way(Arc<Receiver>);
 
 impl Deliver for Way {
-    fn deliver<'a>(&'a self, notice: &'a Notice, _: UnixTime) -> Pending<'a, Result<(), Undelivered>> {
+    fn deliver<'a>(
+        &'a self,
+        notice: &'a Notice,
+        _: &'a Surroundings<'a>,
+    ) -> Pending<'a, Result<(), Undelivered>> {
         Box::pin(async move {
             let user = notice.user.clone().unwrap_or_default();
             let answer = match &mut *self.0.says.lock().unwrap() {
@@ -95,7 +99,7 @@ impl Bench {
     fn worker(&self) -> Worker {
         let way = Box::new(Way(Arc::clone(&self.receiver)));
         let destination = Destination { name: self.name.clone(), rule: Rule::default(), way };
-        Worker::new(Arc::clone(&self.engine), self.clock.clone(), Arc::new(destination))
+        Worker::new(Arc::clone(&self.engine), self.clock.clone(), Arc::new(Nobody), Arc::new(destination))
     }
 
     /// Something happens to each of these users, in this order.

@@ -12,7 +12,8 @@ use super::record::{Parked, cursor, cursor_key, parked, parked_bytes, parked_key
 use super::{Destination, schedule};
 use crate::clock::Clock;
 use crate::metering;
-use crate::notify::{Notice, Subject, Undelivered};
+use crate::notify::owner::Owners;
+use crate::notify::{Notice, Subject, Surroundings, Undelivered};
 use crate::store::engine::MAX_SCAN;
 use crate::store::{Batch, CommitError, Engine, Key, Kind, StoreError, Version};
 
@@ -33,6 +34,7 @@ const TROUBLE: Duration = Duration::from_secs(5);
 pub struct Worker {
     engine: Arc<dyn Engine>,
     clock: Clock,
+    owners: Arc<dyn Owners>,
     destination: Arc<Destination>,
     /// Failures in a row of the destination as a whole.
     failures: u32,
@@ -73,8 +75,13 @@ struct Waiting {
 
 impl Worker {
     /// A worker that has done nothing yet.
-    pub fn new(engine: Arc<dyn Engine>, clock: Clock, destination: Arc<Destination>) -> Self {
-        Self { engine, clock, destination, failures: 0 }
+    pub fn new(
+        engine: Arc<dyn Engine>,
+        clock: Clock,
+        owners: Arc<dyn Owners>,
+        destination: Arc<Destination>,
+    ) -> Self {
+        Self { engine, clock, owners, destination, failures: 0 }
     }
 
     /// Works for as long as it is polled.
@@ -135,6 +142,7 @@ impl Worker {
     async fn retry(&mut self, waiting: &Waiting, now: UnixTime) -> Result<bool, StoreError> {
         let name = &self.destination.name;
         let due = waiting.first.iter().filter(|(_, (_, parked, _))| parked.next_at <= now);
+        let with = Surroundings { now, owners: &*self.owners };
         let mut batch = Batch::new();
         for (subject, (sequence, parked, version)) in due.take(PAGE) {
             let key = parked_key(name, subject, *sequence);
@@ -143,7 +151,7 @@ impl Worker {
                 batch.expect(key.clone(), Some(*version)).delete(key);
                 continue;
             };
-            match self.destination.way.deliver(&notice, now).await {
+            match self.destination.way.deliver(&notice, &with).await {
                 Ok(()) => {
                     metering::outbox_told(name, "delivered");
                     batch.expect(key.clone(), Some(*version)).delete(key);
@@ -282,11 +290,12 @@ impl Worker {
 
     async fn deliver_side_by_side(&self, lines: Vec<Line>, now: UnixTime) -> Vec<Outcome> {
         let way = &self.destination.way;
+        let with = &Surroundings { now, owners: &*self.owners };
         let deliver = |line: Line| async move {
             let Line { subject, notices: mut left } = line;
             let mut delivered = 0;
             while let Some(notice) = left.front() {
-                if let Err(failure) = way.deliver(notice, now).await {
+                if let Err(failure) = way.deliver(notice, with).await {
                     return Outcome { subject, delivered, left, failure: Some(failure) };
                 }
                 left.pop_front();

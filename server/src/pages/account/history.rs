@@ -9,7 +9,7 @@ use super::{
 use crate::{
     audit,
     context::Context,
-    http::Problem,
+    http::{Problem, user_agent},
     operations::{activity, list_trusted_browsers},
 };
 
@@ -78,65 +78,7 @@ pub(super) async fn recent(
     Ok(rows.collect())
 }
 
-/// A user agent as people call it: browser and system, or as it was given, if it is none of the usual ones.
-fn in_words(user_agent: &str) -> String {
-    // The first that fits: nearly every browser also calls itself by the names of those below.
-    let browser = named(
-        user_agent,
-        &[
-            ("Edg", "Edge"),
-            ("OPR/", "Opera"),
-            ("SamsungBrowser/", "Samsung Internet"),
-            ("Firefox/", "Firefox"),
-            ("FxiOS/", "Firefox"),
-            ("CriOS/", "Chrome"),
-            ("Chrome/", "Chrome"),
-            ("Safari/", "Safari"),
-        ],
-    );
-    let system = named(
-        user_agent,
-        &[
-            ("Android", "Android"),
-            ("iPhone", "iPhone"),
-            ("iPad", "iPad"),
-            ("Windows", "Windows"),
-            ("Macintosh", "macOS"),
-            ("CrOS", "ChromeOS"),
-            ("Linux", "Linux"),
-        ],
-    );
-    match browser.zip(system) {
-        Some((browser, system)) => format!("{browser}, {system}"),
-        None => user_agent.to_owned(),
-    }
-}
-
-fn named(user_agent: &str, names: &[(&str, &'static str)]) -> Option<&'static str> {
-    names.iter().find(|(mark, _)| user_agent.contains(mark)).map(|(_, name)| *name)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn browsers_are_called_by_their_names() {
-        for (user_agent, words) in [
-            ("Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0", "Firefox, Linux"),
-            (
-                "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/126.0.0.0 \
-                 Safari/537.36 Edg/126.0.0.0",
-                "Edge, Windows",
-            ),
-            (
-                "Mozilla/5.0 (iPhone; CPU iPhone OS 17_5 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) \
-                 Version/17.5 Mobile/15E148 Safari/604.1",
-                "Safari, iPhone",
-            ),
-            ("curl/8.5.0", "curl/8.5.0"),
-        ] {
-            assert_eq!(in_words(user_agent), words);
-        }
-    }
+/// A user agent as people call it, or as it was given, if it is none of the usual ones.
+fn in_words(text: &str) -> String {
+    user_agent::usual(text).unwrap_or_else(|| text.to_owned())
 }
