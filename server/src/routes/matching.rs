@@ -49,7 +49,7 @@ pub(super) fn find(base_path: &str, development: bool, method: &Method, path: &s
         if *access == Access::Development && !development {
             continue;
         }
-        let Some(name) = matches(pattern, below).filter(|_| is_best(pattern, below)) else { continue };
+        let Some(name) = matches(pattern, below) else { continue };
         (pattern_found, is_for_people) = (pattern, endpoint.is_for_people());
         // HEAD is GET without the body (RFC 9110 §9.3.2); the HTTP layer leaves the body out.
         if method == allowed_method || (*method == Method::HEAD && *allowed_method == Method::GET) {
@@ -67,11 +67,6 @@ pub(super) fn find(base_path: &str, development: bool, method: &Method, path: &s
     }
     let problem = Problem::new(Code::MethodNotAllowed).with_header(header::ALLOW, allowed.join(", "));
     Err(Missed { pattern: pattern_found, problem, is_for_people })
-}
-
-/// Whether no other row has exactly this path: `/2fa/users/import` is no user (`OpenAPI` 3.1 §4.8.8.1, path templating matching).
-fn is_best(pattern: &str, path: &str) -> bool {
-    pattern == path || !TABLE.iter().any(|(_, other, ..)| *other == path)
 }
 
 /// What stands for the `{}` or `**` of a pattern if the path has its form; empty for a pattern without.
@@ -113,14 +108,12 @@ mod tests {
     }
 
     #[test]
-    fn a_path_of_the_table_is_no_name() {
+    fn a_user_may_be_called_as_a_path_is() {
         let find = |method, path| find("", false, &method, path).map_err(|missed| missed.problem.code());
         let imported = find(Method::POST, "/2fa/users/import/").map(|found| found.endpoint);
         assert_eq!(imported.ok(), Some(Endpoint::ImportUsers));
-        let refused = find(Method::GET, "/2fa/users/import/").map(|found| found.endpoint);
-        assert_eq!(refused, Err(Code::MethodNotAllowed));
-        let user = find(Method::GET, "/2fa/users/%69mport/").map(|found| found.name);
-        assert_eq!(user, Ok(Some("import".to_owned())), "a user may be called so");
+        let user = find(Method::GET, "/2fa/users/import/").map(|found| (found.endpoint, found.name));
+        assert_eq!(user, Ok((Endpoint::UserStatus, Some("import".to_owned()))));
     }
 
     #[test]
