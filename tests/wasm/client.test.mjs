@@ -178,6 +178,18 @@ test("a lost answer to a refresh is asked for again under the same key", async (
   assert.equal(new Set(keys).size, 1);
 });
 
+test("a refresh whose answer was lost twice is not sent a third time", async (t) => {
+  t.mock.timers.enable({ apis: ["setTimeout"] });
+  const { fetch, seen } = network(new TypeError("lost"), new TypeError("lost"), ok(TOKENS));
+  const exchange = refused(createClient({ baseUrl: BASE, fetch }).refresh("r1"));
+  for (let turn = 0; turn < 50; turn += 1) {
+    await new Promise((resolve) => setImmediate(resolve));
+    t.mock.timers.tick(100);
+  }
+  assert.equal((await exchange).code, "NETWORK");
+  assert.equal(seen.length, 2);
+});
+
 test("what a host must not do twice is repeated under one key, with the token", async (t) => {
   t.mock.timers.enable({ apis: ["setTimeout"] });
   const answer = { session_id: "s" };

@@ -7,6 +7,9 @@
 import { repeated } from "./repeat.js";
 import { anonymous } from "./request.js";
 
+/** The server gives the same successor once more, and takes a third use for theft. */
+const MAY_BE_LOST = 2;
+
 /** @typedef {import("./index.d.ts").Tokens} Tokens */
 
 /** @param {import("./request.js").Connection} connection */
@@ -23,7 +26,7 @@ export function refreshing(connection) {
     const already = underWay.get(token);
     if (already) return already;
     const request = { method: "POST", path: "/2fa/token/refresh/", body: { refresh_token: token } };
-    const exchange = repeated(anonymous, connection, request, options).finally(() => underWay.delete(token));
+    const exchange = repeated(anonymous, connection, request, options, MAY_BE_LOST).finally(() => underWay.delete(token));
     underWay.set(token, exchange);
     return exchange;
   };

@@ -17,21 +17,24 @@ const LAST_START_MS = 6_500;
  * @param {import("./request.js").Connection} connection
  * @param {import("./request.js").Sent} request
  * @param {import("./index.d.ts").RepeatableOptions | undefined} options
+ * @param {number} [mayBeLost] after so many requests of which nobody knows whether they arrived, there is no further one
  * @returns {Promise<any>}
  */
-export async function repeated(send, connection, request, options) {
+export async function repeated(send, connection, request, options, mayBeLost = Infinity) {
   const sent = {
     ...request,
     headers: { ...request.headers, "Idempotency-Key": options?.idempotencyKey ?? randomKey() },
     timeoutMs: Math.min(ATTEMPT_MS, connection.timeoutMs),
   };
   const started = performance.now();
+  let lost = 0;
   for (const pause of PAUSES_MS) {
     try {
       return await send(connection, sent, options);
     } catch (error) {
       const mayHelp = error instanceof SidekeyError && (error.code === "NETWORK" || error.code === "UNAVAILABLE");
-      if (!mayHelp || performance.now() - started + pause > LAST_START_MS) throw error;
+      if (mayHelp && error.code === "NETWORK") lost += 1;
+      if (!mayHelp || lost >= mayBeLost || performance.now() - started + pause > LAST_START_MS) throw error;
     }
     await new Promise((resolve) => setTimeout(resolve, pause));
   }
