@@ -22,6 +22,7 @@
 //! | [`master_keys`] | which master keys are in use, and their rotation |
 //! | [`reload`] | settings that change while the server runs |
 //! | [`serve`] | `sidekey serve`, from opening to closing |
+//! | [`service_manager`] | a socket from systemd, and what systemd is told |
 //! | [`routes`] | the whole table of routes, and the way of a request through it |
 //! | [`http`] | requests, problems and replies as operations see them |
 //! | [`caller`], [`forwarded`] | who makes a request, and from where |
@@ -71,6 +72,7 @@ pub mod reload;
 pub mod routes;
 pub mod serve;
 pub mod service;
+pub mod service_manager;
 pub mod store;
 pub mod swap;
 pub mod token;

@@ -11,6 +11,7 @@ use crate::config::{Protection, ServeSettings, Settings};
 use crate::context::Context;
 use crate::logging::Logging;
 use crate::serve::warn_of_unknown_apps;
+use crate::service_manager;
 use crate::store::retention::Retention;
 
 /// The settings that are read again.
@@ -41,6 +42,7 @@ impl Reloading {
     /// Reads the settings and the master keys again at each signal, for as long as the server runs.
     pub async fn at_each(self, mut signal: Signal, context: Arc<Context>) {
         while signal.recv().await.is_some() {
+            service_manager::reloading();
             match self.given.clone().check() {
                 Ok(settings) => {
                     self.logging.set(&settings.log_level);
@@ -57,6 +59,8 @@ impl Reloading {
                 Ok(keyring) => tracing::info!(keys = keyring.ids().count(), "master keys read again"),
                 Err(error) => tracing::error!(%error, "the master keys were not read again"),
             }
+            // Whatever came of it: the server goes on as it is.
+            service_manager::ready();
         }
     }
 }

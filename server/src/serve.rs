@@ -32,6 +32,7 @@ use crate::notify::owner::Owners;
 use crate::outbox;
 use crate::reload::{Live, Reloading};
 use crate::routes;
+use crate::service_manager;
 use crate::store::sled::Options;
 use crate::store::{Engine, OpenError, SledEngine, Store, retention, sweep};
 use crate::swap::Swap;
@@ -53,16 +54,32 @@ const SWEEP: Duration = Duration::from_mins(1);
 pub fn run(given: ServeSettings) -> Result<(), Failure> {
     let settings = given.clone().check().map_err(|mistakes| listed(&mistakes))?;
     let logging = logging::start(&settings.log_level, settings.log).map_err(Failure::Settings)?;
+    // Before the runtime starts its threads: this changes the environment.
+    let passed = service_manager::passed_listener().map_err(Failure::Settings)?;
     let runtime =
         tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(Failure::runtime)?;
-    runtime.block_on(serve(settings, Reloading { given, logging }))
+    runtime.block_on(serve(settings, passed, Reloading { given, logging }))
 }
 
-async fn serve(settings: Settings, reloading: Reloading) -> Result<(), Failure> {
+async fn serve(
+    settings: Settings,
+    passed: Option<std::net::TcpListener>,
+    reloading: Reloading,
+) -> Result<(), Failure> {
     // The key comes before anything is made on disk: without one, nothing should be left behind.
     let given = given_keyring(&settings)?;
-    let listener = listener::bind(settings.listen).await.map_err(Failure::Runtime)?;
+    let listener = match passed {
+        Some(listener) => tokio::net::TcpListener::from_std(listener).map_err(Failure::runtime)?,
+        None => listener::bind(settings.listen).await.map_err(Failure::Runtime)?,
+    };
     let bound = listener.local_addr().map_err(Failure::runtime)?;
+    // The settings have been looked at; a passed socket is none of them.
+    if settings.development && !bound.ip().is_loopback() {
+        return Err(Failure::Settings(format!(
+            "development mode listens on this machine only: the socket {bound} that the service manager passes would let \
+             everybody in"
+        )));
+    }
     // From here on a signal ends the server in order, also during a slow start.
     let stopped = listener::stop_signal().map_err(Failure::runtime)?;
     let hangup = signal(SignalKind::hangup()).map_err(Failure::runtime)?;
@@ -99,6 +116,8 @@ async fn serve(settings: Settings, reloading: Reloading) -> Result<(), Failure> 
     drop(demo);
     let version = env!("CARGO_PKG_VERSION");
     tracing::info!(address = %bound, public_url = %context.public_url, version, "listening");
+    service_manager::ready();
+    let watchdog = tokio::spawn(service_manager::watchdog(Arc::clone(&engine)));
 
     let failure = OnceLock::new();
     let stop = async {
@@ -110,6 +129,7 @@ async fn serve(settings: Settings, reloading: Reloading) -> Result<(), Failure> 
                 let _ = failure.set(reason);
             }
         }
+        service_manager::stopping();
     };
     warn_of_unknown_apps(&context).await;
     let filter = routes::filter(Arc::clone(&context));
@@ -120,6 +140,7 @@ async fn serve(settings: Settings, reloading: Reloading) -> Result<(), Failure> 
     reloading.abort();
     telling.abort();
     control.abort();
+    watchdog.abort();
     // Waits until the socket is gone, so that nobody finds it after the process has ended.
     let _ = control.await;
     let failure = match failure.into_inner() {

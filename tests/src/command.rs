@@ -74,6 +74,9 @@ pub fn foreign_variables() -> impl Iterator<Item = std::ffi::OsString> {
             (n.starts_with("SIDEKEY_") && n != "SIDEKEY_BIN")
                 || n == "RUST_LOG"
                 || n == "CREDENTIALS_DIRECTORY"
+                || n == "NOTIFY_SOCKET"
+                || n.starts_with("WATCHDOG_")
+                || n.starts_with("LISTEN_")
         })
     })
 }

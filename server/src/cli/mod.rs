@@ -13,7 +13,8 @@
 //! - [`import`], [`export`]: users of another product, and users for one;
 //! - [`keys`]: `keys generate`, `add` and `list`;
 //! - [`rotate`]: `keys rotate`, `drop`, `rotate-jwt` and `list-jwt`;
-//! - [`master_key`]: the key of commands that work without a server.
+//! - [`master_key`]: the key of commands that work without a server;
+//! - [`shell`]: completions and man pages, made from what is written here.
 
 mod app;
 mod audit;
@@ -29,6 +30,7 @@ mod outbox;
 mod progress;
 mod protect;
 mod rotate;
+mod shell;
 #[cfg(test)]
 mod tests;
 
@@ -109,6 +111,18 @@ enum Subject {
     },
     /// Bring the store of an older version up to this one's format
     Migrate(Common),
+    /// Print the completions of commands and options for a shell
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+    /// Write the man pages into a folder
+    #[command(hide = true)]
+    Man {
+        /// The folder; pages of the same name are replaced
+        #[arg(long, value_name = "FOLDER")]
+        out: PathBuf,
+    },
 }
 
 #[derive(Debug, Subcommand)]
@@ -268,6 +282,8 @@ fn run(command: Subject, matches: &ArgMatches) -> Result<(), Failure> {
         Subject::Backup { out, common } => maintain::backup(&out, &common),
         Subject::Restore { from, data, json, key } => maintain::restore(&from, &data, json, &key),
         Subject::Migrate(common) => maintain::migrate(&common),
+        Subject::Completions { shell } => shell::completions(shell),
+        Subject::Man { out } => shell::man_pages(&out),
     }
 }
 
