@@ -1,21 +1,24 @@
-//! The task runner: `cargo xtask wasm`, `cargo xtask package`, `cargo xtask serve`, `cargo xtask openapi`,
+//! The task runner: `cargo xtask wasm`, `cargo xtask package`, `cargo xtask deb`, `cargo xtask serve`, `cargo xtask openapi`,
 //! `cargo xtask test`, `cargo xtask fuzz`.
 //!
 //! - [`wasm`]: the browser module, in the package and in the pages: [`bindings`] makes its glue, [`optimise`] makes it smaller,
 //!   [`inline`] makes a script of it, [`mirror`] writes what has changed
 //! - [`component`]: the WebAssembly component
 //! - [`package`]: the npm package as a tarball, and the component beside it
+//! - [`deb`]: the Debian package
 //! - [`serve`]: everything that a first start needs, then the server itself
 //! - [`openapi`]: the `OpenAPI` document, from the code
 //! - [`test`]: the named steps of the test run, in order
 //! - [`fuzz`]: the fuzz targets, under libFuzzer or over their seeds
 //! - [`workspace`]: where the checkout and its target folder are, and how cargo is called there
+//! - [`tool`]: programs from crates.io
 //! - [`process`]: other programs: find, run, read
 //! - [`failure`]: a sentence that tells what went wrong and the remedy
 //! - [`stopwatch`]: the only reader of the clock
 
 mod bindings;
 mod component;
+mod deb;
 mod failure;
 mod fuzz;
 mod inline;
@@ -27,6 +30,7 @@ mod process;
 mod serve;
 mod stopwatch;
 mod test;
+mod tool;
 mod wasm;
 mod workspace;
 
@@ -51,6 +55,8 @@ enum Task {
     Wasm,
     /// Build the npm package and the WebAssembly component into target/package/
     Package,
+    /// Build the server and its Debian package into target/package/
+    Deb,
     /// Build everything and start the server in development mode on 127.0.0.1:8080, with its data in ./data
     Serve {
         /// Arguments for `sidekey serve`, after `--`; they win over the defaults
@@ -69,6 +75,7 @@ fn main() -> ExitCode {
     let result = match Arguments::parse().task {
         Task::Wasm => Workspace::find().and_then(|workspace| wasm::build(&workspace)),
         Task::Package => Workspace::find().and_then(|workspace| package::build(&workspace)),
+        Task::Deb => Workspace::find().and_then(|workspace| deb::build(&workspace)),
         Task::Serve { arguments } => {
             Workspace::find().and_then(|workspace| serve::run(&workspace, &arguments))
         }

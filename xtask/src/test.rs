@@ -2,12 +2,14 @@
 //!
 //! - [`setup`]: what the steps need on this machine
 //! - [`dependencies`]: cargo-deny over the tree of crates
+//! - [`deb`]: the Debian package, installed and used
 //! - [`javascript`]: Node's test runner and the type check
 //! - [`npm`]: the packed npm package, with the toolchains of its users
 //! - [`examples`]: the example applications
 //! - [`openapi`]: the server against its `OpenAPI` document
 //! - [`hygiene`]: what must never stand in a tracked file
 
+mod deb;
 mod dependencies;
 mod examples;
 mod hygiene;
@@ -74,6 +76,11 @@ const STEPS: &[Step] = &[
         run: npm::run,
     },
     Step { name: "server", about: "release build of the server", run: server },
+    Step {
+        name: "deb",
+        about: "the Debian package: installed, started, used, upgraded, purged",
+        run: deb::run,
+    },
     Step { name: "http", about: "the release binary over HTTP, with crashes and power cuts", run: http },
     Step { name: "openapi", about: "the server does what its OpenAPI document says", run: openapi::run },
     Step {
