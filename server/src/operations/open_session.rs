@@ -7,7 +7,7 @@ use serde_json::json;
 use sidekey_core::{
     account::{self, Account, Asked, Before, Opened},
     action::Action,
-    id::{AccountId, AccountName, ActionName, BrowserId, LoginId, Resource, UserId},
+    id::{AccountId, AccountName, ActionName, AppId, BrowserId, LoginId, Resource, UserId},
     policy::Enforcement,
     time::UnixTime,
     trusted_browser::{self, TrustedBrowser},
@@ -32,7 +32,7 @@ use crate::{
     token::{
         browser,
         pair::{self, issue},
-        session_link::{Names, PARAMETER, SessionLink},
+        session_link::{Names, PARAMETER, Period, SessionLink},
     },
 };
 
@@ -210,7 +210,7 @@ pub async fn for_host(
         user_agent: login.user_agent.clone().or_else(|| origin.user_agent.clone()),
         ..origin.clone()
     };
-    let Names { session: link, login: id } = Names::new(&context.pepper, &app.id, key);
+    let Names { session: link, login: id } = names(context, &app.id, key, now).await?;
     let wanted = Wanted::new(context, app, id, login);
     let mut subject = Subject::account(wanted.account.clone()).with_session(hash(&link.id));
     if key.is_some() {
@@ -243,6 +243,24 @@ pub async fn for_host(
             opened::Opened::Challenge(challenge(context, link, session.seconds_left(now)))
         }
     })
+}
+
+/// The names of what is opened. A key that came a moment ago, when another period was, leads to what it opened then.
+///
+/// # Errors
+/// The store is not available.
+async fn names(
+    context: &Context,
+    app: &AppId,
+    key: Option<&IdempotencyKey>,
+    now: UnixTime,
+) -> Result<Names, Problem> {
+    let Some(key) = key else { return Ok(Names::generate(&context.pepper)) };
+    let period = Period::of(now);
+    let before = Names::of_request(&context.pepper, app, key, period.before());
+    let is_there = context.store.session(&hash(&before.session.id)).await?.is_some()
+        || context.store.family(app, before.login).await?.is_some();
+    Ok(if is_there { before } else { Names::of_request(&context.pepper, app, key, period) })
 }
 
 /// What a host wants to be opened.

@@ -4,10 +4,15 @@
 //! session, whoever has the id cannot make the link, and neither is stored. The browser that came by the link keeps the id with a MAC of its
 //! own: the host lets the id out to its pages, and an id alone must not make a browser the one that was handed the session.
 //!
-//! The link of a request with an idempotency key is itself a MAC, of the key, so that the same request finds the same session.
+//! The link of a request with an idempotency key is itself a MAC, of the key, so that the same request finds the same session. The MAC is
+//! also of the time, in whole periods: a key that comes again when what it opened may have been swept opens something of another name, so
+//! that no id, link or refresh token of the past ever counts again.
 
 use data_encoding::BASE64URL_NOPAD;
-use sidekey_core::id::{AppId, LoginId};
+use sidekey_core::{
+    id::{AppId, LoginId},
+    time::UnixTime,
+};
 use subtle::ConstantTimeEq;
 
 use crate::{
@@ -36,13 +41,33 @@ impl SessionLink {
     }
 
     /// That of a request of this app: the same for the same key, and no easier to guess than a fresh one, whatever the key is.
-    fn of_request(pepper: &Pepper, app: &AppId, key: &IdempotencyKey) -> Self {
-        let link = BASE64URL_NOPAD.encode(&mac_of_request(pepper, "requested-session", app, key));
+    fn of_request(pepper: &Pepper, app: &AppId, key: &IdempotencyKey, period: Period) -> Self {
+        let link = BASE64URL_NOPAD.encode(&mac_of_request(pepper, "requested-session", app, key, period));
         Self { id: session_id(pepper, &link), link }
     }
 }
 
-/// The names of what a request of a host opens: random ones, or with an idempotency key the ones that the same key leads to again.
+/// A time in which a key is the name of what it opens. With the period before, it is longer than any answer is repeated, and far
+/// shorter than records are kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Period(u64);
+
+impl Period {
+    const SECONDS: u64 = 600;
+
+    /// The one that this time is in.
+    pub fn of(now: UnixTime) -> Self {
+        Self(now.as_secs() / Self::SECONDS)
+    }
+
+    /// The one before.
+    #[must_use]
+    pub fn before(self) -> Self {
+        Self(self.0.saturating_sub(1))
+    }
+}
+
+/// The names of what a request of a host opens.
 pub struct Names {
     /// The session.
     pub session: SessionLink,
@@ -51,21 +76,30 @@ pub struct Names {
 }
 
 impl Names {
-    /// For a request of this app.
-    pub fn new(pepper: &Pepper, app: &AppId, key: Option<&IdempotencyKey>) -> Self {
-        let Some(key) = key else {
-            return Self { session: SessionLink::generate(pepper), login: LoginId::generate(&mut Entropy) };
-        };
+    /// Fresh ones, for a request without a key.
+    pub fn generate(pepper: &Pepper) -> Self {
+        Self { session: SessionLink::generate(pepper), login: LoginId::generate(&mut Entropy) }
+    }
+
+    /// Those that the key of a request of this app leads to in this period.
+    pub fn of_request(pepper: &Pepper, app: &AppId, key: &IdempotencyKey, period: Period) -> Self {
         // Half of the MAC: an id has 128 bits.
         let mut login = [0; 16];
-        let mac = mac_of_request(pepper, "requested-login", app, key);
+        let mac = mac_of_request(pepper, "requested-login", app, key, period);
         login.iter_mut().zip(mac).for_each(|(to, from)| *to = from);
-        Self { session: SessionLink::of_request(pepper, app, key), login: LoginId::from_bytes(login) }
+        let session = SessionLink::of_request(pepper, app, key, period);
+        Self { session, login: LoginId::from_bytes(login) }
     }
 }
 
-fn mac_of_request(pepper: &Pepper, domain: &str, app: &AppId, key: &IdempotencyKey) -> [u8; 32] {
-    pepper.mac(domain, &[app.as_str().as_bytes(), key.as_str().as_bytes()])
+fn mac_of_request(
+    pepper: &Pepper,
+    domain: &str,
+    app: &AppId,
+    key: &IdempotencyKey,
+    Period(period): Period,
+) -> [u8; 32] {
+    pepper.mac(domain, &[app.as_str().as_bytes(), key.as_str().as_bytes(), &period.to_be_bytes()])
 }
 
 /// The id of the session that a link leads to. Any text leads somewhere, and one that we did not make to no session.
@@ -103,25 +137,30 @@ mod tests {
             let headers = [(http::HeaderName::from_static("idempotency-key"), key.parse().unwrap())];
             IdempotencyKey::read(&headers.into_iter().collect()).unwrap().unwrap()
         });
-        let of = |pepper, app, key| {
-            let Names { session, login } = Names::new(pepper, app, key);
+        let period = Period::of(UnixTime::from_secs(1_790_000_000));
+        let of = |pepper, app, key, period| {
+            let Names { session, login } = match key {
+                Some(key) => Names::of_request(pepper, app, key, period),
+                None => Names::generate(pepper),
+            };
             assert_eq!(session_id(pepper, &session.link), session.id, "the link leads to the session");
             (session.link, session.id, login)
         };
-        let names = of(&pepper, &shop, Some(&one));
-        assert_eq!(of(&pepper, &shop, Some(&one)), names);
+        let names = of(&pepper, &shop, Some(&one), period);
+        assert_eq!(of(&pepper, &shop, Some(&one), period), names);
         assert_eq!(
             names.0.len(),
             SessionLink::generate(&pepper).link.len(),
             "nobody sees that there was a key"
         );
-        for (pepper, app, key) in [
-            (&pepper, &shop, Some(&two)),
-            (&pepper, &bank, Some(&one)),
-            (&other, &shop, Some(&one)),
-            (&pepper, &shop, None),
+        for (pepper, app, key, period) in [
+            (&pepper, &shop, Some(&two), period),
+            (&pepper, &bank, Some(&one), period),
+            (&other, &shop, Some(&one), period),
+            (&pepper, &shop, Some(&one), period.before()),
+            (&pepper, &shop, None, period),
         ] {
-            let others = of(pepper, app, key);
+            let others = of(pepper, app, key, period);
             assert!(others.0 != names.0 && others.1 != names.1 && others.2 != names.2);
         }
     }
