@@ -7,13 +7,16 @@ use std::net::IpAddr;
 
 use data_encoding::HEXLOWER;
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 use sidekey_core::{
     event::Event,
-    id::{AccountId, AppId},
+    id::{AccountId, AppId, BrowserId, DeviceId},
+    login::Method,
     time::UnixTime,
 };
 
 use crate::entropy::random;
+use crate::http::rfc3339;
 
 /// Longest user agent that is kept, in characters.
 pub const USER_AGENT_MAX: usize = 256;
@@ -209,6 +212,41 @@ pub fn name_of(event: &Event) -> String {
     event.get("type").and_then(|name| name.as_str()).unwrap_or_default().to_owned()
 }
 
+/// An entry as others are told of it: with its number, times as text, and what is in the event as the API writes it.
+pub fn told(sequence: u64, entry: &Map<String, Value>) -> Map<String, Value> {
+    let time = |value: &Value| serde_json::from_value(value.clone()).map(rfc3339).ok();
+    let mut told = Map::new();
+    told.insert("sequence".to_owned(), sequence.into());
+    told.extend(entry.clone());
+    if let Some(at) = entry.get("at").and_then(time) {
+        told.insert("at".to_owned(), at.into());
+    }
+    let event = told.get_mut("event").and_then(Value::as_object_mut);
+    for (name, value) in event.into_iter().flatten() {
+        let text = match name.as_str() {
+            "device" => serde_json::from_value(value.clone()).map(|id: DeviceId| id.to_string()).ok(),
+            "browser" => serde_json::from_value(value.clone()).map(|id: BrowserId| id.to_string()).ok(),
+            "method" => {
+                serde_json::from_value(value.clone()).map(|method| method_name(method).to_owned()).ok()
+            }
+            "until" | "at" | "last_at" | "signs_from" | "begun_at" => time(value),
+            _ => None,
+        };
+        if let Some(text) = text {
+            *value = text.into();
+        }
+    }
+    told
+}
+
+/// The name of a method, as the API has it.
+pub fn method_name(method: Method) -> &'static str {
+    match method {
+        Method::Otp => "totp",
+        Method::BackupCode => "backup_code",
+    }
+}
+
 /// How an attempt went.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
@@ -348,7 +386,7 @@ pub(crate) mod testing {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::{Value, json};
+    use serde_json::json;
     use sidekey_core::id::UserId;
 
     use super::*;
@@ -358,6 +396,31 @@ mod tests {
         let request_id = value.as_object_mut().unwrap().remove("request_id").unwrap();
         assert_eq!(request_id.as_str().unwrap().len(), 24);
         value
+    }
+
+    #[test]
+    fn an_entry_is_told_as_the_api_writes_it() {
+        let origin = Origin::local(Actor::Server, UnixTime::from_secs(1_790_000_000));
+        let account = AccountId { app: AppId::parse("shop").unwrap(), user: UserId::parse("42").unwrap() };
+        let of = |event: &Event| {
+            let entry = serde_json::from_slice(&Entry::new(&account, &origin, event).to_bytes()).unwrap();
+            Value::from(told(7, &entry))
+        };
+        let device = DeviceId::from_bytes([0xab; 16]);
+        let accepted = of(&Event::SecondFactorAccepted { method: Method::Otp, device: Some(device) });
+        assert_eq!((&accepted["sequence"], &accepted["at"]), (&json!(7), &json!("2026-09-21T14:13:20Z")));
+        assert_eq!(
+            accepted["event"],
+            json!({"type": "second_factor_accepted", "method": "totp", "device": "ab".repeat(16)})
+        );
+        let until = UnixTime::from_secs(1_790_000_030);
+        let throttled = of(&Event::AccountThrottled { method: Method::BackupCode, until, notify: true });
+        assert_eq!(throttled["event"]["until"], "2026-09-21T14:13:50Z");
+        assert_eq!(throttled["event"]["method"], "backup_code");
+        let browser = of(&Event::BrowserTrusted { browser: BrowserId::from_bytes([1; 16]) });
+        assert_eq!(browser["event"]["browser"], "01".repeat(16));
+        let without = of(&Event::SecondFactorAccepted { method: Method::BackupCode, device: None });
+        assert_eq!(without["event"]["device"], Value::Null);
     }
 
     #[test]

@@ -3,13 +3,12 @@
 use std::collections::VecDeque;
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 use sidekey_core::id::{AppId, UserId};
 use sidekey_core::time::UnixTime;
 use tokio::sync::mpsc;
 
 use super::{CommandError, Reply};
-use crate::http::rfc3339;
+use crate::audit::told;
 use crate::maintenance::Part;
 use crate::store::engine::MAX_SCAN;
 use crate::store::{Engine, Key, Kind, StoreError};
@@ -87,7 +86,7 @@ pub(super) async fn query(
                 continue;
             }
             count += 1;
-            let line = line(sequence, looked.at, &record.value).ok_or_else(damaged)?;
+            let line = line(sequence, &record.value).ok_or_else(damaged)?;
             match query.last {
                 None => chunk.extend_from_slice(&line),
                 Some(most) => {
@@ -119,14 +118,9 @@ pub(super) async fn query(
     Ok(Reply::AuditTold { entries: count })
 }
 
-/// An entry as it is told: with its number, and its time as text.
-fn line(sequence: u64, at: UnixTime, entry: &[u8]) -> Option<Vec<u8>> {
-    let Ok(Value::Object(members)) = serde_json::from_slice(entry) else { return None };
-    let mut told = serde_json::Map::new();
-    told.insert("sequence".to_owned(), sequence.into());
-    told.extend(members);
-    told.insert("at".to_owned(), rfc3339(at).into());
-    let mut line = serde_json::to_vec(&told).ok()?;
+/// An entry as it is told.
+fn line(sequence: u64, entry: &[u8]) -> Option<Vec<u8>> {
+    let mut line = serde_json::to_vec(&told(sequence, &serde_json::from_slice(entry).ok()?)).ok()?;
     line.push(b'\n');
     Some(line)
 }
@@ -138,6 +132,7 @@ async fn send(parts: &mpsc::Sender<Part>, part: Part) -> Result<(), CommandError
 
 #[cfg(test)]
 mod tests {
+    use serde_json::Value;
     use sidekey_core::{event::Event, id::AccountId};
 
     use super::*;

@@ -51,7 +51,7 @@ pub struct Notice {
     pub app: Option<String>,
     /// The user that it is about.
     pub user: Option<String>,
-    /// The whole entry.
+    /// The whole entry, as it is stored.
     pub entry: Map<String, Value>,
 }
 
@@ -73,9 +73,7 @@ impl Notice {
     /// Reads an entry of the audit trail; `None` if it is none.
     pub fn read(store: &StoreId, sequence: u64, bytes: &[u8]) -> Option<Self> {
         let Looked { at, app, user, event } = serde_json::from_slice(bytes).ok()?;
-        let mut entry: Map<String, Value> = serde_json::from_slice(bytes).ok()?;
-        entry.insert("sequence".to_owned(), sequence.into());
-        entry.insert("at".to_owned(), rfc3339(at).into());
+        let entry = serde_json::from_slice(bytes).ok()?;
         let id = format!("msg_{}_{sequence}", HEXLOWER.encode(&store[..8]));
         Some(Self { sequence, id, at, event: event.name, app, user, entry })
     }

@@ -15,6 +15,7 @@ use zeroize::Zeroizing;
 
 use super::reach::{GlobalOnly, is_global};
 use super::{Deliver, Notice, Surroundings, Undelivered, client, retry_after};
+use crate::audit::told;
 use crate::http::rfc3339;
 use crate::store::engine::Pending;
 
@@ -114,8 +115,7 @@ impl Deliver for Webhook {
         with: &'a Surroundings<'a>,
     ) -> Pending<'a, Result<(), Undelivered>> {
         Box::pin(async move {
-            let message =
-                json!({ "type": notice.event, "timestamp": rfc3339(notice.at), "data": notice.entry });
+            let message = json!({ "type": notice.event, "timestamp": rfc3339(notice.at), "data": told(notice.sequence, &notice.entry) });
             let (body, timestamp) = (message.to_string(), with.now.as_secs());
             let request = self
                 .client

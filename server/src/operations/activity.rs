@@ -3,7 +3,7 @@
 use data_encoding::BASE64URL_NOPAD;
 use serde::Serialize;
 use serde_json::json;
-use sidekey_core::{account::Account, event::Event, id::AccountId, login::Method};
+use sidekey_core::{account::Account, event::Event, id::AccountId};
 use subtle::ConstantTimeEq as _;
 use utoipa::{
     ToSchema,
@@ -11,7 +11,7 @@ use utoipa::{
 };
 
 use crate::{
-    audit::{Outcome, Shown},
+    audit::{Outcome, Shown, method_name},
     caller::user,
     context::Context,
     http::{Call, Code, Problem, Reply, rfc3339},
@@ -150,10 +150,7 @@ impl Happened {
             at: rfc3339(entry.at),
             event: entry.name(),
             outcome: entry.outcome(),
-            method: method.map(|method| match method {
-                Method::Otp => "totp",
-                Method::BackupCode => "backup_code",
-            }),
+            method: method.map(method_name),
             device_id: device.map(|device| device.to_string()),
             ip_address: entry.ip_address.map(|address| address.to_string()),
             user_agent: entry.user_agent,

@@ -71,7 +71,7 @@ async fn off(account: &mut Account, world: &World) -> Result<(), Down> {
     if account.tokens.is_none() {
         return Ok(());
     }
-    let reply = send_refresh(account, world, "after disable").await?;
+    let reply = send_refresh(account, world, "after-disable").await?;
     if reply.status != 401 {
         account.unexpected(world, "a refresh token after disable", &reply);
     }
@@ -223,7 +223,7 @@ async fn tokens(account: &mut Account, world: &World, random: &mut Random) -> Re
     if reply.status != 401 {
         account.unexpected(world, "a refresh token that was spent", &reply);
     }
-    let reply = send_refresh(account, world, "after the reuse").await?;
+    let reply = send_refresh(account, world, "after-the-reuse").await?;
     if reply.status != 401 {
         account.unexpected(world, "the family of a refresh token that was used twice", &reply);
     }
