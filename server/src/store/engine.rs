@@ -2,7 +2,7 @@
 //!
 //! Written for two engines: sled on one machine, and a database that speaks the wire protocol of `PostgreSQL` for clusters.
 //! So nothing here is a sled type, a lock is never what correctness rests on, and no number is drawn on a hot path
-//! that servers would have to agree on.
+//! that servers would have to agree on: audit entries get theirs a moment after the commit, see [`Batch::append`].
 
 use std::fmt;
 use std::future::Future;
@@ -36,8 +36,9 @@ pub type Pending<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 pub type StoreId = [u8; 16];
 
 /// What a record is known by in a compare-and-set: two reads of one key that give the same version gave the same
-/// record. Engines assign it at commit and never assign it twice for one key, not even after a deletion. It has no
-/// other meaning: above all, it does not count.
+/// record. Engines assign it at commit and never assign it twice for one key, not even after a deletion: on one machine
+/// because it counts up, in a cluster because it has 64 random bits and so comes again with a probability of 2⁻⁶⁴. It has
+/// no other meaning: above all, callers may not rely on its counting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Version(pub(super) u64);
 
@@ -69,8 +70,12 @@ impl fmt::Debug for Record {
 /// Invariants that every engine keeps:
 /// - What `get` and `scan` return is durable: a state that a power cut could still take back is never seen.
 /// - `commit` applies a batch entirely or not at all, and it is durable when `Ok` returns.
-/// - After `Unavailable` the batch may or may not have been applied; the engine says so for ever after, and the
-///   process has to end.
+/// - Of batches that expect, or write, a record of the same key, the commits are in one order, and each sees what those
+///   before it left: of two decisions that rest on the same state of a record, at most one is committed.
+/// - After `Unavailable` the batch may or may not have been applied, and nobody may be told that it was or that it was not.
+///   An engine that does not know then what is on its disk says so for ever after and ends the process
+///   ([`failed`](Self::failed)); one that can be asked again, a cluster, goes on as soon as it answers. Whoever wants the
+///   same once more reads first and decides anew.
 /// - A dropped `commit` future does not take the batch back.
 pub trait Engine: Send + Sync {
     /// The id of this store.
@@ -97,7 +102,8 @@ pub trait Engine: Send + Sync {
         limit: usize,
     ) -> Pending<'a, Result<Vec<(Key, Record)>, StoreError>>;
 
-    /// The numbers of the audit entries that are kept; empty if there are none.
+    /// The numbers of the audit entries that are kept, as this process last saw them, which in a cluster is some seconds ago
+    /// at most; empty if there are none.
     fn audit_log(&self) -> RangeInclusive<u64>;
 
     /// Shows the visitor everything that is stored as it is at one moment, while commits go on, and gives the head of that
@@ -115,11 +121,19 @@ pub trait Engine: Send + Sync {
     /// [`CommitError::Conflict`]. Hold at most one guard at a time: keys share stripes, and two can deadlock.
     fn lock<'a>(&'a self, key: &'a Key) -> Pending<'a, Guard>;
 
+    /// The right to do a task that processes share, such as a sweep, as long as the value lives; `None`: another process is
+    /// at it. It saves work twice done and, like a lock, proves nothing: a process that lost its connection may go on for a
+    /// moment while the next one has begun.
+    fn lead<'a>(&'a self, task: &'a str) -> Pending<'a, Result<Option<Lead>, StoreError>>;
+
+    /// Whether other processes may change the same store, so that what is remembered of it has to be read again.
+    fn is_shared(&self) -> bool;
+
     /// Whether commits can succeed; for `/readyz`.
     fn is_healthy(&self) -> bool;
 
     /// Waits until the engine has failed for good and returns why. `main` waits for it and exits with a failure: the
-    /// state on disk is only known again after a restart.
+    /// state on disk is only known again after a restart. A cluster does not fail for good.
     fn failed(&self) -> Pending<'_, String>;
 
     /// Finishes what waits, makes it durable and closes; later commits are `Unavailable`.
@@ -141,6 +155,25 @@ impl Guard {
     /// The guard of an engine whose compare-and-set does all the work.
     pub fn none() -> Self {
         Self { _held: None }
+    }
+}
+
+/// The right to a task, given back when it is dropped.
+#[must_use = "the right lasts as long as the value"]
+pub struct Lead {
+    _held: Option<Box<dyn Send + Sync>>,
+}
+
+impl Lead {
+    /// Of the only process that there is.
+    pub(super) fn alone() -> Self {
+        Self { _held: None }
+    }
+}
+
+impl fmt::Debug for Lead {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Lead")
     }
 }
 
@@ -188,8 +221,16 @@ impl Batch {
         self
     }
 
-    /// Appends an entry to the audit log. The engine gives it the next sequence number of the store and puts it under
-    /// [`Key::audit`]; numbers follow the order of commits and have no gaps.
+    /// Appends an entry to the audit log. It is durable with the change, in the same commit, and the engine gives it a number
+    /// and puts it under [`Key::audit`]:
+    ///
+    /// - numbers have no gaps, and no entry ever appears under a number below one that was seen: whoever has read up to a
+    ///   number has missed nothing;
+    /// - entries about one account (one app and user in their JSON) are numbered in the order of their commits, those of one
+    ///   batch in its order. So are those about one app and no user, and those about neither;
+    /// - entries about different ones may be numbered in another order than they were committed, by about a second at most
+    ///   as long as everything runs: times only nearly grow along the log;
+    /// - whoever begins to read the log after the commit has returned finds the entry.
     pub fn append(&mut self, entry: Vec<u8>) -> &mut Self {
         self.appended.push(entry);
         self

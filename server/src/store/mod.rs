@@ -56,6 +56,6 @@ pub use self::head::HeadKey;
 pub use self::inspection::Inspection;
 pub use self::open_error::OpenError;
 pub use self::sled::{Options, SledEngine};
-pub use engine::{Batch, CommitError, Engine, Guard, Pending, Record, StoreError, StoreId, Version};
+pub use engine::{Batch, CommitError, Engine, Guard, Lead, Pending, Record, StoreError, StoreId, Version};
 pub use keys::{Key, Kind};
 pub use transaction::{State, Store, Subject};

@@ -17,7 +17,9 @@ use sidekey_core::time::UnixTime;
 
 use super::about::{self, About};
 use super::committer::{Committer, Disk, Steps};
-use super::engine::{Batch, CommitError, Engine, Guard, MAX_SCAN, Pending, Record, StoreError, StoreId};
+use super::engine::{
+    Batch, CommitError, Engine, Guard, Lead, MAX_SCAN, Pending, Record, StoreError, StoreId,
+};
 use super::folder::{Folder, hex};
 use super::head::{Head, HeadKey};
 use super::head_file::{self, HeadFile, Remembered};
@@ -266,6 +268,15 @@ impl Engine for SledEngine {
                 None => Guard::none(),
             }
         })
+    }
+
+    fn lead<'a>(&'a self, _task: &'a str) -> Pending<'a, Result<Option<Lead>, StoreError>> {
+        // The lock on the data folder keeps every other process out.
+        Box::pin(std::future::ready(Ok(Some(Lead::alone()))))
+    }
+
+    fn is_shared(&self) -> bool {
+        false
     }
 
     fn is_healthy(&self) -> bool {
