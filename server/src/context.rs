@@ -17,6 +17,7 @@ use crate::keyring::Pepper;
 use crate::limit::{AccountLimit, AddressLimit, Level};
 use crate::master_keys::MasterKeys;
 use crate::reload::Live;
+use crate::statistics::latency::Latency;
 use crate::store::{Engine, Store};
 use crate::swap::Swap;
 use crate::token::{AccessClaims, Signer, TokenError};
@@ -53,6 +54,8 @@ pub struct Context {
     pub account_limit: AccountLimit,
     /// What `/metrics` shows.
     pub metrics: PrometheusHandle,
+    /// How long answers took of late.
+    pub latency: Latency,
     /// What `/openapi.json` shows, from the first time on that somebody asks.
     pub description: OnceLock<Bytes>,
 }
@@ -154,6 +157,7 @@ pub(crate) mod testing {
             address_limit: None,
             account_limit: AccountLimit::new(),
             description: OnceLock::new(),
+            latency: Latency::default(),
             metrics: metrics_exporter_prometheus::PrometheusBuilder::new().build_recorder().handle(),
         };
         (folder, Arc::new(context))

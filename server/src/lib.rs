@@ -34,6 +34,7 @@
 //! | [`openapi`] | the description of the API for machines, made at build time |
 //! | [`outbox`] | how often, in which order, and until when |
 //! | [`pages`], [`service`] | what people and machines are served besides |
+//! | [`statistics`] | what happened by the hour, and how long answers took |
 //! | [`store`] | records on disk and the durable commit |
 //! | [`swap`] | a value that is replaced while others read it |
 //! | [`token`] | the pair of tokens a login gets, and the keys that sign access tokens |
@@ -73,6 +74,7 @@ pub mod routes;
 pub mod serve;
 pub mod service;
 pub mod service_manager;
+pub mod statistics;
 pub mod store;
 pub mod swap;
 pub mod token;

@@ -33,6 +33,8 @@ use crate::outbox;
 use crate::reload::{Live, Reloading};
 use crate::routes;
 use crate::service_manager;
+use crate::statistics::latency::Latency;
+use crate::statistics::worker::Worker as Counting;
 use crate::store::sled::Options;
 use crate::store::{Engine, OpenError, SledEngine, Store, retention, sweep};
 use crate::swap::Swap;
@@ -110,6 +112,7 @@ async fn serve(
     let destinations = context.settings.destinations.clone();
     let owners: Arc<dyn Owners> = Arc::clone(&context) as _;
     let telling = tokio::spawn(outbox::run(Arc::clone(&engine), context.clock.clone(), owners, destinations));
+    let counting = tokio::spawn(Counting::new(Arc::clone(&engine), context.clock.clone()).run());
     let reloading = tokio::spawn(reloading.at_each(hangup, Arc::clone(&context)));
 
     banner::print(&context, demo.as_ref(), has_apps);
@@ -139,6 +142,7 @@ async fn serve(
     sweeping.abort();
     reloading.abort();
     telling.abort();
+    counting.abort();
     control.abort();
     watchdog.abort();
     // Waits until the socket is gone, so that nobody finds it after the process has ended.
@@ -254,6 +258,7 @@ async fn open_rest(
         signer: Arc::new(signer),
         clock,
         metrics,
+        latency: Latency::default(),
     }))
 }
 

@@ -23,6 +23,7 @@ use crate::token;
 
 use super::OnProgress;
 use crate::outbox;
+use crate::statistics;
 
 /// Most findings that are listed; the others are counted.
 const MAX_LISTED: usize = 1_000;
@@ -331,6 +332,7 @@ impl Checker {
                 read.map(drop).map_err(|_| damaged("not an audit entry"))
             }
             Some(Kind::Outbox) => outbox::record::check(key, &record.value),
+            Some(Kind::Statistics) => statistics::record::check(key, &record.value),
             _ => codec::check(key, &record.value, self.keyring.as_deref()).map(drop),
         }
     }

@@ -249,7 +249,8 @@ fn is_left_out(key: &Key) -> bool {
             | Kind::Account
             | Kind::Audit
             | Kind::Activity
-            | Kind::Outbox,
+            | Kind::Outbox
+            | Kind::Statistics,
         )
         | None => false,
     }

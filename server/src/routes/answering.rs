@@ -81,8 +81,17 @@ pub(super) async fn answer(
     let milliseconds = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
     // The pattern and never the path: paths name sessions and users.
     span.in_scope(|| tracing::info!(%method, route, status, code, milliseconds, "answered"));
-    metering::answered(route, status, started.elapsed());
+    let took = started.elapsed();
+    metering::answered(route, status, took);
+    if is_work(route) {
+        context.latency.note(context.clock.now(), took);
+    }
     reply.with_header(REQUEST_ID, &request_id).into_response()
+}
+
+/// Whether a route does what the server is for: neither a file nor what watches the server.
+fn is_work(route: &str) -> bool {
+    route.starts_with("/2fa/") && !route.starts_with("/2fa/assets/") && !route.starts_with("/2fa/theme/")
 }
 
 /// Whether somebody reads the answer in a browser.

@@ -57,10 +57,12 @@ pub enum Kind {
     Logins = 0x10,
     /// A token for one action that was spent. Then: app id, the token's id (16 bytes).
     SpentToken = 0x11,
+    /// What happened by the hour, and how far the audit log is counted. Then: nothing, or the hour (8 bytes).
+    Statistics = 0x14,
 }
 
 impl Kind {
-    const ALL: [Self; 17] = [
+    const ALL: [Self; 18] = [
         Self::Meta,
         Self::App,
         Self::ApiKey,
@@ -78,6 +80,7 @@ impl Kind {
         Self::Logins,
         Self::TrustedBrowser,
         Self::SpentToken,
+        Self::Statistics,
     ];
 }
 

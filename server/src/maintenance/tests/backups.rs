@@ -5,9 +5,12 @@ use sidekey_core::backup_code::Attempt;
 use tokio::sync::mpsc;
 
 use super::*;
+use crate::clock::Clock;
 use crate::maintenance::Part;
 use crate::maintenance::backup::{self, BackupError, BackupFile, FileError};
 use crate::maintenance::restore::{RestoreError, Restored, restore};
+use crate::statistics::worker::{Round, Worker};
+use crate::statistics::{self, Hour};
 use crate::store::{CommitError, Kind, OpenError};
 
 /// A backup as the command line makes it.
@@ -109,6 +112,29 @@ async fn a_restored_store_goes_on() {
     drop((store, engine));
     assert!(check(&data, Some(fixture.keyring())).is_good());
     assert_eq!(bring_back(&fixture, &second, "newest", NOW.plus(600)).unwrap().tally.accounts, 4);
+}
+
+#[tokio::test]
+async fn a_restored_store_counts_on_from_what_its_backup_had_counted() {
+    let fixture = filled(3).await;
+    let file = fixture.folder.path().join("backup");
+    let engine = fixture.open().await;
+    let count = |engine: &Arc<dyn Engine>| {
+        let mut worker = Worker::new(Arc::clone(engine), Clock::standing(NOW));
+        async move { while worker.round().await.unwrap() == Round::Moved {} }
+    };
+    count(&engine).await;
+    back_up(&engine, &file).await.unwrap();
+    engine.close().await.unwrap();
+    drop(engine);
+    bring_back(&fixture, &file, "new", NOW).unwrap();
+    let engine = open(&fixture.folder.path().join("new"), &fixture.keyring()).await;
+    assert_eq!(statistics::behind(&*engine).await, Ok(1), "the restore itself");
+    count(&engine).await;
+    let hour = Hour::of(NOW);
+    let counts = statistics::of_hours(&*engine, hour..=hour).await.unwrap();
+    assert_eq!((counts[&hour].of(&["app_created"]), counts[&hour].of(&["restored"])), (1, 1));
+    assert_eq!(counts[&hour].of(&["device_confirmed"]), 3);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
