@@ -65,7 +65,7 @@ impl Approval {
     ) -> Result<(), NotApproved> {
         let counts = self.action == *wanted
             && account.is_some_and(|account| {
-                account.has_active_device()
+                account.is_protected()
                     && account.require_second_factor(Some(self.second_factor), None, now).is_ok()
             });
         match spent {

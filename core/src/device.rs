@@ -1,6 +1,7 @@
-//! Devices: a [`PendingDevice`] becomes an [`ActiveDevice`] by its first right code, and never the other way round.
+//! Devices: a [`PendingDevice`] becomes an [`ActiveDevice`] by its first right code, and never the other way round. An operator makes an
+//! active one a [`DisabledDevice`] and the reverse.
 //!
-//! Both are generic over how the secret is held: [`Secret`] while a rule works on it, whatever the host seals it into at rest.
+//! All are generic over how the secret is held: [`Secret`] while a rule works on it, whatever the host seals it into at rest.
 
 use crate::{
     code::Code,
@@ -53,6 +54,16 @@ pub struct ActiveDevice<S = Secret> {
     pub last_step: Step,
     /// How many steps its clock is usually off ours: −1, 0 or 1. Learnt from each accepted code, tried first next time.
     pub drift: i8,
+}
+
+/// A device that an operator has disabled: no code of it counts, and it still keeps 2FA on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct DisabledDevice<S = Secret> {
+    /// As it was when it was disabled, and as it will be again. Codes are judged by active devices only, which are never kept here.
+    device: ActiveDevice<S>,
+    /// When that was.
+    pub disabled_at: UnixTime,
 }
 
 /// What an authenticator's owner answered: the code, and the one after it where two are asked for.
@@ -146,6 +157,41 @@ impl<S> ActiveDevice<S> {
             last_step,
             drift,
         })
+    }
+}
+
+impl<S> ActiveDevice<S> {
+    /// Becomes disabled.
+    pub(crate) fn disable(self, now: UnixTime) -> DisabledDevice<S> {
+        DisabledDevice { device: self, disabled_at: now }
+    }
+}
+
+impl<S> DisabledDevice<S> {
+    /// Becomes active again, with the steps used up that were.
+    pub(crate) fn enable(self) -> ActiveDevice<S> {
+        self.device
+    }
+
+    /// What is known of it besides; nothing of it judges a code.
+    pub fn about(&self) -> &ActiveDevice<S> {
+        &self.device
+    }
+
+    pub(crate) fn about_mut(&mut self) -> &mut ActiveDevice<S> {
+        &mut self.device
+    }
+
+    /// The device with its secret held in another way.
+    ///
+    /// # Errors
+    /// What `map` fails with.
+    pub fn try_map_secret<T, E>(
+        self,
+        map: impl FnOnce(DeviceId, S) -> Result<T, E>,
+    ) -> Result<DisabledDevice<T>, E> {
+        let Self { device, disabled_at } = self;
+        Ok(DisabledDevice { device: device.try_map_secret(map)?, disabled_at })
     }
 }
 

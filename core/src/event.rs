@@ -75,6 +75,18 @@ pub enum Event {
         /// The device that is gone.
         device: DeviceId,
     },
+    /// An operator disabled a device: no code of it counts.
+    DeviceDisabled {
+        /// The device.
+        device: DeviceId,
+    },
+    /// An operator enabled a disabled device again.
+    DeviceEnabled {
+        /// The device.
+        device: DeviceId,
+    },
+    /// An operator reset the user's second factor: everything that belonged to it is gone, and every login has ended.
+    TwoFactorReset,
     /// 2FA was turned off, and everything that belonged to it is gone.
     TwoFactorDisabled,
     /// A new set of backup codes replaced the old one.

@@ -145,7 +145,7 @@ impl Family {
     pub fn must_enroll(&self, account: &mut Account, enforcement: Enforcement, now: UnixTime) -> bool {
         self.is_alive(Some(account), now)
             && self.second_factor.is_none()
-            && !account.has_active_device()
+            && !account.is_protected()
             && account.admit(enforcement, now) == Admission::MustEnroll
     }
 

@@ -3,6 +3,8 @@
 //! Entries are JSON and append-only; they are part of the transaction that they tell of, and the store numbers them. Whoever
 //! passes events on reads them from here, so that an event is there exactly when its change is.
 
+mod reason;
+
 use std::net::IpAddr;
 
 use data_encoding::HEXLOWER;
@@ -17,6 +19,8 @@ use sidekey_core::{
 
 use crate::entropy::random;
 use crate::http::rfc3339;
+
+pub use reason::Reason;
 
 /// Longest user agent that is kept, in characters.
 pub const USER_AGENT_MAX: usize = 256;
@@ -34,12 +38,21 @@ pub struct Origin {
     pub ip_address: Option<IpAddr>,
     /// The user agent, cut to [`USER_AGENT_MAX`].
     pub user_agent: Option<String>,
+    /// Why, where an operator has said so.
+    pub reason: Option<Reason>,
 }
 
 impl Origin {
     /// Of something that no request of the network asked for.
     pub fn local(actor: Actor, at: UnixTime) -> Self {
-        Self { at, request_id: new_request_id(), actor, ip_address: None, user_agent: None }
+        let request_id = new_request_id();
+        Self { at, request_id, actor, ip_address: None, user_agent: None, reason: None }
+    }
+
+    /// The same, for a reason.
+    #[must_use]
+    pub fn because(self, reason: Reason) -> Self {
+        Self { reason: Some(reason), ..self }
     }
 }
 
@@ -65,6 +78,12 @@ pub enum Actor {
     Enrollment,
     /// Whoever may open the data folder, at the command line.
     Operator,
+    /// An operator who has signed in to the admin area.
+    #[serde(rename = "operator")]
+    SignedInOperator {
+        /// Their name.
+        name: String,
+    },
     /// The server by itself.
     Server,
 }
@@ -160,11 +179,13 @@ pub struct Entry<'a> {
     ip_address: Option<IpAddr>,
     user_agent: Option<&'a str>,
     request_id: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'a Reason>,
     event: What<'a>,
 }
 
 /// The names of all events, those of accounts first.
-pub const EVENT_NAMES: [&str; 39] = [
+pub const EVENT_NAMES: [&str; 42] = [
     "session_opened",
     "setup_started",
     "device_confirmed",
@@ -177,6 +198,9 @@ pub const EVENT_NAMES: [&str; 39] = [
     "device_renamed",
     "primary_changed",
     "device_removed",
+    "device_disabled",
+    "device_enabled",
+    "two_factor_reset",
     "two_factor_disabled",
     "backup_codes_renewed",
     "refresh_token_reused",
@@ -270,8 +294,18 @@ pub struct Shown {
     pub user_agent: Option<String>,
     /// The request, as its answer named it.
     pub request_id: String,
+    actor: ShownActor,
+    /// Why, where an operator has said so.
+    pub reason: Option<String>,
     /// What happened.
     pub event: Event,
+}
+
+/// Who did it, as the entry says.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+struct ShownActor {
+    kind: String,
+    name: Option<String>,
 }
 
 impl Shown {
@@ -288,6 +322,25 @@ impl Shown {
     /// How it went.
     pub fn outcome(&self) -> Outcome {
         outcome(&self.event)
+    }
+
+    /// What kind of actor did it, as the entry names it.
+    pub fn actor(&self) -> &str {
+        &self.actor.kind
+    }
+
+    /// The name of the operator who did it in the admin area.
+    pub fn operator(&self) -> Option<&str> {
+        self.actor.name.as_deref()
+    }
+
+    /// What the account's owner sees of it: not who of the operators it was, why, and where they were.
+    #[must_use]
+    pub fn for_owner(mut self) -> Self {
+        if self.actor.kind == "operator" {
+            (self.actor.name, self.reason, self.ip_address, self.user_agent) = (None, None, None, None);
+        }
+        self
     }
 
     /// Whether it is about this account.
@@ -316,6 +369,9 @@ pub fn outcome(event: &Event) -> Outcome {
         | Event::DeviceRenamed { .. }
         | Event::PrimaryChanged { .. }
         | Event::DeviceRemoved { .. }
+        | Event::DeviceDisabled { .. }
+        | Event::DeviceEnabled { .. }
+        | Event::TwoFactorReset
         | Event::TwoFactorDisabled
         | Event::BackupCodesRenewed
         | Event::LoginRevoked
@@ -360,6 +416,7 @@ impl<'a> Entry<'a> {
             ip_address: origin.ip_address,
             user_agent: origin.user_agent.as_deref(),
             request_id: &origin.request_id,
+            reason: origin.reason.as_ref(),
             event,
         }
     }
@@ -452,6 +509,24 @@ mod tests {
             read(&Entry::new(&account, &origin, &Event::AccountUnlocked)),
             with(json!({"app": "shop", "user": "42", "event": {"type": "account_unlocked"}}))
         );
+        let reason = Reason::parse("lost phone").unwrap();
+        let signed_in = Origin {
+            actor: Actor::SignedInOperator { name: "ann".to_owned() },
+            ip_address: Some([203, 0, 113, 7].into()),
+            ..origin.clone().because(reason)
+        };
+        let reset = Entry::new(&account, &signed_in, &Event::TwoFactorReset);
+        assert_eq!(
+            read(&reset),
+            with(json!({
+                "app": "shop", "user": "42", "event": {"type": "two_factor_reset"}, "reason": "lost phone",
+                "actor": {"kind": "operator", "name": "ann"}, "ip_address": "203.0.113.7",
+            }))
+        );
+        let shown = Shown::read(&reset.to_bytes()).unwrap();
+        assert_eq!((shown.actor(), shown.operator()), ("operator", Some("ann")));
+        let owner = shown.for_owner();
+        assert_eq!((owner.operator(), &owner.reason, owner.ip_address), (None, &None, None));
         let event = ServerEvent::ApiKeyRevoked { key_id: "k1".to_owned() };
         assert_eq!(
             read(&Entry::of_server(Some(&app), &origin, &event)),

@@ -57,7 +57,7 @@ impl Account {
         rng: &mut impl CryptoRng,
         events: &mut Vec<Event>,
     ) -> Result<Imported, NotImported> {
-        if self.has_active_device() {
+        if self.is_protected() {
             return Err(NotImported::HasDevice);
         }
         let (devices, left_out) = taken(user);

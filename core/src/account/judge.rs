@@ -3,7 +3,7 @@
 use super::Account;
 use crate::{
     backup_code::Attempt,
-    device::{Answer, Judgement, PendingDevice},
+    device::{Answer, DisabledDevice, Judgement, PendingDevice},
     event::Event,
     id::DeviceId,
     login::{Method, SecondFactor},
@@ -73,7 +73,7 @@ impl Account {
         now: UnixTime,
         events: &mut Vec<Event>,
     ) -> Result<SecondFactor, BackupRefusal> {
-        if !self.has_active_device() {
+        if !self.is_protected() {
             return Err(BackupRefusal::NotEnabled);
         }
         if let Some(seconds) = self.backup_codes_wait(now) {
@@ -115,7 +115,7 @@ impl Account {
         }
     }
 
-    /// Form, then budget, then every device. The device that is right uses the step up where it is found to be right: there is
+    /// Form, then budget, then every active device. The device that is right uses the step up where it is found to be right: there is
     /// no way from a judgement to an acceptance that does not pass here.
     fn accepted(
         &mut self,
@@ -123,10 +123,12 @@ impl Account {
         now: UnixTime,
         events: &mut Vec<Event>,
     ) -> Result<DeviceId, Refusal> {
-        if !self.has_active_device() {
+        if !self.is_protected() {
             return Err(Refusal::NotEnabled);
         }
-        if !self.active.iter().any(|device| answer.fits(device.params.digits)) {
+        // The code of a disabled device is a wrong one, and not a malformed one: who tries pays for it, and learns nothing.
+        let all = self.active.iter().chain(self.disabled.iter().map(DisabledDevice::about));
+        if !all.map(|device| device.params.digits).any(|digits| answer.fits(digits)) {
             return Err(Refusal::Malformed);
         }
         self.pass_gate(answer, now)?;

@@ -5,9 +5,9 @@ use rand_core::CryptoRng;
 use super::{Account, Refusal};
 use crate::{
     backup_code::BackupCodes,
-    device::Answer,
+    device::{Answer, DisabledDevice},
     event::Event,
-    id::{DeviceId, DeviceName, Incarnation},
+    id::{DeviceId, DeviceName},
     import::CodeForm,
     time::UnixTime,
 };
@@ -17,7 +17,7 @@ use crate::{
 pub enum RemoveRefusal {
     /// No device has this id.
     NotFound,
-    /// It is the last active device: removing it turns 2FA off and needs a code.
+    /// It is the last active device, or the last one at all: removing it turns 2FA off and needs a code.
     CodeRequired,
     /// The code did not count.
     Code(Refusal),
@@ -36,7 +36,9 @@ impl Account {
     /// Gives a device another name; whether there is such a device.
     pub fn rename_device(&mut self, id: DeviceId, name: DeviceName, events: &mut Vec<Event>) -> bool {
         let active = self.active.iter_mut().find(|device| device.id == id).map(|device| &mut device.name);
-        let place = active.or_else(|| {
+        let mut disabled = self.disabled.iter_mut().map(DisabledDevice::about_mut);
+        let place = active.or_else(|| disabled.find(|device| device.id == id).map(|device| &mut device.name));
+        let place = place.or_else(|| {
             self.pending.iter_mut().find(|device| device.id == id).map(|device| &mut device.name)
         });
         if let Some(place) = place {
@@ -66,7 +68,7 @@ impl Account {
         self.pending_devices(now).any(|device| device.id == id)
     }
 
-    /// Removes a device. The last active one turns 2FA off and needs an answer.
+    /// Removes a device. The last active one turns 2FA off, with the disabled ones, and needs an answer.
     ///
     /// # Errors
     /// See [`RemoveRefusal`]; a wrong code has changed the account.
@@ -79,53 +81,41 @@ impl Account {
         events: &mut Vec<Event>,
     ) -> Result<Removed, RemoveRefusal> {
         if self.is_pending(id, now) {
-            self.pending.retain(|device| device.id != id);
-            events.push(Event::DeviceRemoved { device: id });
+            self.drop_device(id, events);
             return Ok(Removed::Device);
         }
-        if self.active_device(id).is_none() {
+        if !self.has_device(id) {
             return Err(RemoveRefusal::NotFound);
         }
-        if self.active.len() == 1 {
+        let is_active = self.active_device(id).is_some();
+        // The last one cannot be removed while it is disabled: no code that could be given counts.
+        if is_active && self.active.len() == 1 || self.devices() == 1 {
             let answer = answer.ok_or(RemoveRefusal::CodeRequired)?;
             self.answer(answer, now, events).map_err(RemoveRefusal::Code)?;
             events.push(Event::DeviceRemoved { device: id });
             self.turn_off(rng, events);
             return Ok(Removed::LastDevice);
         }
-        self.drop_active(id, events);
+        self.drop_device(id, events);
         Ok(Removed::Device)
     }
 
-    /// Removes an active device in whose place another one has just been confirmed. One that is not there any more is no error: what
+    /// Removes a device in whose place another one has just been confirmed. One that is not there any more is no error: what
     /// was wanted is done.
     pub fn replaced(&mut self, old: DeviceId, by: DeviceId, events: &mut Vec<Event>) {
-        if old == by || self.active_device(old).is_none() || self.active_device(by).is_none() {
+        if old == by || !self.has_device(old) || self.active_device(by).is_none() {
             return;
         }
         if self.primary == Some(old) {
             self.primary = Some(by);
         }
-        self.drop_active(old, events);
-    }
-
-    fn drop_active(&mut self, id: DeviceId, events: &mut Vec<Event>) {
-        self.active.retain(|device| device.id != id);
-        if self.primary == Some(id) {
-            self.primary = self.active.first().map(|device| device.id);
-        }
-        events.push(Event::DeviceRemoved { device: id });
+        self.drop_device(old, events);
     }
 
     /// Turns 2FA off: devices, codes and everything that was given out are dead. The failure budget stays, so that turning
     /// off and on again refills nothing.
     pub fn turn_off(&mut self, rng: &mut impl CryptoRng, events: &mut Vec<Event>) {
-        self.incarnation = Incarnation::generate(rng);
-        self.pending.clear();
-        self.active.clear();
-        self.primary = None;
-        self.set_backup_codes(None, CodeForm::Native);
-        self.protected_since = None;
+        self.give_up(rng);
         events.push(Event::TwoFactorDisabled);
     }
 

@@ -7,6 +7,7 @@
 //! - `setup`: start and confirm a device
 //! - `judge`: answer with a code or a backup code
 //! - `manage`: rename, remove, turn off, renew, unlock
+//! - `operate`: what an operator does besides: disable, enable, remove, reset
 //! - `import`: devices and recovery codes of another product
 //! - `restore`: the new epoch after a backup was restored
 //!
@@ -17,6 +18,7 @@ mod import;
 mod judge;
 mod manage;
 mod open;
+mod operate;
 mod reopen;
 mod restore;
 mod setup;
@@ -27,7 +29,7 @@ use rand_core::CryptoRng;
 
 use crate::{
     backup_code::{BackupCodes, Salt},
-    device::{ActiveDevice, PendingDevice},
+    device::{ActiveDevice, DisabledDevice, PendingDevice},
     id::{AccountId, AccountName, DeviceId, Incarnation},
     import::CodeForm,
     login::SecondFactor,
@@ -41,10 +43,11 @@ pub use import::{Imported, NotImported};
 pub use judge::{BackupRefusal, Refusal};
 pub use manage::{RemoveRefusal, Removed};
 pub use open::{Login, Opened};
+pub use operate::NotRemoved;
 pub use reopen::{Asked, Before, KeyRefusal};
 pub use setup::{ConfirmRefusal, Confirmed, TooManyDevices};
 
-/// Active devices that an account may have.
+/// Devices that an account may have, active and disabled ones.
 pub const MAX_DEVICES: usize = 7;
 /// Pending devices that an account may have at once; the oldest gives way.
 pub const MAX_PENDING: usize = 2;
@@ -81,6 +84,7 @@ pub struct Account<S = Secret> {
     generation: u64,
     /// The form of `backup_codes`.
     backup_code_form: CodeForm,
+    disabled: Vec<DisabledDevice<S>>,
 }
 
 /// A token without a second factor, or with one that is too old, was used where one is needed.
@@ -111,6 +115,7 @@ impl<S> Account<S> {
             backup_throttle: Throttle::default(),
             generation: 0,
             backup_code_form: CodeForm::Native,
+            disabled: Vec::new(),
         }
     }
 
@@ -119,9 +124,20 @@ impl<S> Account<S> {
         self.generation
     }
 
-    /// Whether 2FA is on.
-    pub fn has_active_device(&self) -> bool {
-        !self.active.is_empty()
+    /// Whether 2FA is on: there is a device. Where all are disabled nobody is let in by a password, nor may enrol by one; backup codes
+    /// are what is left then.
+    pub fn is_protected(&self) -> bool {
+        self.devices() > 0
+    }
+
+    /// How many devices it has, active and disabled ones.
+    pub fn devices(&self) -> usize {
+        self.active.len() + self.disabled.len()
+    }
+
+    /// Whether this is one of them.
+    pub fn has_device(&self, id: DeviceId) -> bool {
+        self.active_device(id).is_some() || self.disabled_device(id).is_some()
     }
 
     /// Its active devices, oldest first.
@@ -132,6 +148,16 @@ impl<S> Account<S> {
     /// The active device with this id.
     pub fn active_device(&self, id: DeviceId) -> Option<&ActiveDevice<S>> {
         self.active.iter().find(|device| device.id == id)
+    }
+
+    /// Its disabled devices, in the order in which they were disabled.
+    pub fn disabled_devices(&self) -> &[DisabledDevice<S>] {
+        &self.disabled
+    }
+
+    /// The disabled device with this id.
+    pub fn disabled_device(&self, id: DeviceId) -> Option<&DisabledDevice<S>> {
+        self.disabled.iter().find(|device| device.about().id == id)
     }
 
     /// Its pending devices that are still alive, oldest first.
@@ -193,14 +219,14 @@ impl<S> Account<S> {
     /// Whether a login may do what needs a second factor, at most `max_age` seconds old where that is given.
     ///
     /// # Errors
-    /// There is an active device, and the second factor is missing, too old, or was given to devices of an earlier enrolment.
+    /// There is a device, and the second factor is missing, too old, or was given to devices of an earlier enrolment.
     pub fn require_second_factor(
         &self,
         factor: Option<SecondFactor>,
         max_age: Option<u64>,
         now: UnixTime,
     ) -> Result<(), SecondFactorNeeded> {
-        if !self.has_active_device() {
+        if !self.is_protected() {
             return Ok(());
         }
         let counts = factor.is_some_and(|factor| {
@@ -209,7 +235,7 @@ impl<S> Account<S> {
         if counts { Ok(()) } else { Err(SecondFactorNeeded { max_age }) }
     }
 
-    /// Decides on a login without any active device, and notes when the user was first asked to enrol.
+    /// Decides on a login without any device, and notes when the user was first asked to enrol.
     pub fn admit(&mut self, enforcement: Enforcement, now: UnixTime) -> Admission {
         let asked = *self.asked_to_enroll_at.get_or_insert(now);
         let admission = enforcement.admit(self.is_admin, asked, now);
@@ -231,6 +257,8 @@ impl<S> Account<S> {
             self.pending.into_iter().map(|device| device.try_map_secret(&mut map)).collect();
         let active: Result<_, E> =
             self.active.into_iter().map(|device| device.try_map_secret(&mut map)).collect();
+        let disabled: Result<_, E> =
+            self.disabled.into_iter().map(|device| device.try_map_secret(&mut map)).collect();
         Ok(Account {
             id: self.id,
             birth: self.birth,
@@ -249,6 +277,7 @@ impl<S> Account<S> {
             backup_throttle: self.backup_throttle,
             generation: self.generation,
             backup_code_form: self.backup_code_form,
+            disabled: disabled?,
         })
     }
 }

@@ -62,13 +62,13 @@ impl Account {
         }
         let opening = |purpose| Opening { purpose, login: id, remember_me, return_url, action: None };
         let counts = |factor| self.require_second_factor(Some(factor), None, now).is_ok();
-        let second_factor = trusted.filter(|_| self.has_active_device()).filter(|factor| counts(*factor));
+        let second_factor = trusted.filter(|_| self.is_protected()).filter(|factor| counts(*factor));
         if second_factor.is_some() {
             events.push(Event::SessionOpened { asks: Asks::Nothing });
             let family = Family::start(self, Grant { login: id, second_factor, remember_me }, now);
             return Opened::LetIn { family, invited: false, enroll_by: None };
         }
-        if self.has_active_device() {
+        if self.is_protected() {
             return Opened::Challenge(Session::open(self, opening(Purpose::Login), now, events));
         }
         let (invited, enroll_by) = match self.admit(enforcement, now) {

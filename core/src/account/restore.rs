@@ -4,6 +4,7 @@ use rand_core::CryptoRng;
 
 use super::Account;
 use crate::{
+    device::DisabledDevice,
     id::Incarnation,
     time::{Step, UnixTime},
 };
@@ -23,7 +24,8 @@ impl<S> Account<S> {
         self.birth = Incarnation::generate(rng);
         self.incarnation = Incarnation::generate(rng);
         self.pending.clear();
-        for device in &mut self.active {
+        let disabled = self.disabled.iter_mut().map(DisabledDevice::about_mut);
+        for device in self.active.iter_mut().chain(disabled) {
             device.last_step = device.last_step.max(Step::at(now, device.params.period).next());
         }
         if let Some(codes) = &mut self.backup_codes {

@@ -5,7 +5,7 @@ use rand_core::CryptoRng;
 use super::{Account, MAX_DEVICES, MAX_PENDING, Refusal};
 use crate::{
     backup_code::BackupCodes,
-    device::{Answer, PendingDevice},
+    device::{Answer, DisabledDevice, PendingDevice},
     event::Event,
     id::{DeviceId, DeviceName, LoginId},
     import::CodeForm,
@@ -15,7 +15,7 @@ use crate::{
     totp::TotpParams,
 };
 
-/// There are [`MAX_DEVICES`] active devices already.
+/// There are [`MAX_DEVICES`] devices already.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TooManyDevices;
 
@@ -53,7 +53,7 @@ impl Account {
         rng: &mut impl CryptoRng,
         events: &mut Vec<Event>,
     ) -> Result<PendingDevice, TooManyDevices> {
-        if self.active.len() >= MAX_DEVICES {
+        if self.devices() >= MAX_DEVICES {
             return Err(TooManyDevices);
         }
         if restart {
@@ -106,16 +106,18 @@ impl Account {
         }
         let step = self.judge_pending(&device, answer, now, events).map_err(ConfirmRefusal::Code)?;
         self.pending.remove(index);
+        let first = !self.is_protected();
         self.active.push(device.confirm(step, now));
-        if self.active.len() >= MAX_DEVICES {
+        if self.devices() >= MAX_DEVICES {
             // Another pending one would make one too many.
             self.pending.clear();
         }
         self.totp_throttle.succeeded();
         self.last_verified_at = Some(now);
-        let first = self.active.len() == 1;
-        if first {
+        if self.primary.is_none() {
             self.primary = Some(id);
+        }
+        if first {
             self.protected_since = Some(now);
             // When the user was first asked to enrol is kept: turning 2FA on and off again starts no new grace period.
             self.set_backup_codes(backup_codes, CodeForm::Native);
@@ -127,7 +129,8 @@ impl Account {
     /// A name nobody chose: the first free of `Authenticator`, `Authenticator 2`, …
     pub(super) fn default_name(&self) -> DeviceName {
         let names = (1..=MAX_DEVICES).map(DeviceName::numbered);
-        let mut free = names.filter(|name| !self.active.iter().any(|device| device.name == *name));
+        let all = || self.active.iter().chain(self.disabled.iter().map(DisabledDevice::about));
+        let mut free = names.filter(|name| !all().any(|device| device.name == *name));
         free.next().unwrap_or_else(|| DeviceName::numbered(1))
     }
 }

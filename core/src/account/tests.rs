@@ -309,7 +309,7 @@ fn the_last_device_goes_only_with_a_code_and_takes_everything_along() {
     let right = answer(&account.active[0].secret, account.active[0].params, NOW.plus(900));
     let removed = account.remove_device(second, Some(&right), NOW.plus(900), rng, events);
     assert_eq!(removed, Ok(Removed::LastDevice));
-    assert!(!account.has_active_device() && account.backup_codes().is_none());
+    assert!(!account.is_protected() && account.backup_codes().is_none());
     assert_ne!(account.incarnation, before);
 }
 

@@ -141,7 +141,7 @@ impl Rule {
         let Login { account, second_factor, .. } = login.ok_or(Refusal::NotSignedIn)?;
         // The rule asks for a second factor; the account, that it was given to the devices that it has now.
         let counts =
-            account.has_active_device() && account.require_second_factor(second_factor, max_age, now).is_ok();
+            account.is_protected() && account.require_second_factor(second_factor, max_age, now).is_ok();
         if counts { Ok(()) } else { Err(Refusal::SecondFactorRequired { max_age }) }
     }
 

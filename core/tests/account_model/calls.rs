@@ -73,6 +73,17 @@ pub enum Call {
         set: u8,
     },
     Unlock,
+    /// An operator disables a device, enables or removes one, or resets everything.
+    DisableDevice {
+        device: usize,
+    },
+    EnableDevice {
+        device: usize,
+    },
+    RemoveForOwner {
+        device: usize,
+    },
+    Reset,
     /// The store is lost, and a backup that was taken just before is restored.
     Restore,
 }
@@ -89,6 +100,7 @@ pub enum Outcome {
     SetupExpired,
     SecondFactorNeeded,
     CodeRequired,
+    LastDevice,
     NotEnabled,
     Malformed,
     Throttled { seconds: u64 },
@@ -102,7 +114,7 @@ pub enum Outcome {
 }
 
 impl Outcome {
-    pub const KINDS: [&'static str; 20] = [
+    pub const KINDS: [&'static str; 21] = [
         "Done",
         "Shown",
         "Confirmed",
@@ -113,6 +125,7 @@ impl Outcome {
         "SetupExpired",
         "SecondFactorNeeded",
         "CodeRequired",
+        "LastDevice",
         "NotEnabled",
         "Malformed",
         "Throttled",

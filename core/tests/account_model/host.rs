@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use data_encoding::HEXLOWER;
 use sidekey_core::{
-    account::{Account, BackupRefusal, ConfirmRefusal, Refusal, RemoveRefusal, Removed},
+    account::{Account, BackupRefusal, ConfirmRefusal, NotRemoved, Refusal, RemoveRefusal, Removed},
+    device::{ActiveDevice, DisabledDevice},
     event::Event,
     id::{AccountId, AppId, DeviceId, DeviceName, Incarnation, LoginId, UserId},
     login::{Method, SecondFactor},
@@ -131,10 +132,23 @@ impl Host {
                 account.unlock(events);
                 Outcome::Done
             }
+            Call::DisableDevice { device } => found(account.disable_device(device_id(*device), now, events)),
+            Call::EnableDevice { device } => found(account.enable_device(device_id(*device), events)),
+            Call::RemoveForOwner { device } => {
+                match account.remove_device_for_owner(device_id(*device), now, events) {
+                    Ok(()) => Outcome::Done,
+                    Err(NotRemoved::NotFound) => Outcome::NotFound,
+                    Err(NotRemoved::LastDevice) => Outcome::LastDevice,
+                }
+            }
+            Call::Reset => {
+                account.reset(&mut Numbered((1 << 32) + self.lives.len() as u64), events);
+                Outcome::Done
+            }
             Call::Restore => {
                 let mut rng = Numbered((1 << 32) + self.lives.len() as u64);
                 *account = account.clone().restored(now, &mut rng);
-                for device in account.active_devices() {
+                for device in kept(account) {
                     self.accepted.insert(device.id, device.last_step.number());
                 }
                 Outcome::Done
@@ -235,7 +249,7 @@ impl Host {
 
     /// Notes which step of which device a call has used up.
     fn note_accepted(&mut self, outcome: Outcome, at: u64) {
-        for device in self.account.active_devices() {
+        for device in kept(&self.account) {
             let step = device.last_step.number();
             if self.accepted.get(&device.id) == Some(&step) {
                 continue;
@@ -272,9 +286,10 @@ impl Host {
     pub fn compare(&self, model: &Model) {
         let now = UnixTime::from_secs(model.now);
         let account = &self.account;
-        assert_eq!(account.has_active_device(), !model.active.is_empty());
+        assert_eq!(account.is_protected(), !model.kept().is_empty());
+        assert_eq!(account.devices(), model.kept().len());
         assert_eq!(account.active_devices().len(), model.active.len());
-        for (device, number) in account.active_devices().iter().zip(&model.active) {
+        for (device, number) in kept(account).zip(&model.kept()) {
             let expected = &model.devices[*number];
             assert_eq!((device.id, device.name.as_str()), (device_id(*number), expected.name.as_str()));
             assert_eq!(Some(device.last_step.number()), expected.used.last().copied());
@@ -317,7 +332,7 @@ impl Host {
             }
         }
         let without = self.account.require_second_factor(None, None, now);
-        assert_eq!(without.is_ok(), model.active.is_empty());
+        assert_eq!(without.is_ok(), model.kept().is_empty());
     }
 
     fn compare_sessions(&self, model: &Model) {
@@ -340,6 +355,11 @@ impl Host {
             );
         }
     }
+}
+
+/// The devices that keep 2FA on: active ones, then disabled ones.
+fn kept(account: &Account) -> impl Iterator<Item = &ActiveDevice> {
+    account.active_devices().iter().chain(account.disabled_devices().iter().map(DisabledDevice::about))
 }
 
 fn opening(purpose: Purpose, number: usize) -> Opening {
@@ -425,6 +445,9 @@ fn told(event: &Event) -> Vec<&'static str> {
         Event::DeviceRenamed { .. } => vec!["renamed"],
         Event::PrimaryChanged { .. } => vec!["primary changed"],
         Event::DeviceRemoved { .. } => vec!["removed"],
+        Event::DeviceDisabled { .. } => vec!["disabled"],
+        Event::DeviceEnabled { .. } => vec!["enabled"],
+        Event::TwoFactorReset => vec!["reset"],
         Event::TwoFactorDisabled => vec!["turned off"],
         Event::BackupCodesRenewed => vec!["codes renewed"],
         other => panic!("no call here tells {other:?}"),

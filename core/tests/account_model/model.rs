@@ -30,6 +30,8 @@ pub struct Model {
     /// Numbers of the pending devices, expired ones among them, and of the active ones, oldest first.
     pub pending: Vec<usize>,
     pub active: Vec<usize>,
+    /// Those of the disabled ones, in the order in which they were disabled.
+    pub disabled: Vec<usize>,
     pub primary: Option<usize>,
     /// The set of backup codes and which of them are spent; sets are numbered.
     pub backup: Option<(u8, BTreeSet<u8>)>,
@@ -107,6 +109,7 @@ impl Model {
             devices: Vec::new(),
             pending: Vec::new(),
             active: Vec::new(),
+            disabled: Vec::new(),
             primary: None,
             backup: None,
             sets: 0,
@@ -127,6 +130,11 @@ impl Model {
 
     pub fn is_alive(&self, device: usize) -> bool {
         self.pending.contains(&device) && self.now < self.devices[device].made_at + SETUP
+    }
+
+    /// Devices that keep 2FA on.
+    pub fn kept(&self) -> Vec<usize> {
+        [&self.active[..], &self.disabled].concat()
     }
 
     /// Until when answers with a code wait.
@@ -193,6 +201,10 @@ impl Model {
                 self.tell("unlocked");
                 Outcome::Done
             }
+            Call::DisableDevice { device } => self.disable(*device),
+            Call::EnableDevice { device } => self.enable(*device),
+            Call::RemoveForOwner { device } => self.remove_for_owner(*device),
+            Call::Reset => self.reset(),
             Call::Restore => self.restore(),
         };
         self.script.push(Entry { at: self.now, call, outcome });
@@ -200,7 +212,7 @@ impl Model {
     }
 
     fn set_up(&mut self, login: u8, restart: bool, name: Option<&String>, number: usize) -> Outcome {
-        if self.active.len() == DEVICES {
+        if self.kept().len() == DEVICES {
             return Outcome::TooManyDevices;
         }
         let own = self.pending.iter().copied().find(|device| self.devices[*device].login == login);
@@ -214,7 +226,7 @@ impl Model {
         if self.pending.len() == PENDING {
             self.pending.remove(0);
         }
-        let is_taken = |name: &String| self.active.iter().any(|device| self.devices[*device].name == *name);
+        let is_taken = |name: &String| self.kept().iter().any(|device| self.devices[*device].name == *name);
         let numbered = (2..=DEVICES).map(|n| format!("Authenticator {n}"));
         let free = std::iter::once("Authenticator".to_owned()).chain(numbered).find(|name| !is_taken(name));
         let name = name.cloned().or(free).unwrap();
@@ -231,7 +243,7 @@ impl Model {
             if let Some(closed) = self.closed(session) {
                 return closed;
             }
-            if !self.active.is_empty() {
+            if !self.kept().is_empty() {
                 return Outcome::SecondFactorNeeded;
             }
         }
@@ -247,14 +259,16 @@ impl Model {
         self.pending.retain(|pending| *pending != device);
         self.devices[device].confirmed_at = self.now;
         self.active.push(device);
-        let first = self.active.len() == 1;
-        if first {
+        if self.active.len() == 1 {
             self.primary = Some(device);
+        }
+        let first = self.kept().len() == 1;
+        if first {
             self.protected_since = Some(self.now);
             self.backup = Some((set, BTreeSet::new()));
             self.sets = set;
         }
-        if self.active.len() == DEVICES {
+        if self.kept().len() == DEVICES {
             self.pending.clear();
         }
         self.tell("device confirmed");
@@ -312,7 +326,7 @@ impl Model {
     }
 
     fn answer(&mut self, said: &Said) -> Outcome {
-        if self.active.is_empty() {
+        if self.kept().is_empty() {
             return Outcome::NotEnabled;
         }
         match self.judge(said, &self.active.clone()) {
@@ -386,7 +400,7 @@ impl Model {
     }
 
     fn answer_with_backup_code(&mut self, said: SaidBackup) -> Outcome {
-        if self.active.is_empty() {
+        if self.kept().is_empty() {
             return Outcome::NotEnabled;
         }
         if let Some(seconds) = self.backup_codes_wait() {
@@ -415,7 +429,7 @@ impl Model {
     }
 
     fn rename(&mut self, device: usize, name: &str) -> Outcome {
-        if !self.active.contains(&device) && !self.pending.contains(&device) {
+        if !self.kept().contains(&device) && !self.pending.contains(&device) {
             return Outcome::NotFound;
         }
         if self.devices[device].name != name {
@@ -438,7 +452,7 @@ impl Model {
     fn remove(&mut self, device: usize, said: Option<&Said>) -> Outcome {
         if self.is_alive(device) {
             self.pending.retain(|pending| *pending != device);
-        } else if self.active == [device] {
+        } else if self.active == [device] || self.kept() == [device] {
             let Some(said) = said else { return Outcome::CodeRequired };
             let outcome = self.answer(said);
             if outcome != Outcome::Accepted {
@@ -446,11 +460,8 @@ impl Model {
             }
             self.tell("removed");
             return self.turn_off();
-        } else if self.active.contains(&device) {
-            self.active.retain(|active| *active != device);
-            if self.primary == Some(device) {
-                self.primary = Some(self.active[0]);
-            }
+        } else if self.kept().contains(&device) {
+            self.drop(device);
         } else {
             return Outcome::NotFound;
         }
@@ -458,12 +469,64 @@ impl Model {
         Outcome::Done
     }
 
+    fn drop(&mut self, device: usize) {
+        self.active.retain(|active| *active != device);
+        self.disabled.retain(|disabled| *disabled != device);
+        if self.primary == Some(device) {
+            self.primary = self.active.first().copied();
+        }
+    }
+
+    fn disable(&mut self, device: usize) -> Outcome {
+        if !self.active.contains(&device) {
+            return Outcome::NotFound;
+        }
+        self.drop(device);
+        self.disabled.push(device);
+        self.tell("disabled");
+        Outcome::Done
+    }
+
+    fn enable(&mut self, device: usize) -> Outcome {
+        if !self.disabled.contains(&device) {
+            return Outcome::NotFound;
+        }
+        self.disabled.retain(|disabled| *disabled != device);
+        self.active.push(device);
+        self.active.sort_by_key(|device| self.devices[*device].confirmed_at);
+        self.primary = self.primary.or(Some(device));
+        self.tell("enabled");
+        Outcome::Done
+    }
+
+    fn remove_for_owner(&mut self, device: usize) -> Outcome {
+        if self.is_alive(device) {
+            self.pending.retain(|pending| *pending != device);
+        } else if self.kept() == [device] {
+            return Outcome::LastDevice;
+        } else if self.kept().contains(&device) {
+            self.drop(device);
+        } else {
+            return Outcome::NotFound;
+        }
+        self.tell("removed");
+        Outcome::Done
+    }
+
+    fn reset(&mut self) -> Outcome {
+        self.give_up();
+        self.totp_budget = Budget::default();
+        self.backup_budget = Budget::default();
+        self.tell("reset");
+        Outcome::Done
+    }
+
     fn restore(&mut self) -> Outcome {
         self.life += 1;
         self.pending.clear();
         let latest = self.step() + 1;
-        for device in &self.active {
-            self.devices[*device].used.insert(latest);
+        for device in self.kept() {
+            self.devices[device].used.insert(latest);
         }
         if let Some((_, spent)) = &mut self.backup {
             spent.extend(0..10);
@@ -472,13 +535,18 @@ impl Model {
     }
 
     fn turn_off(&mut self) -> Outcome {
+        self.give_up();
+        self.tell("turned off");
+        Outcome::TurnedOff
+    }
+
+    fn give_up(&mut self) {
         self.life += 1;
         self.pending.clear();
         self.active.clear();
+        self.disabled.clear();
         self.primary = None;
         self.backup = None;
         self.protected_since = None;
-        self.tell("turned off");
-        Outcome::TurnedOff
     }
 }

@@ -59,6 +59,16 @@ pub enum Operation {
         saying: Saying,
     },
     Unlock,
+    DisableDevice {
+        device: usize,
+    },
+    EnableDevice {
+        device: usize,
+    },
+    RemoveForOwner {
+        device: usize,
+    },
+    Reset,
     Restore,
     /// Wrong answers, each given as soon as it is judged.
     Guess {
@@ -126,6 +136,9 @@ pub fn any(model: &Model) -> BoxedStrategy<Operation> {
         let active = if has_device { model.active.clone() } else { vec![0] };
         prop_oneof![5 => prop::sample::select(active), 1 => 0..model.devices.len().max(1)].boxed()
     };
+    let disabled = if model.disabled.is_empty() { vec![0] } else { model.disabled.clone() };
+    let disabled = prop::sample::select(disabled);
+    let any_device = device.clone();
     prop_oneof![
         8 => seconds().prop_map(O::Pass),
         when(waits, 8) => (0_u64..3).prop_map(|extra| O::PassWait { extra }),
@@ -149,6 +162,10 @@ pub fn any(model: &Model) -> BoxedStrategy<Operation> {
         1 => right_or_not(active()).prop_map(|saying| O::Disable { saying }),
         1 => right_or_not(active()).prop_map(|saying| O::Renew { saying }),
         1 => Just(O::Unlock),
+        when(has_device, 3) => active().prop_map(|device| O::DisableDevice { device }),
+        when(!model.disabled.is_empty(), 3) => disabled.prop_map(|device| O::EnableDevice { device }),
+        1 => any_device.prop_map(|device| O::RemoveForOwner { device }),
+        1 => Just(O::Reset),
         1 => Just(O::Restore),
         when(has_device, 2) => (1_u8..12, any_bool(), any_bool())
             .prop_map(|(times, pairs, backup)| O::Guess { times, pairs, backup }),
@@ -338,6 +355,10 @@ impl Operation {
             Self::Disable { saying } => Call::Disable { said: saying.said(model) },
             Self::Renew { saying } => Call::Renew { said: saying.said(model), set: model.sets + 1 },
             Self::Unlock => Call::Unlock,
+            Self::DisableDevice { device } => Call::DisableDevice { device: *device },
+            Self::EnableDevice { device } => Call::EnableDevice { device: *device },
+            Self::RemoveForOwner { device } => Call::RemoveForOwner { device: *device },
+            Self::Reset => Call::Reset,
             Self::Restore => Call::Restore,
         };
         model.call(call);

@@ -134,7 +134,9 @@ fn for_people(entry: &Value) -> String {
         (Some(app), None) => app.to_owned(),
         _ => "server".to_owned(),
     };
-    let actor = entry.pointer("/actor/kind").and_then(Value::as_str).unwrap_or("?");
+    let of_actor = |name: &str| entry.get("actor")?.get(name)?.as_str();
+    let operator = of_actor("name").map(|name| format!(" {name}")).unwrap_or_default();
+    let actor = format!("{}{operator}", of_actor("kind").unwrap_or("?"));
     let details: Vec<_> = event
         .into_iter()
         .flatten()
@@ -150,6 +152,7 @@ fn for_people(entry: &Value) -> String {
         format!("by {actor}"),
         text("ip_address").unwrap_or_default().to_owned(),
         details.join(" "),
+        text("reason").map(|reason| format!("because: {reason}")).unwrap_or_default(),
     ];
     let line = parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("  ");
     // User ids hold no control characters; a terminal would obey them.
@@ -215,6 +218,15 @@ mod tests {
         assert_eq!(
             for_people(&entry),
             "2026-09-21T14:13:20Z  answer_refused          shop/4\u{fffd}2  by anonymous  203.0.113.7  method=otp replayed=false"
+        );
+        let entry = json!({
+            "sequence": 8, "at": "2026-09-21T14:13:20Z", "app": "shop", "user": "42", "request_id": "r",
+            "actor": {"kind": "operator", "name": "ann"}, "ip_address": null, "user_agent": null,
+            "reason": "lost phone", "event": {"type": "two_factor_reset"},
+        });
+        assert_eq!(
+            for_people(&entry),
+            "2026-09-21T14:13:20Z  two_factor_reset        shop/42  by operator ann  because: lost phone"
         );
     }
 }

@@ -54,7 +54,8 @@ pub(super) async fn export(
     }
 }
 
-/// The user with all that another store or product needs of them; `None` while 2FA is off.
+/// The user with all that another store or product needs of them; `None` while no device is active. Disabled devices stay here: nobody else
+/// knows that their codes do not count.
 fn exported(account: &Account) -> Option<ImportedUser> {
     let mut user = ImportedUser::new(account.id.user.clone());
     user.account_name.clone_from(&account.name);
@@ -69,5 +70,5 @@ fn exported(account: &Account) -> Option<ImportedUser> {
             is_primary: account.is_primary(device.id),
         });
     }
-    account.has_active_device().then_some(user)
+    (!account.active_devices().is_empty()).then_some(user)
 }

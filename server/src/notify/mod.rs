@@ -91,7 +91,7 @@ impl Notice {
         subject
     }
 
-    /// It in lines for people: what happened, to whom, when, from where.
+    /// It in lines for operators: what happened, to whom, when, from where, and by which of them and why.
     pub fn text(&self) -> String {
         let whom = match (&self.app, &self.user) {
             (Some(app), Some(user)) => format!("{user} of {app}"),
@@ -103,6 +103,9 @@ impl Notice {
         let mut lines = vec![format!("{event}: {whom}"), rfc3339(self.at)];
         lines.extend(member("ip_address").map(|address| format!("from {address}")));
         lines.extend(member("user_agent"));
+        let operator = self.entry.get("actor").and_then(|actor| actor.get("name")).and_then(Value::as_str);
+        lines.extend(operator.map(|name| format!("by {name}")));
+        lines.extend(member("reason").map(|reason| format!("because: {reason}")));
         lines.iter().map(|line| one_line(line)).collect::<Vec<_>>().join("\n")
     }
 }

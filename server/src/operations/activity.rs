@@ -115,7 +115,7 @@ pub async fn run(context: &Context, call: Call) -> Result<Reply, Problem> {
     let entries = context.store.activity(&user.account, before, limit).await?;
     let last = entries.last().filter(|_| entries.len() == limit).map(|(sequence, _)| *sequence);
     // The id may have belonged to somebody else, whom the host has erased.
-    let own = entries.into_iter().map(|(_, entry)| entry).filter(|entry| entry.at >= since);
+    let own = entries.into_iter().map(|(_, entry)| entry.for_owner()).filter(|entry| entry.at >= since);
     Ok(Reply::ok(&Answer {
         activity: own.map(Happened::new).collect(),
         next: last.map(|last| Cursor::new(&context.pepper, &user.account).write(last)),
@@ -129,7 +129,11 @@ pub async fn run(context: &Context, call: Call) -> Result<Reply, Problem> {
 /// The store is not available.
 pub async fn newest(context: &Context, account: &Account, limit: usize) -> Result<Vec<Shown>, Problem> {
     let entries = context.store.activity(&account.id, None, limit).await?;
-    Ok(entries.into_iter().map(|(_, entry)| entry).filter(|entry| entry.at >= account.created_at).collect())
+    Ok(entries
+        .into_iter()
+        .map(|(_, entry)| entry.for_owner())
+        .filter(|entry| entry.at >= account.created_at)
+        .collect())
 }
 
 impl Happened {
@@ -143,6 +147,8 @@ impl Happened {
             | Event::DeviceConfirmed { device, .. }
             | Event::DeviceRenamed { device }
             | Event::PrimaryChanged { device }
+            | Event::DeviceDisabled { device }
+            | Event::DeviceEnabled { device }
             | Event::DeviceRemoved { device } => (None, Some(device)),
             _ => (None, None),
         };

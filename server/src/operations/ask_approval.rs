@@ -21,7 +21,7 @@ pub(super) fn open(
     now: UnixTime,
     events: &mut Vec<Event>,
 ) -> Result<Session, Problem> {
-    let account = account.filter(|account| account.has_active_device());
+    let account = account.filter(|account| account.is_protected());
     let account = account.ok_or_else(|| Problem::new(Code::NotEnabled))?;
     let opening = Opening {
         purpose: Purpose::StepUp,

@@ -56,7 +56,7 @@ pub async fn run(context: &Context, mut call: Call) -> Result<Reply, Problem> {
 /// # Errors
 /// The user may not, neither code nor backup code, 2FA is off already, or the code does not count.
 pub async fn disable(context: &Context, user: &User, fields: &Fields) -> Result<(), Problem> {
-    if !user.account(context, context.clock.now()).await?.has_active_device() {
+    if !user.account(context, context.clock.now()).await?.is_protected() {
         return Err(Problem::new(Code::NotEnabled));
     }
     let proof = Proof::read(context, &user.account, fields).await?;

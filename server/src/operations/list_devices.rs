@@ -15,9 +15,9 @@ use crate::{
 /// The devices of a user.
 #[derive(Serialize, ToSchema)]
 struct Devices {
-    /// Active ones first, then pending ones.
+    /// Active ones first, then disabled ones, then pending ones.
     devices: Vec<Device>,
-    /// Whether a device is active.
+    /// Whether there is a device, active or disabled.
     has_2fa_enabled: bool,
 }
 
@@ -39,7 +39,7 @@ pub(crate) fn described() -> Operation {
     )
 }
 
-/// Lists active devices, then pending ones.
+/// Lists active devices, then disabled ones, then pending ones.
 ///
 /// # Errors
 /// No valid access token, or one without a second factor where there is a device.
@@ -47,8 +47,5 @@ pub async fn run(context: &Context, call: Call) -> Result<Reply, Problem> {
     let user = user(context, &call).await?;
     let now = context.clock.now();
     let account = user.account(context, now).await?;
-    Ok(Reply::ok(&Devices {
-        devices: Device::all(&account, now),
-        has_2fa_enabled: account.has_active_device(),
-    }))
+    Ok(Reply::ok(&Devices { devices: Device::all(&account, now), has_2fa_enabled: account.is_protected() }))
 }

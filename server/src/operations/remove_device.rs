@@ -24,8 +24,8 @@ pub struct OptionalCodeAnswer {
 pub(crate) fn described() -> Operation {
     Operation::new("removeDevice", Tag::Devices, "Remove a device")
         .telling(
-            "Removing an active device needs a second factor that is at most 600 s old; removing the last active one needs \
-             `code` as well and turns 2FA off. A pending device needs neither. The body may be left out.",
+            "Removing an active or disabled device needs a second factor that is at most 600 s old; removing the last active \
+             one needs `code` as well and turns 2FA off, disabled devices included. A pending device needs neither. The body may be left out.",
         )
         .of("id", "The device.")
         .may_take::<OptionalCodeAnswer>(json!({ "code": "123456" }))
@@ -43,7 +43,7 @@ pub(crate) fn described() -> Operation {
 /// Removes a device.
 ///
 /// # Errors
-/// No valid access token, no fresh second factor for an active device, no such device, or a code that is missing or does not count.
+/// No valid access token, no fresh second factor for a confirmed device, no such device, or a code that is missing or does not count.
 pub async fn run(context: &Context, mut call: Call) -> Result<Reply, Problem> {
     let user = user(context, &call).await?;
     let answer = call.optional_fields().await?.optional_answer()?;
@@ -59,7 +59,7 @@ pub async fn run(context: &Context, mut call: Call) -> Result<Reply, Problem> {
 /// Removes a device of the user's.
 ///
 /// # Errors
-/// No fresh second factor for an active device, no such device, or a code that is missing or does not count.
+/// No fresh second factor for a confirmed device, no such device, or a code that is missing or does not count.
 pub async fn remove(
     context: &Context,
     user: &User,
@@ -70,7 +70,7 @@ pub async fn remove(
     user.transact(context, user.subject(), Demand::SecondFactor, now, |acting| {
         let Acting { account, family, events, .. } = acting;
         let id = id.ok_or_else(|| Problem::new(Code::DeviceNotFound))?;
-        if account.active_device(id).is_some() {
+        if account.has_device(id) {
             account.require_second_factor(user.second_factor, Some(FRESH), now)?;
         }
         let removed = account.remove_device(id, answer, now, &mut Entropy, events)?;

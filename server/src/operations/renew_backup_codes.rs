@@ -75,7 +75,7 @@ pub async fn run(context: &Context, mut call: Call) -> Result<Reply, Problem> {
     let user = user(context, &call).await?;
     let fields = call.fields().await?;
     let now = context.clock.now();
-    if !user.account(context, now).await?.has_active_device() {
+    if !user.account(context, now).await?.is_protected() {
         return Err(Problem::new(Code::NotEnabled));
     }
     let answer = fields.answer_or_code_required()?;

@@ -5,7 +5,7 @@ use sidekey_core::{
     account::Account,
     action::{Approval, LIFETIME},
     backup_code::{BackupCode, LOW},
-    device::{ActiveDevice, PendingDevice},
+    device::{ActiveDevice, DisabledDevice, PendingDevice},
     id::{AccountName, ActionName, DeviceId, Resource, UserId},
     refresh::Family,
     session::Session,
@@ -46,6 +46,8 @@ pub(crate) struct Device {
 #[serde(rename_all = "snake_case")]
 enum DeviceStatus {
     Active,
+    /// An operator has disabled it: no code of it counts.
+    Disabled,
     Pending,
 }
 
@@ -56,6 +58,19 @@ impl Device {
             name: device.name.to_string(),
             is_primary: account.is_primary(device.id),
             status: DeviceStatus::Active,
+            created_at: rfc3339(device.created_at),
+            confirmed_at: Some(rfc3339(device.confirmed_at)),
+            last_used_at: device.last_used_at.map(rfc3339),
+        }
+    }
+
+    fn disabled(device: &DisabledDevice) -> Self {
+        let device = device.about();
+        Self {
+            id: device.id.to_string(),
+            name: device.name.to_string(),
+            is_primary: false,
+            status: DeviceStatus::Disabled,
             created_at: rfc3339(device.created_at),
             confirmed_at: Some(rfc3339(device.confirmed_at)),
             last_used_at: device.last_used_at.map(rfc3339),
@@ -74,16 +89,18 @@ impl Device {
         }
     }
 
-    /// The devices of an account, active ones first.
+    /// The devices of an account: active ones, then disabled ones, then pending ones.
     pub(super) fn all(account: &Account, now: UnixTime) -> Vec<Self> {
         let active = account.active_devices().iter().map(|device| Self::active(account, device));
-        active.chain(account.pending_devices(now).map(Self::pending)).collect()
+        let disabled = account.disabled_devices().iter().map(Self::disabled);
+        active.chain(disabled).chain(account.pending_devices(now).map(Self::pending)).collect()
     }
 
     /// One device of an account.
     pub(super) fn one(account: &Account, id: DeviceId, now: UnixTime) -> Option<Self> {
         let active = account.active_device(id).map(|device| Self::active(account, device));
-        active.or_else(|| account.pending_devices(now).find(|device| device.id == id).map(Self::pending))
+        let confirmed = active.or_else(|| account.disabled_device(id).map(Self::disabled));
+        confirmed.or_else(|| account.pending_devices(now).find(|device| device.id == id).map(Self::pending))
     }
 }
 

@@ -50,7 +50,7 @@ pub(super) async fn open(context: &Context, user: &User, fields: &Fields) -> Res
     let subject = user.subject().with_session(hash(&link.id));
     user.transact(context, subject, Demand::Login, now, |acting| {
         let Acting { account, family, session, events, .. } = acting;
-        if !account.has_active_device() {
+        if !account.is_protected() {
             return Err(Problem::new(Code::NotEnabled));
         }
         let opening = Opening {

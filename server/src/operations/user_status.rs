@@ -20,7 +20,7 @@ struct State {
     backup_codes_remaining: usize,
     /// Active devices.
     devices: usize,
-    /// Whether a device is active.
+    /// Whether there is a device, active or disabled.
     has_2fa_enabled: bool,
     /// When a second factor was last accepted. RFC 3339, UTC, whole seconds.
     #[schema(format = DateTime, required)]
@@ -84,7 +84,7 @@ pub async fn run(context: &Context, call: Call) -> Result<Reply, Problem> {
     let now = context.clock.now();
     let account = context.store.account(&id).await?;
     let account = account.as_ref();
-    let enabled = account.is_some_and(Account::has_active_device);
+    let enabled = account.is_some_and(Account::is_protected);
     let demanded = account.is_some_and(|account| host.app.enforcement.requires(account.is_admin));
     Ok(Reply::ok(&State {
         user_id: id.user,

@@ -91,7 +91,7 @@ async fn came(
     device: Option<DeviceId>,
 ) -> Result<Came, Problem> {
     let Some(person) = person else { return Ok(Came::Otherwise(account::signed_out(context, visit))) };
-    if person.account.active_devices().len() >= MAX_DEVICES {
+    if person.account.devices() >= MAX_DEVICES {
         // The page there says so, and has no link to this one.
         return Ok(Came::Otherwise(view::redirect(&context.url(address::ACCOUNT))));
     }

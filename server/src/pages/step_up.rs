@@ -132,7 +132,7 @@ async fn question(
     failed: Failed,
 ) -> Result<Shown, Problem> {
     let frame = Frame::of(context, visit, Some(&person.account.id.app)).await?.with_csrf(&person.csrf);
-    if !person.account.has_active_device() {
+    if !person.account.is_protected() {
         return Ok(view::redirect(&context.url(address::ACCOUNT)));
     }
     let page = ConfirmPage {

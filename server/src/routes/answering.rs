@@ -52,6 +52,7 @@ pub(super) async fn answer(
         actor: Actor::Anonymous,
         ip_address: peer.map(|peer| forwarded::client(peer, &headers, &settings.trusted_proxies)),
         user_agent: user_agent.map(|text| text.chars().take(USER_AGENT_MAX).collect()),
+        reason: None,
     };
     let for_people = match &found {
         Ok(found) => found.endpoint.is_for_people(),

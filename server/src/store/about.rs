@@ -10,6 +10,7 @@
 //! | 3 | more fields at the end of sessions and refresh tokens, for the hosted pages; the head tells where the kept audit log begins; [the audit log by account](super::activity) |
 //! | 4 | sessions for one action; the first page login of refresh tokens |
 //! | 5 | the form of an account's backup codes |
+//! | 6 | an account's disabled devices |
 //!
 //! Whatever changes the bytes of any record needs the next number, and a step in `migration`.
 
@@ -22,7 +23,7 @@ use super::open_error::OpenError;
 use super::record;
 
 /// The version of the store's layout that this program reads and writes.
-pub const FORMAT: u16 = 5;
+pub const FORMAT: u16 = 6;
 /// The first format with a head.
 pub(super) const FORMAT_OF_HEAD: u16 = 2;
 

@@ -278,7 +278,13 @@ mod tests {
     fn the_largest_account_fits_into_a_record_and_comes_back_as_it_was() {
         let keyring = Keyring::new(MasterKey::generate(&mut Entropy));
         let imported = [MAX_DEVICES - 1, MAX_DEVICES].map(largest_imported);
-        for account in imported.into_iter().chain([largest_account()]) {
+        let disabled = imported.clone().map(|mut account| {
+            let ids: Vec<_> = account.active_devices().iter().map(|device| device.id).collect();
+            let now = UnixTime::from_secs(u64::from(u32::MAX) * 8);
+            assert!(ids.into_iter().all(|id| account.disable_device(id, now, &mut Vec::new())));
+            account
+        });
+        for account in imported.into_iter().chain(disabled).chain([largest_account()]) {
             let bytes = encode_account(&keyring, account.clone()).unwrap();
             assert!(bytes.len() <= MAX_VALUE, "{} bytes", bytes.len());
             let key = account_key(&account.id);

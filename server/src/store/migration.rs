@@ -3,7 +3,7 @@
 //! | from | what is done |
 //! |---|---|
 //! | 1 | sessions, enrolment tokens and refresh tokens are removed, because their fields have changed: everybody signs in again. Then everything is read, and its head is written, beside the database and in it |
-//! | 2, 3, 4 | everything is read and compared with its head; what accounts, sessions and refresh tokens have got since is appended to them, see [`upgraded`]; the log by account is made, and a head is written that tells where the audit log begins |
+//! | 2 to 5 | everything is read and compared with its head; what accounts, sessions and refresh tokens have got since is appended to them, see [`upgraded`]; the log by account is made, and a head is written that tells where the audit log begins |
 
 use std::io;
 
@@ -171,6 +171,8 @@ const GAINED: &[(u16, Kind, &[u8])] = &[
     (4, Kind::Session, &[0]),
     // Backup codes that were made here.
     (5, Kind::Account, &[0]),
+    // No disabled device.
+    (6, Kind::Account, &[0]),
 ];
 
 /// The value of a record of format `from` as this program has it; `None` if it is the same.
@@ -280,7 +282,7 @@ mod tests {
 
     #[tokio::test]
     async fn logins_of_older_formats_go_on_as_they_were() {
-        for format in [2, 3, 4] {
+        for format in 2..FORMAT {
             goes_on_from(format).await;
         }
     }
@@ -298,7 +300,7 @@ mod tests {
     }
 
     #[test]
-    fn an_account_of_an_older_format_has_what_it_had_and_backup_codes_made_here() {
+    fn an_account_of_an_older_format_has_what_it_had_backup_codes_made_here_and_no_disabled_device() {
         let keyring = Keyring::new(MasterKey::generate(&mut Entropy));
         let id = AccountId { app: AppId::parse("shop").unwrap(), user: UserId::parse("42").unwrap() };
         let (key, account) = (codec::account_key(&id), Account::new(id, NOW, &mut Entropy));
@@ -310,6 +312,7 @@ mod tests {
             assert_eq!(codec::decode_account(&keyring, &key, &changed), Ok(account.clone()));
         }
         assert_eq!(account.backup_code_form(), CodeForm::Native);
+        assert!(account.disabled_devices().is_empty());
         assert_eq!(upgraded(FORMAT, &key, &value), None);
     }
 

@@ -135,6 +135,7 @@ mod tests {
             actor: Actor::App,
             ip_address: None,
             user_agent: None,
+            reason: None,
         };
         let (login, session_id) =
             (LoginId::generate(&mut Entropy), [Entropy.next_u32().to_be_bytes()[0]; 32]);

@@ -77,6 +77,9 @@ async fn owners_are_told_of_what_concerns_their_security_and_of_nothing_else() {
         Event::DeviceConfirmed { device, first: true },
         Event::DeviceConfirmed { device, first: false },
         Event::DeviceRemoved { device },
+        Event::DeviceDisabled { device },
+        Event::DeviceEnabled { device },
+        Event::TwoFactorReset,
         Event::TwoFactorDisabled,
         Event::AccountThrottled { method: Method::Otp, until, notify: true },
         Event::AccountLocked,
@@ -97,6 +100,26 @@ async fn owners_are_told_of_what_concerns_their_security_and_of_nothing_else() {
         assert!(!told(event.clone()).await, "{event:?}");
     }
     assert!(message(&way, &notice(&Event::AccountLocked), &Nobody).await.is_none(), "the account is gone");
+}
+
+#[tokio::test]
+async fn of_what_an_operator_did_an_owner_reads_who_to_ask_and_not_where_operators_are() {
+    let owners = One(owner("ann@example.com", "Shop"));
+    for event in [Event::TwoFactorReset, Event::SignedOutEverywhere, Event::AccountLocked] {
+        let mut notice = notice(&event);
+        let actor = serde_json::json!({"kind": "operator", "name": "bob"});
+        notice.entry.insert("actor".to_owned(), actor);
+        notice.entry.insert("reason".to_owned(), "lost phone, spoke on 555-0100".into());
+        let text = message(&mail(To::Owner), &notice, &owners).await.unwrap();
+        let read = MessageParser::default().parse(text.as_bytes()).unwrap();
+        for part in [read.body_text(0).unwrap(), read.body_html(0).unwrap()] {
+            assert!(part.contains("The people who run Shop did this"), "{part}");
+            assert!(!part.contains("If this was you"), "{part}");
+            for hidden in ["203.0.113.7", "bob", "555"] {
+                assert!(!part.contains(hidden), "{hidden} in {part}");
+            }
+        }
+    }
 }
 
 #[tokio::test]

@@ -65,15 +65,23 @@ impl Words {
         let event = serde_json::from_value(notice.entry.get("event")?.clone()).ok()?;
         let (app, issuer) = (one_line(&owner.app), one_line(&owner.issuer));
         let Told { title, happened, next } = told(&event, &app, owner.backup_codes_left)?;
-        let advice = format!(
-            "If this was you, there is nothing to do. If it was not, change your password at {app} now, sign out everywhere on \
+        let by_operator = actor(notice) == Some("operator");
+        let advice = if by_operator {
+            format!(
+                "The people who run {app} did this. If you do not know why, ask them, by a way that you know and not by an answer to \
+                 this message."
+            )
+        } else {
+            format!(
+                "If this was you, there is nothing to do. If it was not, change your password at {app} now, sign out everywhere on \
              your account page, and tell the people who run {app}."
-        );
+            )
+        };
         Some(Self {
             subject: format!("{app}: {title}"),
             happened,
             when: format!("When: {}", in_utc(notice.at)),
-            origin: origin(notice),
+            origin: origin(notice).filter(|_| !by_operator),
             next,
             advice,
             why: format!(
@@ -116,6 +124,28 @@ fn told(event: &Event, app: &str, codes_left: Option<usize>) -> Option<Told> {
             "An authenticator was removed",
             format!("An authenticator was removed from your account at {app}. Its codes are worthless now."),
             None,
+        ),
+        Event::DeviceDisabled { .. } => told(
+            "An authenticator was disabled",
+            format!(
+                "An authenticator of your account at {app} was disabled. Its codes do not count any more."
+            ),
+            Some("Your other authenticators and your backup codes work as before.".to_owned()),
+        ),
+        Event::DeviceEnabled { .. } => told(
+            "An authenticator was enabled again",
+            format!(
+                "A disabled authenticator of your account at {app} was enabled again. Its codes count from now on."
+            ),
+            None,
+        ),
+        Event::TwoFactorReset => told(
+            "Two-factor authentication was reset",
+            format!(
+                "Two-factor authentication was reset for your account at {app}: authenticators and backup codes are worthless \
+                 now, every login was ended, and no browser is trusted any more."
+            ),
+            Some("Set it up anew at your next login.".to_owned()),
         ),
         Event::TwoFactorDisabled => told(
             "Two-factor authentication is off",
@@ -174,6 +204,12 @@ fn few(left: usize) -> String {
     format!("{left} Make new ones on your account page.")
 }
 
+/// What kind of actor it was.
+fn actor(notice: &Notice) -> Option<&str> {
+    notice.entry.get("actor")?.get("kind")?.as_str()
+}
+
+/// Where it came from. Where operators are is nothing that owners are told.
 fn origin(notice: &Notice) -> Option<String> {
     let member = |name: &str| notice.entry.get(name).and_then(serde_json::Value::as_str);
     let address = member("ip_address")?;

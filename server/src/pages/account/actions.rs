@@ -158,8 +158,8 @@ async fn remove(
     id: Option<DeviceId>,
     form: &Form,
 ) -> Result<(), Problem> {
-    let is_active = id.is_some_and(|id| person.account.active_device(id).is_some());
-    if !is_active || person.is_fresh(context.clock.now()) {
+    let is_confirmed = id.is_some_and(|id| person.account.has_device(id));
+    if !is_confirmed || person.is_fresh(context.clock.now()) {
         return remove_device::remove(context, &person.user, id, None).await.map(drop);
     }
     confirm_login::confirm(context, &person.user, person.page_login, &form.answer()).await?;

@@ -18,6 +18,7 @@ use http::StatusCode;
 use sidekey_core::{
     account::{Account, MAX_DEVICES},
     backup_code::LOW,
+    device::ActiveDevice,
 };
 
 use super::{
@@ -41,6 +42,9 @@ struct DeviceRow {
     id: String,
     name: String,
     is_primary: bool,
+    is_disabled: bool,
+    /// Whether it is not removed here: it would turn 2FA off.
+    is_last: bool,
     added: Moment,
     used: Option<Moment>,
 }
@@ -120,14 +124,19 @@ async fn page(
 }
 
 fn devices(account: &Account) -> Vec<DeviceRow> {
-    let rows = account.active_devices().iter().map(|device| DeviceRow {
+    let row = |device: &ActiveDevice, is_disabled: bool, is_last: bool| DeviceRow {
         id: device.id.to_string(),
         name: device.name.to_string(),
         is_primary: account.is_primary(device.id),
+        is_disabled,
+        is_last,
         added: Moment::of(device.confirmed_at),
         used: device.last_used_at.map(Moment::of),
-    });
-    rows.collect()
+    };
+    let active = account.active_devices();
+    let rows = active.iter().map(|device| row(device, false, active.len() == 1));
+    let disabled = account.disabled_devices().iter();
+    rows.chain(disabled.map(|device| row(device.about(), true, account.devices() == 1))).collect()
 }
 
 /// Nobody is signed in here.
