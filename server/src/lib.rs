@@ -37,6 +37,7 @@
 //! | [`statistics`] | what happened by the hour, and how long answers took |
 //! | [`store`] | records on disk and the durable commit |
 //! | [`swap`] | a value that is replaced while others read it |
+//! | [`trail`] | the audit trail, exported and checked |
 //! | [`token`] | the pair of tokens a login gets, and the keys that sign access tokens |
 
 pub mod apps;
@@ -78,5 +79,6 @@ pub mod statistics;
 pub mod store;
 pub mod swap;
 pub mod token;
+pub mod trail;
 
 pub use serve::run;

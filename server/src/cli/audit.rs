@@ -1,11 +1,11 @@
 //! `audit`: the audit trail, read or exported.
 
 use std::fs::{File, OpenOptions};
-use std::io::{self, BufWriter, Write};
+use std::io::{self, BufReader, BufWriter, Write};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
-use clap::Args;
+use clap::{Args, Subcommand};
 use serde_json::Value;
 use sidekey_core::id::{AppId, UserId};
 use sidekey_core::time::UnixTime;
@@ -17,10 +17,15 @@ use super::{Common, Failure, parse_app_id};
 use crate::clock::Clock;
 use crate::control::{Command, Reply, audit::MAX_LAST, audit::Query};
 use crate::maintenance::Part;
+use crate::trail::check::{self, Fault, Whole};
+use crate::trail::export::Stretch;
 
 /// Which entries, and where to.
 #[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub(super) struct AuditArgs {
+    #[command(subcommand)]
+    verb: Option<Verb>,
     /// Only what is about this application or its users
     #[arg(long, value_parser = parse_app_id)]
     app: Option<AppId>,
@@ -42,8 +47,25 @@ pub(super) struct AuditArgs {
     /// Write JSON lines into a new file that only you can read, instead of lines for people to standard output
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
+    /// Write each entry as it is stored besides, with its hash, for `sidekey audit check`; with `--out` or `--json`
+    #[arg(long, conflicts_with_all = ["app", "user", "events"])]
+    with_hashes: bool,
     #[command(flatten)]
     common: Common,
+}
+
+/// What else is done with the trail.
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Check exports that were written `--with-hashes`: nothing was changed, left out or moved. Needs no server and no key
+    Check {
+        /// The exports; of several, each must go on where the one before ended, or overlap with it
+        #[arg(required = true, value_name = "FILE")]
+        files: Vec<PathBuf>,
+        /// Write JSON
+        #[arg(long)]
+        json: bool,
+    },
 }
 
 impl AuditArgs {
@@ -52,10 +74,20 @@ impl AuditArgs {
     /// # Errors
     /// The file is there already, the trail cannot be read, or nobody takes it.
     pub(super) fn run(self) -> Result<(), Failure> {
+        if let Some(Verb::Check { files, json }) = self.verb {
+            return check_all(&files, json);
+        }
         let Common { data, json, key } = self.common;
-        let last = self.last.and_then(|last| usize::try_from(last).ok());
-        let Self { app, user, events, since, until, .. } = self;
-        let command = Command::Audit(Query { app, user, events, since, until, last });
+        let Self { app, user, events, since, until, last, with_hashes, .. } = self;
+        if with_hashes && self.out.is_none() && !json {
+            return Err(Failure::settings("`--with-hashes` goes with `--out FILE` or `--json`"));
+        }
+        let command = if with_hashes {
+            Command::AuditExport(Stretch { since, until, last })
+        } else {
+            let last = last.and_then(|last| usize::try_from(last).ok());
+            Command::Audit(Query { app, user, events, since, until, last })
+        };
         let mut progress = Progress::new("Reading");
         let mut sink = Sink::open(self.out.as_deref(), json)?;
         let mut take = |part| match part {
@@ -74,6 +106,31 @@ impl AuditArgs {
         }
         Ok(())
     }
+}
+
+/// Checks exports one after another.
+fn check_all(files: &[PathBuf], json: bool) -> Result<(), Failure> {
+    let mut checked: Vec<Whole> = Vec::new();
+    for file in files {
+        let fails = |error: Fault| Failure::runtime(format!("`{}`: {error}", file.display()));
+        let opened = File::open(file).map_err(|error| fails(error.into()))?;
+        let whole = check::check(BufReader::new(opened), checked.last()).map_err(fails)?;
+        if !json {
+            super::maintain::print(&format!("`{}`: {}", file.display(), for_people_of(&whole)))?;
+        }
+        checked.push(whole);
+    }
+    if json {
+        let text = serde_json::to_string(&checked).map_err(Failure::runtime)?;
+        super::maintain::print(&text)?;
+    }
+    Ok(())
+}
+
+fn for_people_of(whole: &Whole) -> String {
+    let Whole { store, entries, after, last, hash } = whole;
+    let which = if *entries == 0 { String::new() } else { format!(", {} to {last}", after + 1) };
+    format!("{entries} entries{which}, of store {store}: whole and unchanged. Hash of entry {last}: {hash}")
 }
 
 /// Where lines go.

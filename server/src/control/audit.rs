@@ -11,7 +11,8 @@ use super::{CommandError, Reply};
 use crate::audit::told;
 use crate::maintenance::Part;
 use crate::store::engine::MAX_SCAN;
-use crate::store::{Engine, Key, Kind, StoreError};
+use crate::store::{Engine, Key, Kind, StoreError, head};
+use crate::trail::export::{self, Stretch};
 
 /// Most entries that are asked for by their number: they are kept in memory until the last is known.
 pub const MAX_LAST: usize = 100_000;
@@ -115,6 +116,61 @@ pub(super) async fn query(
     if !chunk.is_empty() {
         send(parts, Part::Data(chunk)).await?;
     }
+    Ok(Reply::AuditTold { entries: count })
+}
+
+/// Sends a stretch of the trail with its hashes to `parts`.
+///
+/// # Errors
+/// The store cannot be read, or the oldest entries are removed meanwhile.
+pub(super) async fn export(
+    engine: &dyn Engine,
+    stretch: Stretch,
+    parts: &mpsc::Sender<Part>,
+) -> Result<Reply, CommandError> {
+    let prefix = Key::of(Kind::Audit);
+    let mut at = head::base(engine).await?;
+    let (first, end) = (at.sequence(), *engine.audit_log().end());
+    let newest = stretch.last.map_or(0, |last| end.saturating_sub(last));
+    let (mut begun, mut is_over, mut count, mut chunk) = (false, false, 0_u64, Vec::new());
+    while !is_over {
+        let page = engine.scan(&prefix, Some(&Key::audit(at.sequence())), MAX_SCAN).await?;
+        is_over = page.is_empty();
+        for (key, record) in &page {
+            let damaged = || StoreError::Damaged { key: key.to_string(), damage: "not an audit entry" };
+            let before = at;
+            at = at.after(&record.value);
+            if key.audit_sequence() != Some(at.sequence()) {
+                return Err(CommandError::TrailTrimmed);
+            }
+            let looked: Looked = serde_json::from_slice(&record.value).map_err(|_| damaged())?;
+            if stretch.until.is_some_and(|until| looked.at >= until) {
+                (is_over, at) = (true, before);
+                break;
+            }
+            if !begun {
+                let is_wanted =
+                    at.sequence() > newest && stretch.since.is_none_or(|since| looked.at >= since);
+                if !is_wanted {
+                    continue;
+                }
+                begun = true;
+                chunk.extend(export::beginning(&engine.id(), &before));
+            }
+            count += 1;
+            chunk.extend(export::entry(&at, &record.value).ok_or_else(damaged)?);
+        }
+        if chunk.len() >= CHUNK {
+            send(parts, Part::Data(std::mem::take(&mut chunk))).await?;
+        }
+        let (done, total) = (at.sequence().saturating_sub(first), end.saturating_sub(first));
+        send(parts, Part::Progress { done, total: total.max(done) }).await?;
+    }
+    if !begun {
+        chunk.extend(export::beginning(&engine.id(), &at));
+    }
+    chunk.extend(export::ending(count, &at));
+    send(parts, Part::Data(chunk)).await?;
     Ok(Reply::AuditTold { entries: count })
 }
 

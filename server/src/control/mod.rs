@@ -36,6 +36,7 @@ use crate::outbox::orders::{self, Chosen, Letter, Standing};
 use crate::store::{Engine, StoreError};
 use crate::token::Signer;
 use crate::token::rotation::KeyStatus;
+use crate::trail::export::Stretch;
 pub use keys::KeyError;
 
 /// Parts that are made before the first of them is handed over.
@@ -127,6 +128,8 @@ pub enum Command {
     Status,
     /// Reads the audit trail, which comes in parts.
     Audit(audit::Query),
+    /// Hands over a stretch of the audit trail with its hashes, in parts.
+    AuditExport(Stretch),
 }
 
 impl Command {
@@ -144,6 +147,7 @@ impl Command {
                 | Self::OutboxStanding
                 | Self::OutboxLetters { .. }
                 | Self::Audit(_)
+                | Self::AuditExport(_)
         )
     }
 
@@ -328,6 +332,9 @@ pub enum CommandError {
     /// Some users of a batch were not taken over.
     #[error("the import was broken off, see the server's log; run it again: who was taken over stays so")]
     ImportBrokenOff,
+    /// The oldest entries were removed while they were to be read.
+    #[error("old audit entries were removed meanwhile: try again")]
+    TrailTrimmed,
     /// Nobody takes the users any more.
     #[error("the export was broken off")]
     ExportBrokenOff,
@@ -406,6 +413,7 @@ pub async fn execute(
             behind: clock.behind(),
         })),
         Command::Audit(query) => audit::query(&**engine, &query, &parts).await,
+        Command::AuditExport(stretch) => audit::export(&**engine, stretch, &parts).await,
         Command::Verify => {
             // Whether anybody still watches or not, the check goes on.
             let keyring = keys.as_ref().map(|keys| keys.current());

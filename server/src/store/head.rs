@@ -40,7 +40,7 @@ use sha2::{Digest as _, Sha256};
 use sidekey_core::time::UnixTime;
 use zeroize::Zeroizing;
 
-use super::engine::StoreId;
+use super::engine::{Engine, StoreError, StoreId};
 use super::keys::{Key, Kind};
 use super::record::Header;
 
@@ -129,6 +129,21 @@ impl Base {
     /// Bytes of an encoded one.
     pub const BYTES: usize = 8 + 32;
 
+    /// After the entry with this number, up to which the chain is this; 0 and zeros: before the first one.
+    pub fn new(sequence: u64, chain: [u8; 32]) -> Self {
+        Self { sequence, chain }
+    }
+
+    /// The number of the entry before it.
+    pub fn sequence(&self) -> u64 {
+        self.sequence
+    }
+
+    /// The chain up to that entry.
+    pub fn chain(&self) -> [u8; 32] {
+        self.chain
+    }
+
     /// Its bytes.
     pub fn to_bytes(self) -> Vec<u8> {
         [&self.sequence.to_be_bytes()[..], &self.chain].concat()
@@ -141,10 +156,23 @@ impl Base {
     }
 
     /// One entry further.
-    pub(super) fn after(self, entry: &[u8]) -> Self {
+    #[must_use]
+    pub fn after(self, entry: &[u8]) -> Self {
         let sequence = self.sequence.saturating_add(1);
         Self { sequence, chain: chain(&self.chain, sequence, entry) }
     }
+}
+
+/// Where the kept audit log of a running store begins.
+///
+/// # Errors
+/// The store cannot be read.
+pub async fn base(engine: &dyn Engine) -> Result<Base, StoreError> {
+    let key = Head::key();
+    // Without a head, nothing was ever committed.
+    let Some(stored) = engine.get(&key).await? else { return Ok(Base::default()) };
+    let damaged = || StoreError::Damaged { key: key.to_string(), damage: "not a head" };
+    Head::decode(&stored.value).map(|head| head.base).ok_or_else(damaged)
 }
 
 /// The digest of a set of records.

@@ -1,0 +1,9 @@
+//! The audit trail, read by operators.
+//!
+//! - [`export`]: entries with the hashes that chain them, to be checked where no server is;
+//! - [`check`]: that check.
+//!
+//! Questions to it are in [`control::audit`](crate::control::audit).
+
+pub mod check;
+pub mod export;
