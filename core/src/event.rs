@@ -119,6 +119,8 @@ pub enum Event {
     },
     /// The owner has ended every login and every trust in a browser.
     SignedOutEverywhere,
+    /// The owner has said, by the link of a mail, that something was not their doing: every login and every trust in a browser has ended.
+    OwnerDisputed,
     /// The token of an approved action was spent: the application went ahead.
     ActionSpent {
         /// The action.

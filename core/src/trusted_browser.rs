@@ -241,10 +241,11 @@ mod tests {
         let before = account();
         let browser = browser(&before, 1, NOW);
         assert!(browser.is_alive(&before, NOW));
-        let (mut off, mut out) = (before.clone(), before.clone());
+        let (mut off, mut out, mut disputed) = (before.clone(), before.clone(), before.clone());
         off.turn_off(&mut rng, &mut Vec::new());
         out.sign_out_everywhere(&mut Vec::new());
-        for after in [off, out, before.restored(NOW, &mut rng)] {
+        disputed.dispute(&mut Vec::new());
+        for after in [off, out, disputed, before.restored(NOW, &mut rng)] {
             assert!(!browser.is_alive(&after, NOW));
         }
     }

@@ -185,7 +185,7 @@ pub struct Entry<'a> {
 }
 
 /// The names of all events, those of accounts first.
-pub const EVENT_NAMES: [&str; 42] = [
+pub const EVENT_NAMES: [&str; 43] = [
     "session_opened",
     "setup_started",
     "device_confirmed",
@@ -211,6 +211,7 @@ pub const EVENT_NAMES: [&str; 42] = [
     "trusted_browser_reused",
     "browser_forgotten",
     "signed_out_everywhere",
+    "owner_disputed",
     "action_spent",
     "action_refused",
     "user_imported",
@@ -360,6 +361,7 @@ pub fn outcome(event: &Event) -> Outcome {
         | Event::TrustedBrowserReused { .. }
         | Event::ReturnCodeReused
         | Event::ActionRefused { .. }
+        | Event::OwnerDisputed
         | Event::RefreshTokenReused => Outcome::Refused,
         Event::SessionOpened { .. }
         | Event::SetupStarted { .. }

@@ -10,13 +10,15 @@ use std::time::Duration;
 
 use mail_parser::MessageParser;
 use sidekey_tests::command::run;
-use sidekey_tests::{Enforcement, Options, Server, json};
+use sidekey_tests::{Browser, Enforcement, Options, Server, Value, json};
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 
 /// Deliveries follow within a second or two; nothing is judged by how long they take.
 const LIMIT: Duration = Duration::from_mins(1);
+/// Where the link of a mail leads.
+const DISPUTE: &str = "/2fa/dispute/";
 const PASSWORD: &str = "correct horse battery";
 
 /// A message as the server got it.
@@ -259,4 +261,102 @@ async fn nothing_is_said_to_a_server_without_starttls() {
     assert_eq!(doctor(&folder, &server).await[1], "problem");
     let heard = smtp.heard.lock().unwrap().clone();
     assert!(heard.iter().all(|command| command.starts_with("EHLO") || command == "QUIT"), "{heard:?}");
+}
+
+/// The link of a mail.
+fn link(got: &Got) -> String {
+    let read = MessageParser::default().parse(got.message.as_bytes()).unwrap();
+    let plain = read.body_text(0).unwrap();
+    plain
+        .split_whitespace()
+        .find(|word| word.starts_with("http"))
+        .unwrap_or_else(|| panic!("{plain}"))
+        .to_owned()
+}
+
+#[tokio::test]
+async fn an_owner_ends_every_login_by_the_link_of_a_mail_once_and_no_scanner_does() {
+    let (folder, smtp) = (TempDir::new().unwrap(), Smtp::start().await);
+    let mail = format!("smtp = \"smtp://127.0.0.1:{}\"\nprivate = true\nto_owner = true", smtp.port);
+    let server = Server::with(options(&folder, "", &mail));
+    let app = server.app(Enforcement::Optional).await;
+    let mut ann = app.enrol("ann").await;
+    let bob = app.enrol("bob").await;
+    let got = smtp.until(&server, |got| got.len() >= 2).await;
+    let of = |name: &str| got.iter().find(|got| got.recipients()[0].contains(name)).expect("a mail");
+    let (link, of_bob) = (link(of("ann@")), link(of("bob@")));
+    let token = link.split_once("/2fa/dispute/?link=").expect("the page").1.to_owned();
+
+    // Programs that follow the links of mails.
+    let mut scanner = Browser::new(&server);
+    server.call("HEAD".parse().unwrap(), link.strip_prefix(&server.url("")).unwrap()).await;
+    scanner.visit(&link).await.ok();
+    assert_eq!(scanner.heading(), "Was this not you?");
+    let mut browser = Browser::new(&server);
+    assert_eq!(
+        browser.get(&link).await.header("location"),
+        server.url(DISPUTE),
+        "no link in the address that stays"
+    );
+    browser.get(DISPUTE).await.ok();
+    assert!(browser.html.contains("An authenticator was connected to your account"), "{}", browser.html);
+    assert!(!browser.html.contains(&token), "{}", browser.html);
+    let forged = [("csrf", scanner.token(DISPUTE).unwrap())];
+    let forged = forged.each_ref().map(|(name, value)| (*name, value.as_str()));
+    browser.post_as_it_is(DISPUTE, &forged, &[("sec-fetch-site", "cross-site")]).await.expect(403);
+    browser.post_as_it_is(DISPUTE, &[("csrf", "AAAA")], &[]).await.expect(403);
+    Browser::new(&server).post_as_it_is(DISPUTE, &forged, &[]).await.expect(400);
+    ann.get("/2fa/devices/").await.ok();
+
+    // The token is good for nothing else.
+    server.get("/2fa/devices/").bearer(&token).await.expect(401);
+    server.post("/2fa/token/refresh/").json(json!({"refresh_token": token})).await.expect(401);
+    let mut thief = Browser::new(&server);
+    for cookie in ["sidekey-login", "sidekey-session"] {
+        thief.cookies.insert(cookie.to_owned(), token.clone());
+    }
+    thief.get("/2fa/account/").await.ok();
+    assert_eq!(thief.heading(), "You are signed out");
+
+    browser.get(DISPUTE).await.ok();
+    let form = [("csrf", browser.token(DISPUTE).unwrap())];
+    let form = form.each_ref().map(|(name, value)| (*name, value.as_str()));
+    browser.post(DISPUTE, &[]).await.expect(303);
+    browser.get(DISPUTE).await.ok();
+    assert_eq!(browser.heading(), "Every sign-in has ended");
+    ann.get("/2fa/devices/").await.expect(401);
+    server.post("/2fa/token/refresh/").json(json!({"refresh_token": ann.refresh})).await.expect(401);
+    bob.get("/2fa/devices/").await.ok();
+    let got = smtp.until(&server, |got| got.len() >= 3).await;
+    assert!(got[2].subject().ends_with(": Signed out everywhere by a link"), "{}", got[2].subject());
+
+    // Whoever repeats it ends nothing that came after.
+    ann.sign_in().await;
+    browser.post_as_it_is(DISPUTE, &form, &[]).await.expect(303);
+    scanner.visit(&link).await.ok();
+    assert_eq!(scanner.heading(), "Every sign-in has ended");
+    ann.get("/2fa/devices/").await.ok();
+    let told = audited(&server, "owner_disputed").await;
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert_eq!((&told[0]["user"], &told[0]["actor"]["kind"]), (&json!("ann"), &json!("anonymous")));
+
+    // Any other text leads to nothing, and so does a link after a week.
+    let (start, end) = of_bob.split_at(of_bob.len() - 20);
+    let wrong = format!("{start}{}{}", if end.starts_with('A') { 'B' } else { 'A' }, &end[1..]);
+    for (nothing, seconds) in [(wrong, 0), (format!("{DISPUTE}?link=x"), 0), (of_bob, 7 * 24 * 3_600)] {
+        server.advance(seconds).await;
+        let mut late = Browser::new(&server);
+        late.get(&nothing).await.expect(400);
+        assert_eq!(late.heading(), "This link does not count", "{nothing}");
+        late.post(DISPUTE, &[]).await.expect(400);
+    }
+    assert!(!server.log().contains(&token), "no token in the log");
+}
+
+/// The entries of an event in the audit trail.
+async fn audited(server: &Server, event: &str) -> Vec<Value> {
+    let data = server.data().as_os_str();
+    let arguments = ["audit", "--json", "--event", event, "--data"].map(OsStr::new);
+    let text = run(arguments.into_iter().chain([data])).await.ok().stdout;
+    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }

@@ -125,6 +125,13 @@ impl Account {
         events.push(Event::SignedOutEverywhere);
     }
 
+    /// The same by somebody who reads the owner's mail and says that what it told of was not their doing. It turns nothing off and lets
+    /// nobody in: whoever got hold of the mail can do no more than sign the owner out.
+    pub fn dispute(&mut self, events: &mut Vec<Event>) {
+        self.generation = self.generation.saturating_add(1);
+        events.push(Event::OwnerDisputed);
+    }
+
     /// Replaces the backup codes, after an answer has counted.
     pub fn renew_backup_codes(&mut self, codes: BackupCodes, events: &mut Vec<Event>) {
         self.set_backup_codes(Some(codes), CodeForm::Native);

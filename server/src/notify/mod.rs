@@ -217,7 +217,7 @@ pub(crate) mod testing {
     pub(crate) struct Nobody;
 
     impl Owners for Nobody {
-        fn find<'a>(&'a self, _: &'a str, _: &'a str) -> Pending<'a, Result<Option<Owner>, StoreError>> {
+        fn find<'a>(&'a self, _: &'a Notice) -> Pending<'a, Result<Option<Owner>, StoreError>> {
             Box::pin(std::future::ready(Ok(None)))
         }
     }

@@ -15,6 +15,7 @@ pub mod change_device;
 pub mod confirm_login;
 pub mod confirm_setup;
 pub mod disable;
+pub(crate) mod dispute;
 pub mod erase_user;
 pub mod exchange_code;
 pub mod forget_browser;

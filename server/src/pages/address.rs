@@ -8,5 +8,7 @@ pub(crate) const ENROLL: &str = "/2fa/enroll/";
 pub(crate) const ACCOUNT: &str = "/2fa/account/";
 /// The second factor again, for a protected page of an application.
 pub(crate) const STEP_UP: &str = "/2fa/step-up/";
+/// What a mail told of was not the owner's doing.
+pub(crate) const DISPUTE: &str = "/2fa/dispute/";
 /// One more device.
 pub(crate) const DEVICE: &str = "/2fa/account/device/";

@@ -25,6 +25,8 @@ pub(crate) enum Cookie {
     Login,
     /// The browser's trust: the token that spares it the next challenge of one account, which the mark in the name tells from others.
     Browser([u8; 8]),
+    /// The link of a mail by which an owner says that something was not their doing.
+    Dispute,
     /// The language that the application asked for.
     Language,
     /// What the account page says is done, once.
@@ -64,6 +66,7 @@ impl Cookie {
             Self::Session => "sidekey-session".into(),
             Self::Login => "sidekey-login".into(),
             Self::Browser(mark) => format!("{BROWSER}{}", HEXLOWER.encode(&mark)).into(),
+            Self::Dispute => "sidekey-dispute".into(),
             Self::Language => "sidekey-language".into(),
             Self::Done => "sidekey-done".into(),
             Self::Demo => "sidekey-demo".into(),
@@ -86,7 +89,7 @@ impl Cookie {
         match self {
             Self::Browser(_) => Some(trusted_browser::LIFETIME),
             Self::Done => Some(60),
-            Self::Session | Self::Login | Self::Language | Self::Demo => None,
+            Self::Session | Self::Login | Self::Dispute | Self::Language | Self::Demo => None,
         }
     }
 

@@ -3,7 +3,7 @@
 //! `{name}` in a sentence stands for a value; `{issuer}` and `{app}` are always known. English is what the others are measured by, and
 //! what is shown where one lacks a sentence.
 
-use std::{collections::BTreeMap, sync::LazyLock};
+use std::{borrow::Cow, collections::BTreeMap, fmt, sync::LazyLock};
 
 use http::{HeaderMap, header};
 use rust_embed::RustEmbed;
@@ -21,7 +21,7 @@ const RIGHT_TO_LEFT: [&str; 4] = ["ar", "fa", "he", "ur"];
 /// Most languages of a browser that are looked at.
 const MOST_WANTED: usize = 20;
 
-/// One language.
+/// One language; there is one value of each.
 pub(crate) struct Locale {
     /// Its tag.
     pub(crate) tag: String,
@@ -39,6 +39,20 @@ static ALL: LazyLock<Vec<Locale>> = LazyLock::new(|| {
 
 /// A language without sentences, for a build without any.
 static NONE: Locale = Locale { tag: String::new(), sentences: BTreeMap::new() };
+
+impl PartialEq for Locale {
+    fn eq(&self, other: &Self) -> bool {
+        self.tag == other.tag
+    }
+}
+
+impl Eq for Locale {}
+
+impl fmt::Debug for Locale {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_tuple("Locale").field(&self.tag).finish()
+    }
+}
 
 impl Locale {
     /// The direction that it is written in, as HTML names it.
@@ -125,28 +139,33 @@ impl Text {
         self.fill(name, &[(key, &value.to_string())])
     }
 
-    /// A sentence with values in it. Values are never looked at for further names. In a language that is written from right to left they are
-    /// isolated, so that a name in Latin letters does not reorder the words around it (UAX #9, FSI and PDI).
+    /// A sentence with values in it. Values are never looked at for further names, and are [`isolated`](Self::isolated).
     pub(crate) fn fill(&self, name: &str, values: &[(&str, &str)]) -> String {
-        let (before_value, after_value) =
-            if self.locale.direction() == "rtl" { ("\u{2068}", "\u{2069}") } else { ("", "") };
         let mut out = String::new();
         let mut rest = self.locale.sentence(name);
         while let Some((before, after)) = rest.split_once('{') {
             let Some((key, after)) = after.split_once('}') else { break };
             out.push_str(before);
             let given = values.iter().find(|(known, _)| *known == key).map(|(_, value)| *value);
-            out.push_str(before_value);
-            out.push_str(match key {
+            out.push_str(&self.isolated(match key {
                 "issuer" => &self.issuer,
                 "app" => &self.app,
                 _ => given.unwrap_or_default(),
-            });
-            out.push_str(after_value);
+            }));
             rest = after;
         }
         out.push_str(rest);
         out
+    }
+
+    /// A value between words: in a language that is written from right to left a name in Latin letters must not reorder them (UAX #9, FSI
+    /// and PDI).
+    pub(crate) fn isolated<'a>(&self, value: &'a str) -> Cow<'a, str> {
+        if self.locale.direction() == "rtl" {
+            format!("\u{2068}{value}\u{2069}").into()
+        } else {
+            value.into()
+        }
     }
 }
 
@@ -169,7 +188,15 @@ mod tests {
 
     /// The texts of every template and every module of the pages, without their tests.
     fn sources() -> Vec<String> {
-        let folders = ["../web/pages", "../web/scripts", "src/pages", "src/pages/account", "src/development"];
+        let folders = [
+            "../web/pages",
+            "../web/mail",
+            "../web/scripts",
+            "src/pages",
+            "src/pages/account",
+            "src/notify/mail",
+            "src/development",
+        ];
         let files = folders.iter().flat_map(|folder| {
             let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
             fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path())

@@ -6,6 +6,7 @@
 //! | `enroll` | the first device of a newcomer |
 //! | `add_device` | a device of somebody who is signed in |
 //! | `account` | devices, backup codes, trusted browsers, recent activity, turning 2FA off |
+//! | `dispute` | what a mail told of was not the owner's doing |
 //! | `step_up` | the second factor again, for a page of an application that a proxy protects |
 //! | `setup` | the page that connects an authenticator, for `enroll` and `add_device` |
 //! | `backup_codes` | fresh backup codes: shown once, kept, acknowledged |
@@ -31,11 +32,12 @@ mod backup_codes;
 mod challenge;
 mod cookie;
 mod csrf;
+mod dispute;
 mod ending;
 mod enroll;
 mod form;
 mod hand_over;
-mod locale;
+pub(crate) mod locale;
 mod refusal;
 mod setup;
 mod step_up;
@@ -73,6 +75,8 @@ pub enum Page {
     Account,
     /// The second factor again, for a protected page of an application.
     StepUp,
+    /// What a mail told of was not the owner's doing.
+    Dispute,
     /// The admin area's placeholder.
     Admin,
 }
@@ -90,6 +94,8 @@ pub enum Submission {
     Account,
     /// That of a code for a protected page of an application.
     StepUp,
+    /// That of the link of a mail.
+    Dispute,
     /// Backup codes as a file.
     BackupCodesFile,
 }
@@ -103,6 +109,7 @@ pub async fn show(context: &Context, page: Page, call: Call) -> Reply {
         Page::AddDevice => add_device::show(context, &visit, &call).await,
         Page::Account => account::show(context, &visit, &call).await,
         Page::StepUp => step_up::show(context, &visit, &call).await,
+        Page::Dispute => dispute::show(context, &visit, &call).await,
         Page::Admin => Ok(view::admin(context, &visit)),
     };
     shown(context, &visit, outcome)
@@ -129,6 +136,7 @@ async fn submitted(
         Submission::AddDevice => add_device::post(context, visit, call, &form).await,
         Submission::Account => account::post(context, visit, call, &form).await,
         Submission::StepUp => step_up::post(context, visit, call, &form).await,
+        Submission::Dispute => dispute::post(context, visit, call, &form).await,
         Submission::BackupCodesFile => backup_codes::file(context, visit, call, &form).await,
     }
 }

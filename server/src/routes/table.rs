@@ -160,6 +160,8 @@ pub(super) const TABLE: &[Row] = &[
     (Method::POST, "/2fa/account/device", Access::Anonymous, Endpoint::Form(Submission::AddDevice)),
     (Method::GET, "/2fa/step-up", Access::Everybody, Endpoint::Page(Page::StepUp)),
     (Method::POST, "/2fa/step-up", Access::Anonymous, Endpoint::Form(Submission::StepUp)),
+    (Method::GET, "/2fa/dispute", Access::Visitor, Endpoint::Page(Page::Dispute)),
+    (Method::POST, "/2fa/dispute", Access::Anonymous, Endpoint::Form(Submission::Dispute)),
     (
         Method::POST,
         "/2fa/account/backup-codes",

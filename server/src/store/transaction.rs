@@ -193,6 +193,14 @@ impl Store {
         self.engine.get(&key).await?.map(|record| decode(&key, &record.value)).transpose()
     }
 
+    /// Whether something that counts once was spent, by the name that it has in [`Subject::with_spent_token`].
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub async fn is_spent(&self, app: &AppId, id: LoginId) -> Result<bool, StoreError> {
+        Ok(self.engine.get(&spent_token_key(app.as_str(), id)).await?.is_some())
+    }
+
     /// Loads, decides, stores, and gives the outcome when everything is on disk. What `decide` changed is stored
     /// whatever its outcome is. `now` is the time that `decide` goes by: that of the audit entries, and the store never opens
     /// under an earlier one again.

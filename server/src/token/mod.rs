@@ -3,6 +3,7 @@
 //! - [`approval`]: what an approved action gets;
 //! - [`browser`]: what a trusted browser gets;
 //! - [`pair`]: what a login gets, an access token and a refresh token;
+//! - [`dispute`]: what the link of a mail to an owner says;
 //! - [`numbered`]: texts that name a login and cannot be made by anybody else;
 //! - [`session_link`]: the link that hands a session over to a browser, and the session's id;
 //! - `claims`: what an access token says;
@@ -15,6 +16,7 @@
 pub mod approval;
 pub mod browser;
 mod claims;
+pub mod dispute;
 mod jwk;
 mod key;
 pub mod numbered;

@@ -20,8 +20,11 @@ use lettre::{Address, AsyncSmtpTransport, AsyncTransport as _, Message, Tokio1Ex
 use sidekey_core::time::UnixTime;
 
 use super::{Deliver, Notice, Surroundings, TIME_LIMIT, Undelivered, one_line};
+use crate::pages::locale::english;
 use crate::store::engine::Pending;
 use words::Words;
+
+pub(crate) use words::Happened;
 
 /// Longest address (RFC 5321 §4.5.3.1.3, without the angle brackets).
 const MAX_ADDRESS: usize = 254;
@@ -89,15 +92,14 @@ impl Mail {
                 builder.singlepart(SinglePart::plain(text)).map(Some).map_err(unusable)
             }
             To::Owner => {
-                let (Some(app), Some(user)) = (&notice.app, &notice.user) else { return Ok(None) };
-                let found = with.owners.find(app, user).await;
+                let found = with.owners.find(notice).await;
                 let unreadable =
                     |error| Undelivered::Unreachable { reason: format!("the store: {error}"), wait: None };
                 let Some(owner) = found.map_err(unreadable)? else { return Ok(None) };
-                let Some(words) = Words::of(notice, &owner) else { return Ok(None) };
+                let Some(words) = Words::of(notice, &owner, english()) else { return Ok(None) };
                 let Some(address) = owner.account_name.and_then(|name| address(name.as_str())) else {
                     tracing::debug!(
-                        app,
+                        app = notice.app,
                         event = notice.event,
                         "an owner has no e-mail address: they are not told"
                     );

@@ -1,13 +1,16 @@
 use mail_parser::MessageParser;
 use proptest::prelude::*;
 use sidekey_core::event::Event;
-use sidekey_core::id::{AccountName, DeviceId};
+use sidekey_core::id::{AccountName, DeviceId, Incarnation};
 use sidekey_core::login::Method;
 
-use super::super::owner::{Owner, Owners};
+use super::super::owner::{DisputeLink, Owner, Owners};
 use super::super::testing::{Nobody, entry};
 use super::*;
+use crate::entropy::Entropy;
+use crate::keyring::Pepper;
 use crate::store::StoreError;
+use crate::token::dispute::DisputeToken;
 
 const NOW: u64 = 1_790_000_000;
 /// What everybody of these tests may try to bring into a message.
@@ -16,7 +19,7 @@ const HOSTILE: &str = "x\r\nBcc: eve@example.com\r\n\r\n<script>alert(1)</script
 struct One(Owner);
 
 impl Owners for One {
-    fn find<'a>(&'a self, _: &'a str, _: &'a str) -> Pending<'a, Result<Option<Owner>, StoreError>> {
+    fn find<'a>(&'a self, _: &'a Notice) -> Pending<'a, Result<Option<Owner>, StoreError>> {
         Box::pin(async { Ok(Some(self.0.clone())) })
     }
 }
@@ -27,7 +30,17 @@ fn owner(name: &str, app: &str) -> Owner {
         app: app.to_owned(),
         issuer: "Sidekey".to_owned(),
         backup_codes_left: Some(3),
+        link: None,
     }
+}
+
+/// An owner whose mail has a link, and the link.
+fn owner_with_link(name: &str, app: &str, notice: &Notice) -> (Owner, String) {
+    let (pepper, birth) = (Pepper::generate(&mut Entropy), Incarnation::generate(&mut Entropy));
+    let token = DisputeToken::of(&pepper, notice, birth).unwrap();
+    let link = DisputeLink::new("https://login.example/2fa/dispute/".to_owned(), token);
+    let text = link.expose();
+    (Owner { link: Some(link), ..owner(name, app) }, text)
 }
 
 fn mail(to: To) -> Mail {
@@ -47,8 +60,11 @@ async fn message(mail: &Mail, notice: &Notice, owners: &dyn Owners) -> Option<St
 #[tokio::test]
 async fn an_owner_reads_what_happened_when_and_from_where_in_both_parts() {
     let used = Event::SecondFactorAccepted { method: Method::BackupCode, device: None };
-    let owners = One(owner("ann@example.com", "Müller & Söhne <Shop>"));
-    let text = message(&mail(To::Owner), &notice(&used), &owners).await.unwrap();
+    let (owner, link) = owner_with_link("ann@example.com", "Müller & Söhne <Shop>", &notice(&used));
+    assert!(link.starts_with("https://login.example/2fa/dispute/?link="), "{link}");
+    let token = link.rsplit('=').next().unwrap();
+    assert!(!format!("{owner:?}").contains(token), "no token in a log");
+    let text = message(&mail(To::Owner), &notice(&used), &One(owner)).await.unwrap();
     let read = MessageParser::default().parse(text.as_bytes()).unwrap();
     assert_eq!(read.subject(), Some("Müller & Söhne <Shop>: A backup code was used"));
     assert_eq!(read.to().unwrap().first().unwrap().address(), Some("ann@example.com"));
@@ -60,9 +76,15 @@ async fn an_owner_reads_what_happened_when_and_from_where_in_both_parts() {
     for part in [&plain, &html] {
         assert!(part.contains("A backup code of your account at"), "{part}");
         assert!(part.contains("2026-09-21 14:13:20 UTC") && part.contains("203.0.113.7"), "{part}");
-        assert!(part.contains("You have 3 backup codes left"), "{part}");
-        assert!(!part.contains("http") && !part.contains("src="), "no link, nothing from elsewhere: {part}");
+        assert!(part.contains("Backup codes left: 3"), "{part}");
+        assert!(part.contains(&link) && part.contains("until 2026-09-28 14:13:20 UTC"), "{part}");
+        let links = part.matches("http").count();
+        assert!(
+            links == part.matches(&*link).count() && !part.contains("src="),
+            "no other, nothing from elsewhere: {part}"
+        );
     }
+    assert!(html.contains(&format!("<a href=\"{link}\"")), "{html}");
     assert!(plain.contains("Müller & Söhne <Shop>"), "{plain}");
     assert!(html.contains("Söhne") && !html.contains("<Shop>"), "{html}");
 }
@@ -86,6 +108,7 @@ async fn owners_are_told_of_what_concerns_their_security_and_of_nothing_else() {
         Event::SecondFactorAccepted { method: Method::BackupCode, device: None },
         Event::BackupCodesRenewed,
         Event::SignedOutEverywhere,
+        Event::OwnerDisputed,
         Event::UserImported { devices: 2, backup_codes: 0 },
     ] {
         assert!(told(event.clone()).await, "{event:?}");
@@ -104,9 +127,9 @@ async fn owners_are_told_of_what_concerns_their_security_and_of_nothing_else() {
 
 #[tokio::test]
 async fn of_what_an_operator_did_an_owner_reads_who_to_ask_and_not_where_operators_are() {
-    let owners = One(owner("ann@example.com", "Shop"));
     for event in [Event::TwoFactorReset, Event::SignedOutEverywhere, Event::AccountLocked] {
         let mut notice = notice(&event);
+        let owners = One(owner_with_link("ann@example.com", "Shop", &notice).0);
         let actor = serde_json::json!({"kind": "operator", "name": "bob"});
         notice.entry.insert("actor".to_owned(), actor);
         notice.entry.insert("reason".to_owned(), "lost phone, spoke on 555-0100".into());
@@ -114,7 +137,7 @@ async fn of_what_an_operator_did_an_owner_reads_who_to_ask_and_not_where_operato
         let read = MessageParser::default().parse(text.as_bytes()).unwrap();
         for part in [read.body_text(0).unwrap(), read.body_html(0).unwrap()] {
             assert!(part.contains("The people who run Shop did this"), "{part}");
-            assert!(!part.contains("If this was you"), "{part}");
+            assert!(!part.contains("If this was you") && !part.contains("http"), "{part}");
             for hidden in ["203.0.113.7", "bob", "555"] {
                 assert!(!part.contains(hidden), "{hidden} in {part}");
             }
