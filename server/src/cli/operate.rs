@@ -17,7 +17,7 @@ use crate::apps::Apps;
 use crate::apps::settings::{DAY, word};
 use crate::backup_code_hash::BackupCodeHasher;
 use crate::clock::Clock;
-use crate::control::{AppLine, Authority, Command, KeyLine, Reply, Work, socket};
+use crate::control::{AppLine, Authority, Command, KeyLine, Needs, Reply, Work, socket};
 use crate::entropy;
 use crate::maintenance::Part;
 use crate::store::sled::Options;
@@ -204,12 +204,16 @@ impl Alone {
         let clock = Clock::system();
         clock.not_before(engine.high_water());
         let (mut keys, mut hasher) = (None, None);
-        if command.seals() {
-            let (opened, pepper) = key.open(Arc::clone(&engine), data, clock.now()).await?;
-            keys = Some(Arc::new(opened));
-            hasher = Some(Arc::new(BackupCodeHasher::new(Arc::new(pepper))));
-        } else if command.needs_the_key() {
-            key.unlock(&*engine, data).await?;
+        match command.needs() {
+            Needs::Nothing => {}
+            Needs::Unlocking => {
+                key.unlock(&*engine, data).await?;
+            }
+            Needs::Keyring => {
+                let (opened, pepper) = key.open(Arc::clone(&engine), data, clock.now()).await?;
+                keys = Some(Arc::new(opened));
+                hasher = Some(Arc::new(BackupCodeHasher::new(Arc::new(pepper))));
+            }
         }
         let apps = Apps::new(Arc::clone(&engine));
         Ok(Self { authority: Authority { engine, keys, hasher, signer: None, apps, clock } })

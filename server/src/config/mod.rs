@@ -326,18 +326,38 @@ pub fn protection_of(file: &Path) -> Result<Protection, Vec<String>> {
 impl Settings {
     /// The keys of the settings that have other values in `other` and count from the start only.
     pub fn fixed_that_differ(&self, other: &Self) -> Vec<&'static str> {
+        // Without `..`: a new setting has to be named here, as one that is fixed or one that is read again.
+        let Self {
+            listen,
+            data,
+            development,
+            seed,
+            public_url,
+            base_path,
+            issuer,
+            master_key_file,
+            trusted_proxies,
+            rate,
+            log,
+            notify,
+            audit_retention: _,
+            log_level: _,
+            protection: _,
+            destinations: _,
+        } = self;
         let differ = [
-            ("listen", self.listen != other.listen),
-            ("data", self.data != other.data),
-            ("development", self.development != other.development),
-            ("public_url", self.public_url != other.public_url),
-            ("base_path", self.base_path != other.base_path),
-            ("issuer", self.issuer != other.issuer),
-            ("master_key_file", self.master_key_file != other.master_key_file),
-            ("trusted_proxies", self.trusted_proxies != other.trusted_proxies),
-            ("rate_limit, rate_burst", self.rate != other.rate),
-            ("log", self.log != other.log),
-            ("notify", self.notify != other.notify),
+            ("listen", *listen != other.listen),
+            ("data", *data != other.data),
+            ("development", *development != other.development),
+            ("seed", *seed != other.seed),
+            ("public_url", *public_url != other.public_url),
+            ("base_path", *base_path != other.base_path),
+            ("issuer", *issuer != other.issuer),
+            ("master_key_file", *master_key_file != other.master_key_file),
+            ("trusted_proxies", *trusted_proxies != other.trusted_proxies),
+            ("rate_limit, rate_burst", *rate != other.rate),
+            ("log", *log != other.log),
+            ("notify", *notify != other.notify),
         ];
         differ.into_iter().filter_map(|(key, differs)| differs.then_some(key)).collect()
     }

@@ -132,34 +132,45 @@ pub enum Command {
     AuditExport(Stretch),
 }
 
-impl Command {
-    /// Whether a sealed store has to be opened with its master key where no server runs that has it open: to change it,
-    /// and to authenticate a backup.
-    pub fn needs_the_key(&self) -> bool {
-        !matches!(
-            self,
-            Self::ListApps
-                | Self::ShowApp { .. }
-                | Self::Verify
-                | Self::MasterKeyUse
-                | Self::ListSigningKeys
-                | Self::Status
-                | Self::OutboxStanding
-                | Self::OutboxLetters { .. }
-                | Self::Audit(_)
-                | Self::AuditExport(_)
-        )
-    }
+/// What has to be at hand of the master key to carry out a command on a store that no server has open.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Needs {
+    /// Nothing: it is only looked at.
+    Nothing,
+    /// The store has to be opened with it, to be changed or to authenticate a backup.
+    Unlocking,
+    /// The keys themselves: something is sealed or opened.
+    Keyring,
+}
 
-    /// Whether it seals or opens secrets, for which the keys have to be at hand.
-    pub fn seals(&self) -> bool {
-        matches!(
-            self,
+impl Command {
+    /// What it needs of the master key.
+    pub fn needs(&self) -> Needs {
+        match self {
+            Self::ListApps
+            | Self::ShowApp { .. }
+            | Self::Verify
+            | Self::MasterKeyUse
+            | Self::ListSigningKeys
+            | Self::Status
+            | Self::OutboxStanding
+            | Self::OutboxLetters { .. }
+            | Self::Audit(_)
+            | Self::AuditExport(_) => Needs::Nothing,
+            Self::CreateApp(_)
+            | Self::ChangeApp { .. }
+            | Self::CreateKey { .. }
+            | Self::RevokeKey { .. }
+            | Self::ReloadMasterKeys
+            | Self::Backup
+            | Self::OutboxRevive(_)
+            | Self::OutboxGiveUp(_)
+            | Self::OutboxForget { .. } => Needs::Unlocking,
             Self::RotateMasterKeys { .. }
-                | Self::RotateSigningKeys { .. }
-                | Self::ImportUsers { .. }
-                | Self::Export { .. }
-        )
+            | Self::RotateSigningKeys { .. }
+            | Self::ImportUsers { .. }
+            | Self::Export { .. } => Needs::Keyring,
+        }
     }
 }
 

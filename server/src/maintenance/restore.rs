@@ -230,28 +230,9 @@ fn take(
 
 fn is_left_out(key: &Key) -> bool {
     match key.kind() {
-        Some(
-            Kind::Session
-            | Kind::EnrollmentToken
-            | Kind::RefreshFamily
-            | Kind::RefreshToken
-            | Kind::Logins
-            | Kind::TrustedBrowser
-            | Kind::SpentToken
-            | Kind::SigningKey,
-        ) => true,
         Some(Kind::Meta) => matches!(key.name(Kind::Meta), Some(SENTINEL_RECORD | PEPPER_RECORD)),
         Some(Kind::Expiry) => key.expiring().is_none_or(|(_, ending)| is_left_out(&ending)),
-        Some(
-            Kind::App
-            | Kind::ApiKey
-            | Kind::AppKey
-            | Kind::Account
-            | Kind::Audit
-            | Kind::Activity
-            | Kind::Outbox
-            | Kind::Statistics,
-        )
-        | None => false,
+        Some(kind) => !kind.nature().is_restored,
+        None => false,
     }
 }

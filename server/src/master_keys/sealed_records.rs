@@ -1,4 +1,4 @@
-//! Where sealed values are. Whoever seals something in a new kind of record adds it here, or a rotation passes it by.
+//! Where sealed values are.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,9 @@ use crate::store::{Engine, Key, Kind, Record, StoreError};
 use crate::token::{self, SignerError};
 
 /// The kinds of records that hold sealed values, by their numbers, so that a walk goes on from the last key that it saw.
-const KINDS: [Kind; 3] = [Kind::Meta, Kind::Account, Kind::SigningKey];
+fn kinds() -> impl Iterator<Item = Kind> {
+    Kind::ALL.iter().copied().filter(|kind| kind.nature().holds_sealed)
+}
 
 /// How many values are sealed with which key.
 pub type Tally = BTreeMap<KeyId, u64>;
@@ -28,7 +30,7 @@ pub(super) struct Page {
 /// The store cannot be read.
 pub(super) async fn page(engine: &dyn Engine, after: Option<&Key>, limit: usize) -> Result<Page, StoreError> {
     let mut records = Vec::new();
-    for kind in KINDS {
+    for kind in kinds() {
         let room = limit - records.len();
         let found = engine.scan(&Key::of(kind), after, room).await?;
         let is_full = found.len() == room;

@@ -358,8 +358,9 @@ pub(super) fn is_own(key: &[u8]) -> bool {
 
 /// Whether a head counts the record under this key as one of its records.
 pub(super) fn counts(key: &[u8]) -> bool {
-    let kind = key.first();
-    kind != Some(&(Kind::Audit as u8)) && kind != Some(&(Kind::Activity as u8)) && !is_own(key)
+    // A kind that nobody knows counts: it is not ours to overlook.
+    let kind = Kind::of_record(key);
+    kind.is_none_or(|kind| kind.nature().is_counted) && !is_own(key)
 }
 
 #[cfg(test)]

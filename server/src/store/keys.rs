@@ -18,10 +18,24 @@ use sidekey_core::time::UnixTime;
 /// [`MAX_VALUE`](super::engine::MAX_VALUE).
 pub const MAX_KEY: usize = 256;
 
-/// What a record is: the first byte of its key. Numbers are never used again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[repr(u8)]
-pub enum Kind {
+/// Writes the enum and the list of its variants from one table, so that none is in one and not in the other.
+macro_rules! kinds {
+    ($($(#[$doc:meta])+ $name:ident = $number:literal,)+) => {
+        /// What a record is: the first byte of its key. Numbers are never used again; 0x09 was used once.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        #[repr(u8)]
+        pub enum Kind {
+            $($(#[$doc])+ $name = $number,)+
+        }
+
+        impl Kind {
+            /// All of them, by their numbers.
+            pub const ALL: &'static [Self] = &[$(Self::$name),+];
+        }
+    };
+}
+
+kinds! {
     /// About the store itself: format, head, sentinel, pepper, master keys in use and their rotation. Then: name.
     Meta = 0x01,
     /// A host application. Then: app id.
@@ -38,8 +52,6 @@ pub enum Kind {
     EnrollmentToken = 0x07,
     /// A family of refresh tokens. Then: app id, family id.
     RefreshFamily = 0x08,
-    /// A refresh token. Then: SHA-256 (32 bytes).
-    RefreshToken = 0x09,
     /// A signing key. Then: key id.
     SigningKey = 0x0a,
     /// What ends when. Then: Unix time (8 bytes), the key that ends.
@@ -61,27 +73,42 @@ pub enum Kind {
     Statistics = 0x14,
 }
 
+/// What a kind of record is to those who go through all of a store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Nature {
+    /// Whether something in it may be sealed with a master key, so that a rotation of master keys has to see it.
+    pub holds_sealed: bool,
+    /// Whether a head counts it as one of its records.
+    pub is_counted: bool,
+    /// Whether it goes on after a restore, and does not open a door that was closed since the backup.
+    pub is_restored: bool,
+}
+
 impl Kind {
-    const ALL: [Self; 18] = [
-        Self::Meta,
-        Self::App,
-        Self::ApiKey,
-        Self::AppKey,
-        Self::Account,
-        Self::Session,
-        Self::EnrollmentToken,
-        Self::RefreshFamily,
-        Self::RefreshToken,
-        Self::SigningKey,
-        Self::Expiry,
-        Self::Audit,
-        Self::Outbox,
-        Self::Activity,
-        Self::Logins,
-        Self::TrustedBrowser,
-        Self::SpentToken,
-        Self::Statistics,
-    ];
+    /// The kind of the record under this key, if it is one that is known.
+    pub fn of_record(key: &[u8]) -> Option<Self> {
+        let first = key.first()?;
+        Self::ALL.iter().copied().find(|kind| *kind as u8 == *first)
+    }
+
+    /// What it is to those who go through all of a store. Whoever adds a kind decides it here.
+    pub const fn nature(self) -> Nature {
+        let plain = Nature { holds_sealed: false, is_counted: true, is_restored: true };
+        match self {
+            // Some records of it are not restored, and the engine's own two are not counted: see there.
+            Self::Meta | Self::Account => Nature { holds_sealed: true, ..plain },
+            Self::SigningKey => Nature { holds_sealed: true, is_restored: false, ..plain },
+            Self::App | Self::ApiKey | Self::AppKey | Self::Expiry | Self::Outbox | Self::Statistics => plain,
+            Self::Session
+            | Self::EnrollmentToken
+            | Self::RefreshFamily
+            | Self::Logins
+            | Self::TrustedBrowser
+            | Self::SpentToken => Nature { is_restored: false, ..plain },
+            // The head has a chain over the entries, and the notes follow from them.
+            Self::Audit | Self::Activity => Nature { is_counted: false, ..plain },
+        }
+    }
 }
 
 /// A record's key, or the common start of several.
@@ -184,7 +211,7 @@ impl Key {
 
     /// What kind of record it is the key of; `None` for one that this program does not know.
     pub fn kind(&self) -> Option<Kind> {
-        Kind::ALL.into_iter().find(|kind| self.is(*kind))
+        Kind::of_record(&self.0)
     }
 
     /// The name in a key that consists of its kind and one part of text.
@@ -283,7 +310,7 @@ mod tests {
 
     #[test]
     fn a_key_tells_its_kind() {
-        for kind in Kind::ALL {
+        for &kind in Kind::ALL {
             assert_eq!(Key::of(kind).part("x").kind(), Some(kind));
         }
         assert_eq!(Key::from_bytes(&[]).kind(), None);
