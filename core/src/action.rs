@@ -2,7 +2,7 @@
 //!
 //! A session may be opened for one action. A right answer to it yields no tokens of a login, but an approval: exactly this action was
 //! approved, by whom, how and when. The host makes a token of it that lives for [`LIFETIME`] seconds, and keeps of those that were
-//! spent what [`Approval::spend`] says: that is the invariant it owes.
+//! spent what [`Approval::spend`] says, up to [`Approval::ends_at`]: that is the invariant it owes.
 
 use crate::{
     account::Account,
@@ -45,6 +45,12 @@ impl Approval {
     /// Whether its token may still be made.
     pub fn is_handed_out(&self, now: UnixTime) -> bool {
         now.since(self.second_factor.at) < HANDED_OUT
+    }
+
+    /// From when on no token of it is in force, whenever it was made. Until then it has to be remembered that one was spent: each that
+    /// was made is a token of the same approval.
+    pub fn ends_at(&self) -> UnixTime {
+        self.second_factor.at.plus(HANDED_OUT + LIFETIME)
     }
 
     /// Spends its token: the application is about to do the action that it `wanted`. `spent` is what the host has kept of an earlier spending,

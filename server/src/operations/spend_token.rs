@@ -15,7 +15,7 @@ use crate::{
     http::{Call, Code, Problem, Reply, rfc3339},
     openapi::{Operation, Tag, schemas},
     store::Subject,
-    token::approval::{self, Presented},
+    token::approval,
 };
 
 /// The token of an approval, and what it is to be for.
@@ -107,9 +107,10 @@ async fn spend(
     retry_key: Option<[u8; 32]>,
 ) -> Result<Approval, Problem> {
     let now = context.clock.now();
-    let presented = approval::read(context, &host.app.id, token, now);
-    let Presented { approval, expires_at } = presented.ok_or_else(|| Problem::new(Code::InvalidCode))?;
-    let subject = Subject::account(approval.account.clone()).with_spent_token(approval.id, expires_at);
+    let approval = approval::read(context, &host.app.id, token, now);
+    let approval = approval.ok_or_else(|| Problem::new(Code::InvalidCode))?;
+    let subject =
+        Subject::account(approval.account.clone()).with_spent_token(approval.id, approval.ends_at());
     context
         .store
         .transact(subject, &host.origin, now, |state| {
@@ -118,4 +119,78 @@ async fn spend(
         })
         .await??;
     Ok(approval)
+}
+
+#[cfg(test)]
+mod tests {
+    use sidekey_core::{
+        account::Account,
+        action::HANDED_OUT,
+        device::Answer,
+        id::{AccountId, ActionName, LoginId, UserId},
+        login::{Method, SecondFactor},
+        policy::Enforcement,
+        time::{Step, UnixTime},
+        totp::code_at,
+    };
+
+    use super::*;
+    use crate::{
+        apps::{NewApp, ReturnUrls},
+        audit::{Actor, Origin},
+        context::testing::context,
+        entropy::Entropy,
+        store::{State, sweep::sweep},
+    };
+
+    const NOW: UnixTime = UnixTime::from_secs(1_790_000_000);
+
+    /// A user of a new application, whose device has been confirmed.
+    async fn with_a_device(context: &Context, origin: &Origin) -> AccountId {
+        let new = NewApp {
+            id: None,
+            name: "Shop".to_owned(),
+            enforcement: Enforcement::Optional,
+            return_urls: ReturnUrls::default(),
+        };
+        let (app, _) = context.apps.create(new, origin, &mut Entropy).await.unwrap();
+        let id = AccountId { app: app.id.clone(), user: UserId::parse("42").unwrap() };
+        let mut account = Account::new(id.clone(), NOW, &mut Entropy);
+        let login = LoginId::generate(&mut Entropy);
+        let device = account.start_setup(login, None, false, NOW, &mut Entropy, &mut Vec::new()).unwrap();
+        let code = code_at(&device.secret, device.params, Step::at(NOW, device.params.period));
+        let answer = Answer::of(sidekey_core::code::Code::parse(&code).unwrap());
+        account.confirm(device.id, &answer, None, NOW, &mut Vec::new()).unwrap();
+        let store = |state: &mut State| state.account = Some(account.clone());
+        context.store.transact(Subject::account(id.clone()), origin, NOW, store).await.unwrap();
+        id
+    }
+
+    #[tokio::test]
+    async fn an_approval_counts_once_also_by_a_token_that_was_made_after_the_first_was_spent() {
+        let (_folder, context) = context(NOW, &[]).await;
+        let origin = Origin::local(Actor::App, NOW);
+        let account = with_a_device(&context, &origin).await;
+        let app = context.apps.find(&account.app).await.unwrap().unwrap();
+        let host = Host { app, origin };
+        let action = Action { name: ActionName::parse("transfer").unwrap(), resource: None };
+        let second_factor = SecondFactor { method: Method::Otp, at: NOW };
+        let id = LoginId::generate(&mut Entropy);
+        let approval = Approval { account, id, action: action.clone(), second_factor };
+        let spend = async |token: &str| spend(&context, &host, token, &action, None).await;
+
+        let first = approval::issue(&context, &approval, NOW).unwrap();
+        spend(&first).await.unwrap();
+        context.clock.advance(HANDED_OUT - 1);
+        assert!(approval.is_handed_out(context.clock.now()));
+        let last = approval::issue(&context, &approval, context.clock.now()).unwrap();
+        for later in [2, HANDED_OUT - 3] {
+            context.clock.advance(later);
+            sweep(&context.store, context.clock.now()).await.unwrap();
+            assert!(approval::read(&context, &host.app.id, &last, context.clock.now()).is_some());
+            assert_eq!(spend(&last).await.unwrap_err().code(), Code::InvalidCode, "{later}");
+        }
+        assert!(sweep(&context.store, approval.ends_at()).await.unwrap() > 0, "nothing is remembered longer");
+        assert!(approval::read(&context, &host.app.id, &last, approval.ends_at()).is_none());
+    }
 }

@@ -103,7 +103,7 @@ impl Subject {
         Self { browsers: true, ..self }
     }
 
-    /// And whether the token of the approval with this id was spent, which is remembered until the token is over.
+    /// And whether a token of the approval with this id was spent, which is remembered until none of them is in force.
     #[must_use]
     pub fn with_spent_token(self, approval: LoginId, until: UnixTime) -> Self {
         Self { spent_token: Some((approval, until)), ..self }

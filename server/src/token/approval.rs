@@ -41,15 +41,6 @@ struct Claims {
     resource: Option<String>,
 }
 
-/// A token that counts, as far as it tells itself.
-#[derive(Debug)]
-pub struct Presented {
-    /// What was approved.
-    pub approval: Approval,
-    /// From when on it is refused.
-    pub expires_at: UnixTime,
-}
-
 /// The token of an approval.
 ///
 /// # Errors
@@ -75,19 +66,18 @@ pub fn issue(context: &Context, approval: &Approval, now: UnixTime) -> Result<St
     })
 }
 
-/// Reads a token of this app, if this server signed it and it is not over.
-pub fn read(context: &Context, app: &AppId, token: &str, now: UnixTime) -> Option<Presented> {
+/// Reads a token of this app, if this server signed it and it is not over: what was approved.
+pub fn read(context: &Context, app: &AppId, token: &str, now: UnixTime) -> Option<Approval> {
     let claims: Claims = context.signer.verify_as(TokenType::Action, token, now.as_secs()).ok()?;
     in_force(&claims.iss, claims.exp, now.as_secs(), &context.issuer).ok()?;
     claims.aud.strip_suffix(AUDIENCE_SUFFIX).filter(|of| *of == app.as_str())?;
     let resource = claims.resource.as_deref().map(Resource::parse).transpose().ok()?;
-    let approval = Approval {
+    Some(Approval {
         account: AccountId { app: app.clone(), user: UserId::parse(&claims.sub).ok()? },
         id: LoginId::parse(&claims.jti)?,
         action: Action { name: ActionName::parse(&claims.action).ok()?, resource },
         second_factor: SecondFactor::from_claims(&claims.amr, Some(UnixTime::from_secs(claims.auth_time)))?,
-    };
-    Some(Presented { approval, expires_at: UnixTime::from_secs(claims.exp) })
+    })
 }
 
 /// The code that a browser carries from the page to the application, for the session with this hash of its id.
