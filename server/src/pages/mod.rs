@@ -17,6 +17,7 @@
 //! | `cookie`, `csrf`, `form` | what proves that a form is ours and this browser's |
 //! | `locale` | the languages, and which one a browser gets |
 //! | `texts` | the sentences that scripts say |
+//! | `moment` | times |
 //! | `refusal` | the sentence for every error of the API |
 //! | `view` | what all templates have in common, and the headers of a page |
 //! | `theme` | an application's accent colour and logo |
@@ -38,6 +39,7 @@ mod enroll;
 mod form;
 mod hand_over;
 pub(crate) mod locale;
+mod moment;
 mod refusal;
 mod setup;
 mod step_up;
@@ -57,6 +59,7 @@ pub use assets::asset;
 pub(crate) use cookie::Cookie;
 pub(crate) use csrf::require_own_origin;
 pub(crate) use form::Form;
+pub(crate) use moment::Moment;
 pub(crate) use step_up::url as step_up_url;
 pub use theme::themed;
 pub(crate) use view::{Frame, Shown, page, redirect};

@@ -10,8 +10,8 @@ use sidekey_core::{
     time::UnixTime,
 };
 
-use super::codec::{encode, family_key};
-use super::{Batch, Key, Kind, StoreError, Version};
+use super::codec::{decode, encode, family_key};
+use super::{Batch, Key, Kind, Store, StoreError, Version};
 
 /// Logins of an account that are kept.
 pub const MAX_LOGINS: usize = 32;
@@ -30,6 +30,23 @@ pub(super) struct Logins(Vec<Started>);
 struct Started {
     login: LoginId,
     expires_at: UnixTime,
+}
+
+impl Store {
+    /// The refresh tokens of the latest logins of an account, newest first: those that were ended but are still kept are among them.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub async fn latest_logins(&self, account: &AccountId) -> Result<Vec<Family>, StoreError> {
+        let key = key(account);
+        let Some(record) = self.engine().get(&key).await? else { return Ok(Vec::new()) };
+        let Logins(started) = decode(&key, &record.value)?;
+        let mut families = Vec::with_capacity(started.len());
+        for Started { login, .. } in started.into_iter().rev() {
+            families.extend(self.family(&account.app, login).await?);
+        }
+        Ok(families)
+    }
 }
 
 impl Logins {
@@ -119,6 +136,9 @@ mod tests {
         for login in ended {
             assert!(store.family(&ann.app, *login).await.unwrap().is_none());
         }
+        let listed: Vec<_> =
+            store.latest_logins(&ann).await.unwrap().iter().map(|family| family.login).collect();
+        assert!(listed.iter().eq(kept.iter().rev()), "the newest first");
         for login in kept.iter().chain([&other]) {
             assert!(store.family(&ann.app, *login).await.unwrap().is_some());
         }

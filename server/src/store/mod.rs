@@ -19,6 +19,7 @@
 //! | [`sweep`] | what is over makes room |
 //! | [`activity`] | the audit log by account |
 //! | [`logins`] | the latest logins of each account |
+//! | [`search`] | a look through all accounts |
 //! | [`retention`] | old audit entries make room |
 //! | `transaction` | load, decide, store: what every operation goes through |
 //! | `folder` | the data folder: owner, permissions, lock, syncing of entries |
@@ -45,6 +46,7 @@ mod open_error;
 mod opening;
 pub mod record;
 pub mod retention;
+pub mod search;
 pub mod sled;
 pub mod sweep;
 mod transaction;

@@ -2,8 +2,8 @@
 
 use sidekey_core::{account::Account, time::UnixTime};
 
-use super::{
-    super::locale::{self, Text},
+use super::super::{
+    locale::{self, Text},
     moment::Moment,
 };
 use crate::{

@@ -4,14 +4,12 @@
 //! - `actions`: what its forms ask for, up to signing out everywhere and turning 2FA off;
 //! - `confirm`: the second factor again, before something that needs a fresh one;
 //! - `link`: the link by which somebody comes from the application;
-//! - `history`: what the page tells of trusted browsers and recent activity;
-//! - `moment`: times.
+//! - `history`: what the page tells of trusted browsers and recent activity.
 
 mod actions;
 pub(super) mod confirm;
 mod history;
 mod link;
-mod moment;
 
 use askama::Template;
 use http::StatusCode;
@@ -22,7 +20,7 @@ use sidekey_core::{
 };
 
 use super::{
-    Frame, Visit,
+    Frame, Moment, Visit,
     cookie::Cookie,
     refusal::Failed,
     view::{self, Message, Shown},
@@ -36,7 +34,6 @@ use crate::{
 pub(super) use actions::{done, post};
 use confirm::Next;
 use history::{ActivityRow, BrowserRow};
-use moment::Moment;
 
 struct DeviceRow {
     id: String,
