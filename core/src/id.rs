@@ -25,6 +25,13 @@ macro_rules! name {
         #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(try_from = "String", into = "String"))]
         pub struct $name(String);
 
+        parsed! { $name, $rule, $sentence }
+    };
+}
+
+/// What such a type can do.
+macro_rules! parsed {
+    ($name:ident, $rule:expr, $sentence:literal) => {
         impl $name {
             /// Takes a text that keeps to the form above.
             ///
@@ -63,12 +70,41 @@ macro_rules! name {
     };
 }
 
-name! {
-    /// A host application, the tenant: 1 to 64 characters of `a-z`, `0-9`, `-` and `_`.
+/// The tenant of the operators of the server itself. [`AppId::parse`] never gives it, so that no application, key, call, import or
+/// rule can reach their accounts.
+const OPERATORS: &str = "_operators";
+
+/// A host application, the tenant: 1 to 64 characters of `a-z`, `0-9`, `-` and `_`, but not the reserved `_operators`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize), serde(into = "String"))]
+pub struct AppId(String);
+
+parsed! {
     AppId,
     |text| (1..=64).contains(&text.len())
-        && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'-' | b'_')),
-    "an app id has 1 to 64 characters of a-z, 0-9, - and _"
+        && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'-' | b'_'))
+        && text != OPERATORS,
+    "an app id has 1 to 64 characters of a-z, 0-9, - and _, and is not the reserved _operators"
+}
+
+impl AppId {
+    /// The reserved id under which the second factors of the server's own operators are kept.
+    pub fn operators() -> Self {
+        Self(OPERATORS.to_owned())
+    }
+}
+
+/// The reserved id is read where records are, which are binary, and never in what people and programs write.
+#[cfg(feature = "serde")]
+impl<'de> serde::Deserialize<'de> for AppId {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let is_written = deserializer.is_human_readable();
+        let text = <String as serde::Deserialize>::deserialize(deserializer)?;
+        if !is_written && text == OPERATORS {
+            return Ok(Self::operators());
+        }
+        Self::parse(&text).map_err(serde::de::Error::custom)
+    }
 }
 
 name! {
@@ -198,7 +234,7 @@ mod tests {
     #[test]
     fn names_keep_to_their_form() {
         assert!(AppId::parse("shop-2_eu").is_ok());
-        for bad in ["", "Shop", "shop/eu", "a b", &"a".repeat(65)] {
+        for bad in ["", "Shop", "shop/eu", "a b", &"a".repeat(65), "_operators"] {
             assert!(AppId::parse(bad).is_err(), "{bad}");
         }
         assert!(UserId::parse("ü/../%00 whatever").is_ok());

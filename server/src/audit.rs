@@ -165,6 +165,50 @@ pub enum ServerEvent {
         /// Its id.
         kid: String,
     },
+    /// An operator of the admin area was made.
+    OperatorCreated {
+        /// Their name.
+        operator: String,
+        /// What they may do.
+        role: String,
+    },
+    /// An operator was removed.
+    OperatorRemoved {
+        /// Their name.
+        operator: String,
+    },
+    /// An operator has another role.
+    OperatorRoleChanged {
+        /// Their name.
+        operator: String,
+        /// What they may do now.
+        role: String,
+    },
+    /// An operator has another password.
+    OperatorPasswordChanged {
+        /// Their name.
+        operator: String,
+    },
+    /// An operator's devices and backup codes are gone.
+    OperatorSecondFactorReset {
+        /// Their name.
+        operator: String,
+    },
+    /// An operator has signed in, with the second factor.
+    OperatorSignedIn {
+        /// Their name.
+        operator: String,
+    },
+    /// Name and password did not open the admin area.
+    OperatorSignInRefused {
+        /// Whose name it was; nothing for a name that nobody has.
+        operator: Option<String>,
+    },
+    /// An operator has signed out.
+    OperatorSignedOut {
+        /// Their name.
+        operator: String,
+    },
 }
 
 /// One entry.
@@ -185,7 +229,7 @@ pub struct Entry<'a> {
 }
 
 /// The names of all events, those of accounts first.
-pub const EVENT_NAMES: [&str; 43] = [
+pub const EVENT_NAMES: [&str; 51] = [
     "session_opened",
     "setup_started",
     "device_confirmed",
@@ -229,6 +273,14 @@ pub const EVENT_NAMES: [&str; 43] = [
     "users_exported",
     "audit_trimmed",
     "signing_key_removed",
+    "operator_created",
+    "operator_removed",
+    "operator_role_changed",
+    "operator_password_changed",
+    "operator_second_factor_reset",
+    "operator_signed_in",
+    "operator_sign_in_refused",
+    "operator_signed_out",
 ];
 
 /// The name of an event, as the audit log has it.

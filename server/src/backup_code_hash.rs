@@ -1,4 +1,4 @@
-//! The slow hash of backup codes: Argon2id (RFC 9106) over HMAC-SHA-256 with the store's pepper, off the async threads and
+//! The slow hash of backup codes, and of operators' passwords: Argon2id (RFC 9106) over HMAC-SHA-256 with the store's pepper, off the async threads and
 //! bounded in number, because each takes 19 MiB and some twenty milliseconds.
 
 use argon2::{Algorithm, Argon2, Block, Params, Version};
@@ -18,6 +18,7 @@ use crate::{
     entropy::Entropy,
     http::{Code, Problem},
     keyring::Pepper,
+    operators::Password,
 };
 
 /// OWASP's parameters for Argon2id: 19 MiB, two passes, one lane.
@@ -33,12 +34,13 @@ const RETRY: u64 = 2;
 /// Hashes backup codes, a few at a time.
 ///
 /// Attempts have their turns and whole sets have theirs, one set at a time: a set takes ten hashes, and whoever asks for many
-/// must not keep others from getting in.
+/// must not keep others from getting in. So have the passwords of operators, which anybody may try, one at a time.
 #[derive(Debug)]
 pub struct BackupCodeHasher {
     shared: Arc<Shared>,
     attempts: Turns,
     sets: Turns,
+    passwords: Turns,
 }
 
 #[derive(Debug)]
@@ -93,7 +95,12 @@ impl BackupCodeHasher {
     pub fn new(pepper: Arc<Pepper>) -> Self {
         let processors = std::thread::available_parallelism().map_or(2, NonZero::get);
         let shared = Shared { pepper, idle_memory: Mutex::default(), memory_kept: processors + 1 };
-        Self { shared: Arc::new(shared), attempts: Turns::new(processors), sets: Turns::new(1) }
+        Self {
+            shared: Arc::new(shared),
+            attempts: Turns::new(processors),
+            sets: Turns::new(1),
+            passwords: Turns::new(1),
+        }
     }
 
     /// Waits for the turn of an attempt.
@@ -110,6 +117,14 @@ impl BackupCodeHasher {
     /// Too many wait already.
     pub async fn set(&self) -> Result<Permit, Problem> {
         self.sets.wait(&self.shared).await
+    }
+
+    /// Waits for the turn of an operator's password.
+    ///
+    /// # Errors
+    /// Too many wait already.
+    pub async fn password(&self) -> Result<Permit, Problem> {
+        self.passwords.wait(&self.shared).await
     }
 }
 
@@ -163,6 +178,34 @@ impl Permit {
         Ok(self.hash_all(account, salt, codes).await?.0)
     }
 
+    /// The hash of an operator's password. It takes as long for every name and text.
+    ///
+    /// # Errors
+    /// The computation failed.
+    pub async fn password_hash(
+        self,
+        operator: &str,
+        salt: [u8; 16],
+        password: Password,
+    ) -> Result<[u8; 32], Problem> {
+        let operator = operator.to_owned();
+        let work = move || {
+            let parts = [operator.as_bytes(), password.as_bytes()];
+            let mut memory = self.shared.memory();
+            let hash = hash(&self.shared.pepper, "operator-password", &parts, &salt, &mut memory);
+            self.shared.keep(memory);
+            hash
+        };
+        let outcome = tokio::task::spawn_blocking(work).await;
+        outcome
+            .map_err(|error| error.to_string())
+            .and_then(|hash| hash.map_err(|error| error.to_string()))
+            .map_err(|error| {
+                tracing::error!(%error, "a password cannot be hashed");
+                Problem::new(Code::Internal)
+            })
+    }
+
     async fn hash_all(
         self,
         account: &AccountId,
@@ -190,37 +233,48 @@ impl Shared {
         salt: Salt,
         codes: &[ReducedCode],
     ) -> Result<Vec<CodeHash>, argon2::Error> {
-        let kept = self.idle_memory.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        let mut memory = kept.unwrap_or_default();
-        let hashes = codes.iter().map(|code| hash(&self.pepper, account, salt, code, &mut memory)).collect();
-        // What the last hash left in it is of no use without the pepper, and the next one writes over it.
+        let mut memory = self.memory();
+        let (app, user) = (account.app.as_str().as_bytes(), account.user.as_str().as_bytes());
+        let of = |code: &ReducedCode| {
+            let parts = [app, user, code.expose().as_bytes()];
+            hash(&self.pepper, "backup-code", &parts, &salt.0, &mut memory).map(CodeHash::new)
+        };
+        let hashes = codes.iter().map(of).collect();
+        self.keep(memory);
+        hashes
+    }
+
+    fn memory(&self) -> Vec<Block> {
+        self.idle_memory.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default()
+    }
+
+    /// Keeps the memory of a hash for the next one. What it left there is of no use without the pepper, and the next one writes over it.
+    fn keep(&self, memory: Vec<Block>) {
         let mut idle = self.idle_memory.lock().unwrap_or_else(PoisonError::into_inner);
         if idle.len() < self.memory_kept {
             idle.push(memory);
         }
-        hashes
     }
 }
 
 fn hash(
     pepper: &Pepper,
-    account: &AccountId,
-    salt: Salt,
-    code: &ReducedCode,
+    domain: &str,
+    parts: &[&[u8]],
+    salt: &[u8],
     memory: &mut Vec<Block>,
-) -> Result<CodeHash, argon2::Error> {
-    let parts = [account.app.as_str().as_bytes(), account.user.as_str().as_bytes(), code.expose().as_bytes()];
-    let keyed = zeroize::Zeroizing::new(pepper.mac("backup-code", &parts));
+) -> Result<[u8; 32], argon2::Error> {
+    let keyed = zeroize::Zeroizing::new(pepper.mac(domain, parts));
     let params = Params::new(MEMORY_KIB, PASSES, LANES, Some(32))?;
     let mut out = [0; 32];
     memory.resize(params.block_count(), Block::new());
     Argon2::new(Algorithm::Argon2id, Version::V0x13, params).hash_password_into_with_memory(
         keyed.as_slice(),
-        &salt.0,
+        salt,
         &mut out,
         memory,
     )?;
-    Ok(CodeHash::new(out))
+    Ok(out)
 }
 
 #[cfg(test)]

@@ -16,6 +16,7 @@ use crate::http::{Code, Problem, rate_limit};
 use crate::keyring::Pepper;
 use crate::limit::{AccountLimit, AddressLimit, Level};
 use crate::master_keys::MasterKeys;
+use crate::operators::Operators;
 use crate::reload::Live;
 use crate::statistics::latency::Latency;
 use crate::store::{Engine, Store};
@@ -46,6 +47,8 @@ pub struct Context {
     pub signer: Arc<Signer>,
     /// Host applications and their API keys.
     pub apps: Apps,
+    /// Who may sign in to the admin area.
+    pub operators: Operators,
     /// The time.
     pub clock: Clock,
     /// What client addresses may do without credentials; `None`: whatever they like.
@@ -147,6 +150,7 @@ pub(crate) mod testing {
             live: Swap::new(Live::of(&settings)),
             settings,
             apps: Apps::new(Arc::clone(&engine)),
+            operators: Operators::new(Arc::clone(&engine)),
             store: Store::new(Arc::clone(&engine), master_keys.shared()),
             hasher: Arc::new(BackupCodeHasher::new(Arc::clone(&pepper))),
             engine,

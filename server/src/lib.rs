@@ -2,6 +2,7 @@
 //!
 //! | module | what it is |
 //! |---|---|
+//! | [`admin`] | the pages of the admin area |
 //! | [`apps`] | host applications and their API keys |
 //! | [`banner`] | what a person reads at start |
 //! | [`cli`] | the command line |
@@ -29,6 +30,7 @@
 //! | [`metering`] | what `/metrics` shows |
 //! | [`notify`] | who is told of what happens, and how |
 //! | [`operations`] | one file each: what the API does |
+//! | [`operators`] | who runs the server: passwords, roles, sessions |
 //! | [`backup_code_hash`] | the slow hash of backup codes |
 //! | [`audit`] | what happened, stored with the change it tells of |
 //! | [`openapi`] | the description of the API for machines, made at build time |
@@ -40,6 +42,7 @@
 //! | [`trail`] | the audit trail, exported and checked |
 //! | [`token`] | the pair of tokens a login gets, and the keys that sign access tokens |
 
+pub mod admin;
 pub mod apps;
 pub mod audit;
 pub mod backup_code_hash;
@@ -68,6 +71,7 @@ pub mod metering;
 pub mod notify;
 pub mod openapi;
 pub mod operations;
+pub mod operators;
 pub mod outbox;
 pub mod pages;
 pub mod reload;

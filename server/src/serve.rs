@@ -29,6 +29,7 @@ use crate::logging;
 use crate::master_keys::MasterKeys;
 use crate::metering;
 use crate::notify::owner::Owners;
+use crate::operators::Operators;
 use crate::outbox;
 use crate::reload::{Live, Reloading};
 use crate::routes;
@@ -250,6 +251,7 @@ async fn open_rest(
         description: OnceLock::new(),
         settings,
         apps: Apps::new(Arc::clone(&engine)),
+        operators: Operators::new(Arc::clone(&engine)),
         store: Store::new(Arc::clone(&engine), master_keys.shared()),
         hasher: Arc::new(BackupCodeHasher::new(Arc::clone(&pepper))),
         engine,

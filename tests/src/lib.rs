@@ -11,6 +11,7 @@
 //! | [`authenticator`] | an independent RFC 6238 generator that never gives a code twice |
 //! | [`app`] | a host application and its users: open a session, enrol, sign in |
 //! | [`browser`] | a browser without scripts: cookies, forms, redirects |
+//! | [`operator`] | an operator who is signed in to the admin area |
 //! | [`openapi`] | the operations that the document at `/openapi.json` describes |
 //! | [`jwt`] | tokens verified through the JWKS with a JWT library |
 //! | [`random`], [`settings`] | seeded randomness; the variables that lengthen or repeat a run |
@@ -31,6 +32,7 @@ pub mod folder;
 pub mod jwt;
 pub mod native;
 pub mod openapi;
+pub mod operator;
 pub mod random;
 pub mod server;
 pub mod settings;
@@ -40,5 +42,6 @@ pub use answer::Answer;
 pub use app::{App, Enforcement, User};
 pub use authenticator::Authenticator;
 pub use browser::Browser;
+pub use operator::Operator;
 pub use serde_json::{Value, json};
 pub use server::{Options, Server, Stopped};

@@ -3,7 +3,7 @@
 use sidekey_tests::{Answer, Options, Server, wire};
 
 const PAGES: [&str; 6] =
-    ["/2fa/enroll/", "/2fa/challenge/", "/2fa/account/", "/2fa/account/device/", "/demo/", "/admin/"];
+    ["/2fa/enroll/", "/2fa/challenge/", "/2fa/account/", "/2fa/account/device/", "/demo/", "/admin/sign-in/"];
 
 const CSP: &str = "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self'; img-src 'self' data:; \
 connect-src 'self'; font-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'; \

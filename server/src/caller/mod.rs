@@ -3,6 +3,7 @@
 //! state that the decision rests on whether they may: [`transact`](self::User::transact).
 
 mod acting;
+mod operator;
 
 use std::sync::Arc;
 
@@ -22,6 +23,8 @@ use crate::{
 };
 
 pub use acting::{Acting, Demand, Enrolling};
+pub use operator::{Admin, OPERATOR_FRESH, Operator, Support};
+pub(crate) use operator::{Arrived, HalfWay, SessionInHand, arrived};
 
 /// How enrolment tokens begin.
 pub const ENROLLMENT_TOKEN_PREFIX: &str = "enroll_";

@@ -1,6 +1,7 @@
 //! The command line of `sidekey`.
 //!
 //! - this file: the commands, and how each ends;
+//! - [`admin`]: the operators of the admin area;
 //! - [`app`]: what is typed after `app`;
 //! - [`operate`]: `app` and `key`, with a running server or without one;
 //! - [`maintain`]: `verify`, `backup`, `restore` and `migrate`;
@@ -16,6 +17,7 @@
 //! - [`master_key`]: the key of commands that work without a server;
 //! - [`shell`]: completions and man pages, made from what is written here.
 
+mod admin;
 mod app;
 mod audit;
 mod config;
@@ -76,6 +78,9 @@ enum Subject {
     Protect(protect::ProtectVerb),
     /// Look at the clock, the disk, keys, permissions, backups and the running server, and say what to do
     Doctor(doctor::DoctorArgs),
+    /// Operators of the admin area
+    #[command(subcommand, arg_required_else_help = true)]
+    Admin(admin::AdminVerb),
     /// Read the audit trail, or export it as JSON lines
     Audit(audit::AuditArgs),
     /// Take over users of another product with their second factor, while the server goes on
@@ -275,6 +280,7 @@ fn run(command: Subject, matches: &ArgMatches) -> Result<(), Failure> {
         Subject::Protect(verb) => verb.run(),
         Subject::Doctor(doctor) => doctor.run(),
         Subject::Outbox(verb) => verb.run(),
+        Subject::Admin(verb) => verb.run(),
         Subject::Audit(audit) => audit.run(),
         Subject::Import(arguments) => arguments.run(),
         Subject::Export(arguments) => arguments.run(),

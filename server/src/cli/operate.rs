@@ -12,7 +12,7 @@ use sidekey_core::policy::Enforcement;
 use zeroize::Zeroizing;
 
 use super::master_key::GivenKey;
-use super::{Common, Failure, app, maintain, outbox, rotate};
+use super::{Common, Failure, admin, app, maintain, outbox, rotate};
 use crate::apps::Apps;
 use crate::apps::settings::{DAY, word};
 use crate::backup_code_hash::BackupCodeHasher;
@@ -264,6 +264,8 @@ fn to_json(reply: Reply) -> Value {
         Reply::OutboxChanged { count } => json!({ "changed": count }),
         Reply::Status(status) => json!(status),
         Reply::AuditTold { entries } => json!({ "entries": entries }),
+        Reply::Operators(operators) => admin::listed_as_json(&operators),
+        Reply::OperatorChanged { name, done } => json!({ "name": name, "done": done }),
     }
 }
 
@@ -312,6 +314,8 @@ fn to_text(reply: Reply) -> Zeroizing<String> {
         Reply::OutboxChanged { count } => outbox::changed(count),
         Reply::Status(status) => format!("Version {}", status.version),
         Reply::AuditTold { entries } => format!("{entries} audit entries"),
+        Reply::Operators(operators) => admin::listed(&operators),
+        Reply::OperatorChanged { name, done } => admin::changed(&name, &done),
     })
 }
 

@@ -108,6 +108,7 @@ fn default(key: &str) -> Option<toml::Value> {
         "rate_burst" => number(RATE_BURST.into()),
         "audit_retention_days" => number(AUDIT_RETENTION_DAYS.into()),
         "audit_max_entries" => number(AUDIT_MAX_ENTRIES),
+        "admin" => Some(true.into()),
         "log_level" => Some(LOG_LEVEL.into()),
         _ => None,
     }

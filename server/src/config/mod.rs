@@ -109,6 +109,17 @@ pub struct ServeSettings {
     /// Most audit entries that are kept, some 400 bytes each; 0: any number [default: 10000000]
     #[arg(long, env = "SIDEKEY_AUDIT_MAX_ENTRIES", value_name = "NUMBER")]
     pub audit_max_entries: Option<u64>,
+    /// Serve the admin area at `/admin/` [default: true]
+    #[arg(
+        long,
+        env = "SIDEKEY_ADMIN",
+        value_name = "BOOL",
+        value_parser = BoolishValueParser::new(),
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "true"
+    )]
+    pub admin: Option<bool>,
     /// How much is logged: `error`, `warn`, `info`, `debug`, `trace`, or by module as in `info,sidekey_server=debug` [default: info]
     #[arg(long, env = "SIDEKEY_LOG", value_name = "LEVEL")]
     pub log_level: Option<String>,
@@ -160,6 +171,8 @@ pub struct Settings {
     pub rate: Option<Rate>,
     /// How much of the audit log is kept.
     pub audit_retention: Retention,
+    /// Whether there is an admin area.
+    pub admin: bool,
     /// How much is logged.
     pub log_level: LogLevel,
     /// The form of log lines; `None`: by the kind of standard error.
@@ -208,6 +221,7 @@ impl ServeSettings {
             rate_burst: self.rate_burst.or(other.rate_burst),
             audit_retention_days: self.audit_retention_days.or(other.audit_retention_days),
             audit_max_entries: self.audit_max_entries.or(other.audit_max_entries),
+            admin: self.admin.or(other.admin),
             log_level: self.log_level.or(other.log_level),
             log: self.log.or(other.log),
             protect: other.protect,
@@ -303,6 +317,7 @@ impl ServeSettings {
                 trusted_proxies,
                 rate,
                 audit_retention,
+                admin: self.admin.unwrap_or(true),
                 log_level,
                 log,
                 protection,
@@ -338,6 +353,7 @@ impl Settings {
             master_key_file,
             trusted_proxies,
             rate,
+            admin,
             log,
             notify,
             audit_retention: _,
@@ -356,6 +372,7 @@ impl Settings {
             ("master_key_file", *master_key_file != other.master_key_file),
             ("trusted_proxies", *trusted_proxies != other.trusted_proxies),
             ("rate_limit, rate_burst", *rate != other.rate),
+            ("admin", *admin != other.admin),
             ("log", *log != other.log),
             ("notify", *notify != other.notify),
         ];

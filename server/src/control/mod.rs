@@ -4,12 +4,14 @@
 //! - [`audit`]: the audit trail, queried;
 //! - `import`, `export`: users of other products, and users for them;
 //! - `keys`: those about master keys and signing keys;
+//! - `operators`: those about the operators of the admin area;
 //! - [`socket`]: the way to a running server, which holds the lock on the store.
 
 pub mod audit;
 mod export;
 mod import;
 mod keys;
+mod operators;
 pub mod socket;
 
 use std::collections::BTreeMap;
@@ -31,6 +33,7 @@ use crate::maintenance::Part;
 use crate::maintenance::backup::{self, BackupError, Summary};
 use crate::maintenance::check::{self, Report};
 use crate::master_keys::MasterKeys;
+use crate::operators::{OperatorError, OperatorLine, OperatorName, Password, Role};
 use crate::outbox::Name;
 use crate::outbox::orders::{self, Chosen, Letter, Standing};
 use crate::store::{Engine, StoreError};
@@ -130,6 +133,41 @@ pub enum Command {
     Audit(audit::Query),
     /// Hands over a stretch of the audit trail with its hashes, in parts.
     AuditExport(Stretch),
+    /// Makes an operator of the admin area.
+    CreateOperator {
+        /// Their name.
+        name: OperatorName,
+        /// What they may do.
+        role: Role,
+        /// What they sign in with.
+        password: Password,
+    },
+    /// Lists all operators.
+    ListOperators,
+    /// Gives an operator another role.
+    SetOperatorRole {
+        /// Their name.
+        name: OperatorName,
+        /// What they may do from now on.
+        role: Role,
+    },
+    /// Gives an operator another password.
+    ResetOperatorPassword {
+        /// Their name.
+        name: OperatorName,
+        /// What they sign in with from now on.
+        password: Password,
+    },
+    /// Takes away an operator's devices and backup codes.
+    ResetOperatorSecondFactor {
+        /// Their name.
+        name: OperatorName,
+    },
+    /// Removes an operator.
+    RemoveOperator {
+        /// Their name.
+        name: OperatorName,
+    },
 }
 
 /// What has to be at hand of the master key to carry out a command on a store that no server has open.
@@ -139,7 +177,7 @@ pub enum Needs {
     Nothing,
     /// The store has to be opened with it, to be changed or to authenticate a backup.
     Unlocking,
-    /// The keys themselves: something is sealed or opened.
+    /// The keys themselves: something is sealed, opened or hashed.
     Keyring,
 }
 
@@ -156,7 +194,8 @@ impl Command {
             | Self::OutboxStanding
             | Self::OutboxLetters { .. }
             | Self::Audit(_)
-            | Self::AuditExport(_) => Needs::Nothing,
+            | Self::AuditExport(_)
+            | Self::ListOperators => Needs::Nothing,
             Self::CreateApp(_)
             | Self::ChangeApp { .. }
             | Self::CreateKey { .. }
@@ -165,11 +204,16 @@ impl Command {
             | Self::Backup
             | Self::OutboxRevive(_)
             | Self::OutboxGiveUp(_)
-            | Self::OutboxForget { .. } => Needs::Unlocking,
+            | Self::OutboxForget { .. }
+            | Self::SetOperatorRole { .. }
+            | Self::ResetOperatorSecondFactor { .. }
+            | Self::RemoveOperator { .. } => Needs::Unlocking,
             Self::RotateMasterKeys { .. }
             | Self::RotateSigningKeys { .. }
             | Self::ImportUsers { .. }
-            | Self::Export { .. } => Needs::Keyring,
+            | Self::Export { .. }
+            | Self::CreateOperator { .. }
+            | Self::ResetOperatorPassword { .. } => Needs::Keyring,
         }
     }
 }
@@ -256,6 +300,15 @@ pub enum Reply {
         /// How many there were.
         entries: u64,
     },
+    /// All operators by name.
+    Operators(Vec<OperatorLine>),
+    /// An operator is different from now on.
+    OperatorChanged {
+        /// Their name.
+        name: OperatorName,
+        /// What was done, in a word.
+        done: String,
+    },
 }
 
 /// A new API key, the only time that its text is told.
@@ -334,6 +387,12 @@ pub enum CommandError {
     /// About a backup.
     #[error(transparent)]
     Backup(#[from] BackupError),
+    /// About operators.
+    #[error(transparent)]
+    Operator(#[from] OperatorError),
+    /// Too many passwords are being tried.
+    #[error("the server is busy with other passwords; try again")]
+    Busy,
     /// The store is not available.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -365,6 +424,9 @@ pub async fn execute(
 ) -> Result<Reply, CommandError> {
     let Authority { engine, keys, apps, clock, .. } = authority;
     let origin = Origin::local(Actor::Operator, clock.now());
+    if let Some(outcome) = operators::execute(authority, &command, &origin).await {
+        return outcome;
+    }
     match command {
         Command::CreateApp(new) => {
             let (app, key) = apps.create(new, &origin, &mut Entropy).await?;
@@ -425,6 +487,12 @@ pub async fn execute(
         })),
         Command::Audit(query) => audit::query(&**engine, &query, &parts).await,
         Command::AuditExport(stretch) => audit::export(&**engine, stretch, &parts).await,
+        Command::CreateOperator { .. }
+        | Command::ListOperators
+        | Command::SetOperatorRole { .. }
+        | Command::ResetOperatorPassword { .. }
+        | Command::ResetOperatorSecondFactor { .. }
+        | Command::RemoveOperator { .. } => Err(CommandError::Panicked),
         Command::Verify => {
             // Whether anybody still watches or not, the check goes on.
             let keyring = keys.as_ref().map(|keys| keys.current());

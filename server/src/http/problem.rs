@@ -258,6 +258,14 @@ impl Problem {
         self.members.get(member).and_then(Value::as_u64)
     }
 
+    /// What people read of it in English: its sentence, and what is wrong with each field.
+    pub fn sentences(&self) -> Vec<String> {
+        let detail = self.detail.as_deref().unwrap_or(self.code.parts().2).to_owned();
+        let fields = self.members.get("errors").and_then(Value::as_object).into_iter().flatten();
+        let of_field = |(name, text): (&String, &Value)| Some(format!("{name}: {}.", text.as_str()?));
+        std::iter::once(detail).chain(fields.filter_map(of_field)).collect()
+    }
+
     /// Its status.
     pub fn status(&self) -> StatusCode {
         self.code.status()

@@ -22,6 +22,7 @@ use crate::store::{Engine, FORMAT, Inspection, Key, Kind, OpenError, Record, Sto
 use crate::token;
 
 use super::OnProgress;
+use crate::operators;
 use crate::outbox;
 use crate::statistics;
 
@@ -333,6 +334,7 @@ impl Checker {
             }
             Some(Kind::Outbox) => outbox::record::check(key, &record.value),
             Some(Kind::Statistics) => statistics::record::check(key, &record.value),
+            Some(Kind::Operator | Kind::AdminSession) => operators::check_record(key, &record),
             _ => codec::check(key, &record.value, self.keyring.as_deref()).map(drop),
         }
     }

@@ -33,6 +33,10 @@ pub(crate) enum Cookie {
     Done,
     /// The demo application's own sign-in.
     Demo,
+    /// An operator's session in the admin area.
+    Admin,
+    /// What the admin area says is done, once.
+    AdminDone,
 }
 
 impl Cookie {
@@ -70,6 +74,8 @@ impl Cookie {
             Self::Language => "sidekey-language".into(),
             Self::Done => "sidekey-done".into(),
             Self::Demo => "sidekey-demo".into(),
+            Self::Admin => "sidekey-admin".into(),
+            Self::AdminDone => "sidekey-admin-done".into(),
         }
     }
 
@@ -88,8 +94,16 @@ impl Cookie {
     const fn max_age(self) -> Option<u64> {
         match self {
             Self::Browser(_) => Some(trusted_browser::LIFETIME),
-            Self::Done => Some(60),
-            Self::Session | Self::Login | Self::Dispute | Self::Language | Self::Demo => None,
+            Self::Done | Self::AdminDone => Some(60),
+            Self::Session | Self::Login | Self::Dispute | Self::Language | Self::Demo | Self::Admin => None,
+        }
+    }
+
+    /// Whether no other site's link brings it along: nobody comes to the admin area from elsewhere.
+    const fn same_site(self) -> &'static str {
+        match self {
+            Self::Admin | Self::AdminDone => "Strict",
+            _ => "Lax",
         }
     }
 
@@ -106,7 +120,8 @@ impl Cookie {
     fn header(self, context: &Context, value: &str, max_age: Option<u64>) -> String {
         let secure = if context.public_url.is_https() { "; Secure" } else { "" };
         let max_age = max_age.map(|seconds| format!("; Max-Age={seconds}")).unwrap_or_default();
-        format!("{}={value}; Path=/; HttpOnly; SameSite=Lax{secure}{max_age}", self.full_name(context))
+        let (name, same_site) = (self.full_name(context), self.same_site());
+        format!("{name}={value}; Path=/; HttpOnly; SameSite={same_site}{secure}{max_age}")
     }
 }
 
@@ -138,6 +153,10 @@ mod tests {
         assert_eq!(
             Cookie::Session.set(&context, "abc"),
             "__Host-sidekey-session=abc; Path=/; HttpOnly; SameSite=Lax; Secure"
+        );
+        assert_eq!(
+            Cookie::Admin.set(&context, "abc"),
+            "__Host-sidekey-admin=abc; Path=/; HttpOnly; SameSite=Strict; Secure"
         );
         assert_eq!(
             Cookie::Login.clear(&context),

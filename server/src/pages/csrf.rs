@@ -12,10 +12,10 @@ use crate::{
 };
 
 /// The name of the hidden field.
-pub(super) const FIELD: &str = "csrf";
+pub(crate) const FIELD: &str = "csrf";
 
 /// What the forms of a browser with this cookie carry.
-pub(super) fn token(pepper: &Pepper, cookie: &str) -> String {
+pub(crate) fn token(pepper: &Pepper, cookie: &str) -> String {
     BASE64URL_NOPAD.encode(&pepper.mac("csrf", &[cookie.as_bytes()]))
 }
 
@@ -23,8 +23,15 @@ pub(super) fn token(pepper: &Pepper, cookie: &str) -> String {
 ///
 /// # Errors
 /// It does not.
-pub(super) fn require_token(context: &Context, cookie: &str, form: &Form) -> Result<(), Problem> {
-    let expected = token(&context.pepper, cookie);
+pub(crate) fn require_token(context: &Context, cookie: &str, form: &Form) -> Result<(), Problem> {
+    require_value(&token(&context.pepper, cookie), form)
+}
+
+/// The form carries this token.
+///
+/// # Errors
+/// It does not.
+pub(crate) fn require_value(expected: &str, form: &Form) -> Result<(), Problem> {
     let given = form.text(FIELD);
     if expected.as_bytes().ct_eq(given.as_bytes()).into() {
         Ok(())

@@ -32,7 +32,7 @@ mod assets;
 mod backup_codes;
 mod challenge;
 mod cookie;
-mod csrf;
+pub(crate) mod csrf;
 mod dispute;
 mod ending;
 mod enroll;
@@ -62,7 +62,7 @@ pub(crate) use form::Form;
 pub(crate) use moment::Moment;
 pub(crate) use step_up::url as step_up_url;
 pub use theme::themed;
-pub(crate) use view::{Frame, Shown, page, redirect};
+pub(crate) use view::{Frame, Shown, attachment, page, redirect, refusal as refused_with};
 pub(crate) use visit::{PageLogin, Visit, page_login};
 
 /// What is shown.
@@ -80,8 +80,6 @@ pub enum Page {
     StepUp,
     /// What a mail told of was not the owner's doing.
     Dispute,
-    /// The admin area's placeholder.
-    Admin,
 }
 
 /// Where forms are posted to.
@@ -113,7 +111,6 @@ pub async fn show(context: &Context, page: Page, call: Call) -> Reply {
         Page::Account => account::show(context, &visit, &call).await,
         Page::StepUp => step_up::show(context, &visit, &call).await,
         Page::Dispute => dispute::show(context, &visit, &call).await,
-        Page::Admin => Ok(view::admin(context, &visit)),
     };
     shown(context, &visit, outcome)
 }

@@ -93,7 +93,7 @@ pub(crate) fn page(status: StatusCode, template: &impl Template) -> Shown {
 }
 
 /// A page that tells of a refusal.
-pub(super) fn refusal(problem: &Problem, template: &impl Template) -> Shown {
+pub(crate) fn refusal(problem: &Problem, template: &impl Template) -> Shown {
     rendered(template, |html| problem.told_by(HTML, html))
 }
 
@@ -134,6 +134,15 @@ impl Shown {
 
     /// As an answer, with the headers of a page.
     pub(crate) fn into_reply(self, context: &Context, visit: &Visit) -> Reply {
+        let reply = self.secured();
+        match visit.asked_for {
+            Some(locale) => reply.and_header(header::SET_COOKIE, &Cookie::Language.set(context, &locale.tag)),
+            None => reply,
+        }
+    }
+
+    /// The same of a page that has one language.
+    pub(crate) fn secured(self) -> Reply {
         let policy = policy(self.leads_to.as_deref());
         let headers: [(HeaderName, &str); 5] = [
             (header::CONTENT_SECURITY_POLICY, &policy),
@@ -145,12 +154,7 @@ impl Shown {
                 "camera=(), microphone=(), geolocation=(), clipboard-write=(self)",
             ),
         ];
-        let reply =
-            headers.into_iter().fold(self.reply, |reply, (name, value)| reply.with_header(name, value));
-        match visit.asked_for {
-            Some(locale) => reply.and_header(header::SET_COOKIE, &Cookie::Language.set(context, &locale.tag)),
-            None => reply,
-        }
+        headers.into_iter().fold(self.reply, |reply, (name, value)| reply.with_header(name, value))
     }
 }
 
@@ -170,17 +174,6 @@ fn origin_of(url: &str) -> Option<String> {
     let authority = uri.authority()?.as_str();
     let is_plain = authority.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-:".contains(&byte));
     is_plain.then(|| format!("{}://{authority}", uri.scheme_str().unwrap_or_default()))
-}
-
-#[derive(Template)]
-#[template(path = "admin.html")]
-struct Admin {
-    frame: Frame,
-}
-
-/// The admin area's placeholder.
-pub(super) fn admin(context: &Context, visit: &Visit) -> Shown {
-    page(StatusCode::OK, &Admin { frame: Frame::plain(context, visit) })
 }
 
 /// A page that says one thing and leads on.

@@ -56,6 +56,7 @@ fn describe(endpoint: Endpoint) -> Option<Operation> {
         Endpoint::AuthorizeForEnvoy
         | Endpoint::Page(_)
         | Endpoint::Form(_)
+        | Endpoint::Admin
         | Endpoint::Asset
         | Endpoint::Theme
         | Endpoint::Demo

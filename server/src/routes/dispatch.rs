@@ -2,6 +2,7 @@
 
 use super::table::Endpoint;
 use crate::{
+    admin,
     context::Context,
     development::{clock, demo, demo_page, seed},
     http::{Call, Problem, Reply},
@@ -51,6 +52,7 @@ pub(super) async fn dispatch(context: &Context, endpoint: Endpoint, call: Call) 
         Endpoint::Metrics => Ok(service::metrics(context)),
         Endpoint::Page(page) => Ok(pages::show(context, page, call).await),
         Endpoint::Form(form) => Ok(pages::submit(context, form, call).await),
+        Endpoint::Admin => Ok(admin::answer(context, call).await),
         Endpoint::Asset => pages::asset(call.name.as_deref().unwrap_or_default(), &call.headers),
         Endpoint::Theme => pages::themed(context, &call).await,
         Endpoint::Demo | Endpoint::DemoForm => Ok(demo_page::answer(context, call).await),

@@ -45,6 +45,7 @@ pub(super) enum Endpoint {
     Metrics,
     Page(Page),
     Form(Submission),
+    Admin,
     Asset,
     Theme,
     Demo,
@@ -58,7 +59,7 @@ pub(super) enum Endpoint {
 impl Endpoint {
     /// Whether a browser shows the answer to somebody, so that a refusal is a page too.
     pub(super) fn is_for_people(self) -> bool {
-        matches!(self, Self::Page(_) | Self::Form(_) | Self::Demo | Self::DemoForm)
+        matches!(self, Self::Page(_) | Self::Form(_) | Self::Admin | Self::Demo | Self::DemoForm)
     }
 }
 
@@ -168,7 +169,10 @@ pub(super) const TABLE: &[Row] = &[
         Access::Anonymous,
         Endpoint::Form(Submission::BackupCodesFile),
     ),
-    (Method::GET, "/admin", Access::Everybody, Endpoint::Page(Page::Admin)),
+    (Method::GET, "/admin", Access::Everybody, Endpoint::Admin),
+    (Method::GET, "/admin/**", Access::Everybody, Endpoint::Admin),
+    (Method::POST, "/admin", Access::Anonymous, Endpoint::Admin),
+    (Method::POST, "/admin/**", Access::Anonymous, Endpoint::Admin),
     (Method::GET, "/2fa/assets/**", Access::Everybody, Endpoint::Asset),
     (Method::GET, "/2fa/theme/{}", Access::Everybody, Endpoint::Theme),
     (Method::GET, "/demo", Access::Development, Endpoint::Demo),
@@ -194,6 +198,7 @@ mod tests {
             endpoint,
             Endpoint::Page(_)
                 | Endpoint::Form(_)
+                | Endpoint::Admin
                 | Endpoint::Asset
                 | Endpoint::Theme
                 | Endpoint::AuthorizeForEnvoy

@@ -83,6 +83,11 @@ pub(super) fn encode_account(keyring: &Keyring, account: Account) -> Result<Vec<
     encode::<Account<Sealed>>(&sealed)
 }
 
+/// Whether a device stands in the record of an account; no key is needed to see that.
+pub(crate) fn has_active_device(key: &Key, bytes: &[u8]) -> Result<bool, StoreError> {
+    Ok(decode::<Account<Sealed>>(key, bytes)?.is_protected())
+}
+
 /// An account, its secrets opened.
 pub(super) fn decode_account(keyring: &Keyring, key: &Key, bytes: &[u8]) -> Result<Account, StoreError> {
     let sealed: Account<Sealed> = decode(key, bytes)?;

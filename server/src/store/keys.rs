@@ -69,6 +69,10 @@ kinds! {
     Logins = 0x10,
     /// A token for one action that was spent. Then: app id, the token's id (16 bytes).
     SpentToken = 0x11,
+    /// An operator. Then: name.
+    Operator = 0x12,
+    /// A session of the admin area. Then: SHA-256 of its cookie (32 bytes).
+    AdminSession = 0x13,
     /// What happened by the hour, and how far the audit log is counted. Then: nothing, or the hour (8 bytes).
     Statistics = 0x14,
 }
@@ -98,13 +102,20 @@ impl Kind {
             // Some records of it are not restored, and the engine's own two are not counted: see there.
             Self::Meta | Self::Account => Nature { holds_sealed: true, ..plain },
             Self::SigningKey => Nature { holds_sealed: true, is_restored: false, ..plain },
-            Self::App | Self::ApiKey | Self::AppKey | Self::Expiry | Self::Outbox | Self::Statistics => plain,
+            Self::App
+            | Self::ApiKey
+            | Self::AppKey
+            | Self::Expiry
+            | Self::Outbox
+            | Self::Statistics
+            | Self::Operator => plain,
             Self::Session
             | Self::EnrollmentToken
             | Self::RefreshFamily
             | Self::Logins
             | Self::TrustedBrowser
-            | Self::SpentToken => Nature { is_restored: false, ..plain },
+            | Self::SpentToken
+            | Self::AdminSession => Nature { is_restored: false, ..plain },
             // The head has a chain over the entries, and the notes follow from them.
             Self::Audit | Self::Activity => Nature { is_counted: false, ..plain },
         }
