@@ -22,6 +22,7 @@ use crate::statistics::latency::Latency;
 use crate::store::{Engine, Store};
 use crate::swap::Swap;
 use crate::token::{AccessClaims, Signer, TokenError};
+use crate::trail::live::Listeners;
 
 /// Made once at start and shared by all requests.
 pub struct Context {
@@ -59,6 +60,8 @@ pub struct Context {
     pub metrics: PrometheusHandle,
     /// How long answers took of late.
     pub latency: Latency,
+    /// Who watches what happens.
+    pub listeners: Listeners,
     /// What `/openapi.json` shows, from the first time on that somebody asks.
     pub description: OnceLock<Bytes>,
 }
@@ -162,6 +165,7 @@ pub(crate) mod testing {
             account_limit: AccountLimit::new(),
             description: OnceLock::new(),
             latency: Latency::default(),
+            listeners: Listeners::default(),
             metrics: metrics_exporter_prometheus::PrometheusBuilder::new().build_recorder().handle(),
         };
         (folder, Arc::new(context))

@@ -39,7 +39,7 @@
 //! | [`statistics`] | what happened by the hour, and how long answers took |
 //! | [`store`] | records on disk and the durable commit |
 //! | [`swap`] | a value that is replaced while others read it |
-//! | [`trail`] | the audit trail, exported and checked |
+//! | [`trail`] | the audit trail, exported and checked, and watched |
 //! | [`token`] | the pair of tokens a login gets, and the keys that sign access tokens |
 
 pub mod admin;

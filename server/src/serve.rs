@@ -40,6 +40,7 @@ use crate::store::sled::Options;
 use crate::store::{Engine, OpenError, SledEngine, Store, retention, sweep};
 use crate::swap::Swap;
 use crate::token::Signer;
+use crate::trail::live::Listeners;
 
 /// The master key that development mode makes, in the data folder.
 pub const DEVELOPMENT_KEY: &str = "development-master.key";
@@ -261,6 +262,7 @@ async fn open_rest(
         clock,
         metrics,
         latency: Latency::default(),
+        listeners: Listeners::default(),
     }))
 }
 

@@ -5,12 +5,19 @@ use std::fmt;
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Response, StatusCode, header};
 use serde::Serialize;
+use tokio::sync::mpsc;
 
 use super::{Code, Problem};
+
+/// Pieces of a body that is made while it is sent; their end is that of the body. Whoever makes them waits until the client has taken
+/// the one before.
+pub type Chunks = mpsc::Receiver<Bytes>;
 
 /// An answer, complete but for the request's id.
 pub struct Reply {
     response: Response<Bytes>,
+    /// What follows the body.
+    rest: Option<Chunks>,
     /// Why it refuses, for the log.
     code: Option<Code>,
 }
@@ -31,7 +38,12 @@ impl Reply {
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
         headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-        Self { response, code: None }
+        Self { response, rest: None, code: None }
+    }
+
+    /// 200 with a body that comes in pieces.
+    pub fn streaming(content_type: &'static str, chunks: Chunks) -> Self {
+        Self { rest: Some(chunks), ..Self::of(StatusCode::OK, content_type, "") }
     }
 
     /// 200 with JSON.
@@ -92,8 +104,13 @@ impl Reply {
         self.response.status()
     }
 
-    /// As an HTTP response.
+    /// As an HTTP response, without what follows its body.
     pub fn into_response(self) -> Response<Bytes> {
         self.response
+    }
+
+    /// As an HTTP response, and what follows its body.
+    pub(crate) fn into_parts(self) -> (Response<Bytes>, Option<Chunks>) {
+        (self.response, self.rest)
     }
 }

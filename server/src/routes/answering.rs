@@ -3,7 +3,7 @@
 use std::{net::IpAddr, panic::AssertUnwindSafe};
 
 use futures_util::FutureExt as _;
-use http::{HeaderMap, HeaderName, Method, Response, header};
+use http::{HeaderMap, HeaderName, Method, header};
 use tracing::Instrument as _;
 
 use super::{
@@ -38,7 +38,7 @@ pub(super) async fn answer(
     headers: HeaderMap,
     peer: Option<IpAddr>,
     body: BodyStream,
-) -> Response<bytes::Bytes> {
+) -> Reply {
     let started = Clock::instant();
     let request_id = new_request_id();
     let settings = &context.settings;
@@ -87,7 +87,7 @@ pub(super) async fn answer(
     if is_work(route) {
         context.latency.note(context.clock.now(), took);
     }
-    reply.with_header(REQUEST_ID, &request_id).into_response()
+    reply.with_header(REQUEST_ID, &request_id)
 }
 
 /// Whether a route does what the server is for: neither a file nor what watches the server.

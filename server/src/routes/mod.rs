@@ -18,11 +18,11 @@ mod table;
 use std::{convert::Infallible, sync::Arc};
 
 use futures_util::StreamExt as _;
-use warp::{Buf, Filter, path::FullPath};
+use warp::{Buf, Filter, Reply as _, path::FullPath};
 
 use crate::{
     context::Context,
-    http::{BodyStream, Code, Problem},
+    http::{BodyStream, Code, Problem, Reply},
     listener::PeerAddr,
 };
 use answering::{Place, answer};
@@ -46,13 +46,26 @@ pub fn filter(
             let peer = peer.map(|peer| peer.0.ip());
             async move {
                 let place = Place { path: path.as_str(), query };
-                answer(&context, method, place, headers, peer, body).await.map(Into::into)
+                sent(answer(&context, method, place, headers, peer, body).await)
             }
         })
         .or_else(|_| async {
             let problem = Problem::new(Code::Internal).into_reply();
-            Ok::<_, Infallible>((problem.into_response().map(Into::into),))
+            Ok::<_, Infallible>((sent(problem),))
         })
+}
+
+/// A reply as warp sends it.
+fn sent(reply: Reply) -> warp::reply::Response {
+    match reply.into_parts() {
+        (response, None) => response.map(Into::into),
+        (response, Some(mut chunks)) => {
+            let chunks = futures_util::stream::poll_fn(move |context| {
+                chunks.poll_recv(context).map(|chunk| chunk.map(Ok::<_, Infallible>))
+            });
+            response.map(|_| warp::reply::stream(chunks).into_response().into_body())
+        }
+    }
 }
 
 /// warp's body as chunks of bytes; what went wrong is of no use to anybody.
