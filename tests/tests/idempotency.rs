@@ -19,14 +19,6 @@ fn lasting() -> Server {
     Server::with(Options { arguments, ..Options::default() })
 }
 
-/// Moves the clock away from the end of the ten minutes in which a key is the same name: requests at once should all be in the same.
-async fn within_a_period(server: &Server) {
-    let left = 600 - server.now().await % 600;
-    if left < 60 {
-        server.advance(left).await;
-    }
-}
-
 fn open(server: &Server, api_key: &str, key: &str, body: &Value) -> Call {
     server.post("/2fa/sessions/").bearer(api_key).header("idempotency-key", key).json(body.clone())
 }
@@ -87,7 +79,6 @@ fn spend(server: &Server, api_key: &str, key: &str, token: &str, resource: &str)
 #[tokio::test]
 async fn a_session_is_opened_once_and_found_again_for_as_long_as_it_lives() {
     let server = Server::start();
-    within_a_period(&server).await;
     let app = server.app(Enforcement::Optional).await;
     let mut user = app.enrol("ann").await;
     let body = json!({"user_id": "ann", "return_url": AFTER, "account_name": "ann@example.com"});
@@ -173,7 +164,6 @@ async fn a_key_belongs_to_one_request_of_one_application() {
 #[tokio::test]
 async fn of_two_users_with_one_key_at_once_one_gets_a_session() {
     let server = Server::start();
-    within_a_period(&server).await;
     let app = server.app(Enforcement::Optional).await;
     for user in ["ann", "bob"] {
         app.enrol(user).await;
@@ -194,9 +184,33 @@ async fn of_two_users_with_one_key_at_once_one_gets_a_session() {
 }
 
 #[tokio::test]
+async fn requests_with_one_key_at_once_open_one_session_while_the_clock_moves() {
+    let server = Server::start();
+    let app = server.app(Enforcement::Optional).await;
+    app.enrol("ann").await;
+    let body = json!({"user_id": "ann"});
+    for round in 0..10 {
+        let key = format!("round-{round}");
+        let last_second = 599 - server.now().await % 600;
+        server.advance(last_second).await;
+        let calls = join_all((0..30).map(|n| {
+            let call = open(&server, &app.key, &key, &body);
+            let server = &server;
+            async move {
+                if n == 15 {
+                    server.advance(1).await;
+                }
+                led_to(&call.await.expect(201)).to_string()
+            }
+        }));
+        let opened: BTreeSet<_> = calls.await.into_iter().collect();
+        assert_eq!(opened.len(), 1, "{opened:?}");
+    }
+}
+
+#[tokio::test]
 async fn who_is_let_in_without_a_session_logs_in_once() {
     let server = Server::start();
-    within_a_period(&server).await;
     let app = server.app(Enforcement::Encouraged).await;
     let body = json!({"user_id": "new"});
     let calls =
@@ -248,9 +262,63 @@ async fn a_key_that_comes_again_much_later_opens_something_of_another_name() {
 }
 
 #[tokio::test]
+async fn a_key_brings_back_no_login_that_is_gone() {
+    let server = lasting();
+    let app = server.app(Enforcement::Optional).await;
+    let refresh = |token: &str| server.post("/2fa/token/refresh/").json(json!({"refresh_token": token}));
+    let erase = || server.call("DELETE".parse().expect("a method"), "/2fa/users/ann/").bearer(&app.key);
+
+    let body = json!({"user_id": "ann"});
+    let erased = open(&server, &app.key, KEY, &body).await.expect(201).text("refresh_token");
+    erase().await.ok();
+    open(&server, &app.key, KEY, &body).await.invalid("idempotency_key");
+    app.enrol("ann").await;
+    open(&server, &app.key, KEY, &body).await.invalid("idempotency_key");
+    refresh(&erased).await.refused(401, "AUTH_REQUIRED");
+
+    let body = json!({"user_id": "bob"});
+    let spent = open(&server, &app.key, OTHER_KEY, &body).await.expect(201).text("refresh_token");
+    let living = refresh(&spent).await.ok().text("refresh_token");
+    for _ in 0..32 {
+        app.open_with(json!({"user_id": "bob"})).await.expect(201);
+    }
+    refresh(&living).await.refused(401, "AUTH_REQUIRED");
+    open(&server, &app.key, OTHER_KEY, &body).await.invalid("idempotency_key");
+    refresh(&spent).await.refused(401, "AUTH_REQUIRED");
+
+    // From now on the keys are new ones.
+    server.advance(1_200).await;
+    let later = open(&server, &app.key, OTHER_KEY, &body).await.expect(201).text("refresh_token");
+    assert!(later != spent && later != living);
+    for gone in [erased, spent, living] {
+        refresh(&gone).await.refused(401, "AUTH_REQUIRED");
+    }
+    refresh(&later).await.ok();
+}
+
+#[tokio::test]
+async fn a_session_from_before_the_account_was_turned_off_or_erased_is_answered_no_more() {
+    let server = Server::start();
+    let app = server.app(Enforcement::Optional).await;
+    let mut user = app.enrol("ann").await;
+    let body = json!({"user_id": "ann"});
+    open(&server, &app.key, KEY, &body).await.expect(201);
+    let code = json!({"code": user.fresh_code().await});
+    user.post("/2fa/disable/").json(code).await.ok();
+    open(&server, &app.key, KEY, &body).await.invalid("idempotency_key");
+    open(&server, &app.key, OTHER_KEY, &body).await.expect(201);
+
+    app.enrol("bob").await;
+    let body = json!({"user_id": "bob"});
+    open(&server, &app.key, "a-third-one", &body).await.expect(201);
+    server.call("DELETE".parse().expect("a method"), "/2fa/users/bob/").bearer(&app.key).await.ok();
+    open(&server, &app.key, "a-third-one", &body).await.invalid("idempotency_key");
+    open(&server, &app.key, "a-fourth-one", &body).await.expect(201);
+}
+
+#[tokio::test]
 async fn a_trusted_browser_keeps_its_trust_when_an_answer_is_lost() {
     let server = Server::start();
-    within_a_period(&server).await;
     let app = server.app(Enforcement::Optional).await;
     let mut user = app.enrol("ann").await;
     let token = trusted_token(&mut user).await;

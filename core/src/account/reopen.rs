@@ -1,8 +1,9 @@
 //! A login that the host application asks to open again, because the answer was lost.
 //!
-//! The host derives the ids of what a request opens from its idempotency key ([`crate::retry`]), so that the same key leads to the same
-//! session, or to the same login where no session was needed. So nothing is kept of the request but what it opened, and whether
-//! another one is the same is told by comparing what both say.
+//! The host derives the ids of what a request opens from its idempotency key and the seed of its use ([`KeyUse`]), so that the same key leads
+//! to the same session, or to the same login where no session was needed. So nothing is kept of the request but that use and what it opened, and
+//! whether another one is the same is told by comparing what both say. What it opened may be gone before the key is a new one: with the user who
+//! was erased, or behind later logins. The use outlives it, and the key opens nothing then.
 
 use super::{Account, Opened};
 use crate::{
@@ -11,7 +12,7 @@ use crate::{
     id::{AccountId, AccountName, BrowserId},
     policy::{Admission, Enforcement},
     refresh::Family,
-    retry::WINDOW,
+    retry::{KeyUse, WINDOW},
     session::{Purpose, Session},
     time::UnixTime,
     trusted_browser::{self, TrustedBrowser},
@@ -37,6 +38,8 @@ pub struct Asked<'a> {
 /// What its key has led to before.
 #[derive(Debug)]
 pub struct Before<'a> {
+    /// That the key was used.
+    pub used: Option<KeyUse>,
     /// The session that was opened.
     pub session: Option<&'a Session>,
     /// The login that was started, in place of a session.
@@ -52,8 +55,8 @@ pub struct Before<'a> {
 pub enum KeyRefusal {
     /// It is that of a request that said something else.
     AnotherRequest,
-    /// It is that of this request, which is not answered any more: the session is over, or the tokens were given too long ago or are
-    /// in use.
+    /// It is that of this request, which is not answered any more: the session is over or of another life of the account, or the tokens were
+    /// given too long ago, are in use, or belong to a login that is gone.
     Over,
 }
 
@@ -72,11 +75,14 @@ impl Asked<'_> {
         now: UnixTime,
         events: &mut Vec<Event>,
     ) -> Result<Option<Opened>, KeyRefusal> {
-        let Before { session, family, account, browsers } = before;
-        if let Some(session) = session {
-            return self.reopened(session, now).map(Some);
+        let Before { used, session, family, account, browsers } = before;
+        if !used.is_some_and(|used| used.counts(now)) {
+            return Ok(None);
         }
-        let Some(family) = family else { return Ok(None) };
+        if let Some(session) = session {
+            return self.reopened(session, account.as_deref(), now).map(Some);
+        }
+        let family = family.ok_or(KeyRefusal::Over)?;
         if self.action.is_some() || family.account != *self.account || family.remember_me != self.remember_me
         {
             return Err(KeyRefusal::AnotherRequest);
@@ -101,7 +107,12 @@ impl Asked<'_> {
         Ok(Some(Opened::LetIn { family, invited, enroll_by }))
     }
 
-    fn reopened(&self, session: &Session, now: UnixTime) -> Result<Opened, KeyRefusal> {
+    fn reopened(
+        &self,
+        session: &Session,
+        account: Option<&Account>,
+        now: UnixTime,
+    ) -> Result<Opened, KeyRefusal> {
         let is_the_same = session.account == *self.account
             && session.remember_me == self.remember_me
             && session.return_url.as_deref() == self.return_url
@@ -110,7 +121,9 @@ impl Asked<'_> {
         if !is_the_same {
             return Err(KeyRefusal::AnotherRequest);
         }
-        if now >= session.expires_at() {
+        // In another life of the account the session could only be told to have expired.
+        let is_of_this_life = account.is_some_and(|account| account.incarnation == session.incarnation);
+        if now >= session.expires_at() || !is_of_this_life {
             return Err(KeyRefusal::Over);
         }
         Ok(match session.purpose {

@@ -14,8 +14,9 @@ use crate::apps::{ApiKey, AppError, Apps, Edit, NewApp, ReturnUrl, ReturnUrls};
 use crate::audit::{Actor, Origin};
 use crate::context::Context;
 use crate::http::{Call, Code, Problem, Reply};
-use crate::operations::open_session::{self, Login};
+use crate::operations::open_session::Login;
 use crate::operations::opened::Opened;
+use crate::operations::opening;
 
 /// The id of the demo application.
 pub const DEMO_APP: &str = "demo";
@@ -137,7 +138,7 @@ pub(super) async fn open(
         trusted_browser: None,
         action: None,
     };
-    open_session::for_host(context, &app, login, None, &call.origin_as(Actor::App)).await
+    opening::for_host(context, &app, login, None, &call.origin_as(Actor::App)).await
 }
 
 #[cfg(test)]

@@ -7,7 +7,10 @@ use sidekey_core::{
 };
 use utoipa::ToSchema;
 
-use super::open_session::{challenge, read_action, read_return_url};
+use super::{
+    open_session::{read_action, read_return_url},
+    opening::challenge,
+};
 use crate::{
     caller::{Acting, Demand, User, hash},
     context::Context,

@@ -11,6 +11,7 @@ use sidekey_core::{
     action::Spent,
     id::{AccountId, DeviceId, LoginId},
     refresh::Family,
+    retry::KeyUse,
     secret::Secret,
     session::Session,
     time::UnixTime,
@@ -46,6 +47,11 @@ pub fn family_key(app: &str, login: LoginId) -> Key {
 /// Where it is stored that the token of an approval was spent.
 pub(super) fn spent_token_key(app: &str, approval: LoginId) -> Key {
     Key::of(Kind::SpentToken).part(app).fixed(approval.as_bytes())
+}
+
+/// Where it is stored that a key of an app's request opened something.
+pub(super) fn key_use_key(app: &str, mac: &[u8; 32]) -> Key {
+    Key::of(Kind::KeyUse).part(app).fixed(mac)
 }
 
 /// Where a trusted browser is stored.
@@ -134,6 +140,7 @@ pub fn check(key: &Key, bytes: &[u8], keyring: Option<&Keyring>) -> Result<usize
             if browser_key(&browser) == *key { Ok(0) } else { Err(elsewhere()) }
         }
         Some(Kind::SpentToken) => decode_spent(key, bytes).map(|_| 0),
+        Some(Kind::KeyUse) => decode::<KeyUse>(key, bytes).map(|_| 0),
         _ => Err(damaged(key, "an unknown kind of record")),
     }
 }

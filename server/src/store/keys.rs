@@ -75,6 +75,8 @@ kinds! {
     AdminSession = 0x13,
     /// What happened by the hour, and how far the audit log is counted. Then: nothing, or the hour (8 bytes).
     Statistics = 0x14,
+    /// That an idempotency key of a host opened something. Then: app id, a MAC of the key (32 bytes).
+    KeyUse = 0x15,
 }
 
 /// What a kind of record is to those who go through all of a store.
@@ -115,6 +117,7 @@ impl Kind {
             | Self::Logins
             | Self::TrustedBrowser
             | Self::SpentToken
+            | Self::KeyUse
             | Self::AdminSession => Nature { is_restored: false, ..plain },
             // The head has a chain over the entries, and the notes follow from them.
             Self::Audit | Self::Activity => Nature { is_counted: false, ..plain },

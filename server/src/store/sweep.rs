@@ -1,9 +1,10 @@
 //! Sessions, enrolment tokens, logins and signing keys that are over make room.
 //!
 //! Each has a note under the time from which on it may go ([`Key::expiry`]), written with it in one batch, so that a sweep looks
-//! at nothing else. The note of a login stays where it is when a refresh moves the login's end: the sweep moves it then.
+//! at nothing else. The note of a login stays where it is when a refresh moves the login's end: the sweep moves it then. So does that of an
+//! idempotency key that was used anew before its first use was swept.
 
-use sidekey_core::{refresh::Family, time::UnixTime};
+use sidekey_core::{refresh::Family, retry::KeyUse, time::UnixTime};
 
 use crate::audit::{Actor, Entry, Origin, ServerEvent};
 
@@ -70,11 +71,14 @@ async fn settle(
         batch.delete(note);
         return Ok(false);
     };
-    let family =
-        if key.is(Kind::RefreshFamily) { Some(decode::<Family>(&key, &record.value)?) } else { None };
+    let over_at = match key.kind() {
+        Some(Kind::RefreshFamily) => Some(decode::<Family>(&key, &record.value)?.expires_at),
+        Some(Kind::KeyUse) => Some(decode::<KeyUse>(&key, &record.value)?.over_at()),
+        _ => None,
+    };
     batch.delete(note).expect(key.clone(), Some(record.version));
-    if let Some(family) = family.filter(|family| family.expires_at > now) {
-        batch.put(Key::expiry(family.expires_at, &key), Vec::new());
+    if let Some(over_at) = over_at.filter(|over_at| *over_at > now) {
+        batch.put(Key::expiry(over_at, &key), Vec::new());
         return Ok(false);
     }
     if let Some(kid) = key.name(Kind::SigningKey) {
@@ -172,5 +176,23 @@ mod tests {
         assert!(context.store.family(&id.app, login).await.unwrap().is_none());
         let notes = context.engine.scan(&Key::of(Kind::Expiry), None, 10).await.unwrap();
         assert!(notes.is_empty());
+    }
+    #[tokio::test]
+    async fn a_key_that_was_used_anew_before_the_sweep_stays() {
+        let (_folder, context) = context(NOW, &[]).await;
+        let id = AccountId { app: AppId::parse("shop").unwrap(), user: UserId::parse("42").unwrap() };
+        let (first, mac) = (KeyUse::start(NOW, &mut Entropy), [7; 32]);
+        let again = KeyUse::start(first.over_at(), &mut Entropy);
+        for used in [first, again] {
+            let subject = Subject::account(id.clone()).with_request_key(mac);
+            let note = |state: &mut crate::store::State| state.key_use = Some(used);
+            let origin = Origin::local(Actor::App, first.over_at());
+            context.store.transact(subject, &origin, first.over_at(), note).await.unwrap();
+        }
+        assert_eq!(sweep(&context.store, first.over_at()).await, Ok(0));
+        assert_eq!(context.store.key_use(&id.app, &mac).await, Ok(Some(again)));
+        assert_eq!(sweep(&context.store, again.over_at()).await, Ok(1));
+        assert_eq!(context.store.key_use(&id.app, &mac).await, Ok(None));
+        assert!(context.engine.scan(&Key::of(Kind::Expiry), None, 10).await.unwrap().is_empty());
     }
 }

@@ -11,6 +11,7 @@ use sidekey_core::{
     event::Event,
     id::{AccountId, AppId, LoginId},
     refresh::Family,
+    retry::KeyUse,
     session::Session,
     time::UnixTime,
     trusted_browser::{MAX_BROWSERS, TrustedBrowser},
@@ -20,7 +21,7 @@ use super::{
     Batch, CommitError, Engine, Key, Kind, Record, StoreError, Version,
     codec::{
         account_key, browser_key, decode, decode_account, decode_spent, encode, encode_account, encode_spent,
-        enrollment_token_key, family_key, session_key, spent_token_key,
+        enrollment_token_key, family_key, key_use_key, session_key, spent_token_key,
     },
     logins::{self, Logins},
 };
@@ -56,6 +57,7 @@ pub struct Subject {
     login: Option<LoginId>,
     browsers: bool,
     spent_token: Option<(LoginId, UnixTime)>,
+    request_key: Option<[u8; 32]>,
 }
 
 /// What was loaded, and may be changed: `None` is not there, and what is set to `None` is removed.
@@ -71,6 +73,8 @@ pub struct State {
     pub browsers: Vec<TrustedBrowser>,
     /// That the token of the approval was spent, and by which request. It stays so.
     pub spent: Option<Spent>,
+    /// That the request's key opened something, and what that is named by.
+    pub key_use: Option<KeyUse>,
     /// A login that starts now: its refresh tokens are new.
     pub started: Option<Family>,
     /// The hash of a token that is to lead to the session from now on.
@@ -82,7 +86,7 @@ pub struct State {
 impl Subject {
     /// An account.
     pub fn account(account: AccountId) -> Self {
-        Self { account, session: None, login: None, browsers: false, spent_token: None }
+        Self { account, session: None, login: None, browsers: false, spent_token: None, request_key: None }
     }
 
     /// And the session with this hash of its id.
@@ -109,6 +113,12 @@ impl Subject {
         Self { spent_token: Some((approval, until)), ..self }
     }
 
+    /// And whether the idempotency key with this MAC was used, which is remembered for as long as that counts.
+    #[must_use]
+    pub fn with_request_key(self, mac: [u8; 32]) -> Self {
+        Self { request_key: Some(mac), ..self }
+    }
+
     fn account_key(&self) -> Key {
         account_key(&self.account)
     }
@@ -119,6 +129,10 @@ impl Subject {
 
     fn spent_token_key(&self) -> Option<Key> {
         self.spent_token.map(|(approval, _)| spent_token_key(self.account.app.as_str(), approval))
+    }
+
+    fn key_use_key(&self) -> Option<Key> {
+        self.request_key.as_ref().map(|mac| key_use_key(self.account.app.as_str(), mac))
     }
 
     fn family_key(&self) -> Option<Key> {
@@ -201,6 +215,15 @@ impl Store {
         Ok(self.engine.get(&spent_token_key(app.as_str(), id)).await?.is_some())
     }
 
+    /// That the idempotency key of an app's request with this MAC was used; it may be so long ago that it counts no more.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub async fn key_use(&self, app: &AppId, mac: &[u8; 32]) -> Result<Option<KeyUse>, StoreError> {
+        let key = key_use_key(app.as_str(), mac);
+        self.engine.get(&key).await?.map(|record| decode(&key, &record.value)).transpose()
+    }
+
     /// Loads, decides, stores, and gives the outcome when everything is on disk. What `decide` changed is stored
     /// whatever its outcome is. `now` is the time that `decide` goes by: that of the audit entries, and the store never opens
     /// under an earlier one again.
@@ -255,12 +278,14 @@ impl Store {
         let browsers =
             if subject.browsers { self.found_browsers(&subject.account).await? } else { Vec::new() };
         let spent = self.read(subject.spent_token_key(), |key, record| decode_spent(key, &record.value));
+        let key_use = self.read(subject.key_use_key(), |key, record| decode(key, &record.value));
         Ok(Loaded {
             account: account.await?,
             session: session.await?,
             family: family.await?,
             browsers,
             spent: spent.await?,
+            key_use: key_use.await?,
         })
     }
 
@@ -316,7 +341,8 @@ impl Store {
         state: State,
         origin: &Origin,
     ) -> Result<Batch, StoreError> {
-        let State { account, session, family, browsers, spent, started, enrollment_token, events } = state;
+        let State { account, session, family, browsers, spent, key_use, started, enrollment_token, events } =
+            state;
         let mut batch = Batch::new();
         batch.decided_at(origin.at);
         if let (Some(session), Some(Found { key, value: None, .. })) = (&session, &loaded.session) {
@@ -338,6 +364,12 @@ impl Store {
             batch.put(Key::expiry(until, key), Vec::new());
         }
         write(&mut batch, loaded.spent.as_ref(), spent, encode_spent)?;
+        if let (Some(used), Some(Found { key, value, .. })) = (&key_use, &loaded.key_use)
+            && value.as_ref() != Some(used)
+        {
+            batch.put(Key::expiry(used.over_at(), key), Vec::new());
+        }
+        write(&mut batch, loaded.key_use.as_ref(), key_use, |used| encode(&used))?;
         write_browsers(&mut batch, subject, &loaded.browsers, browsers)?;
         if let Some(family) = started {
             let key = family_key(family.account.app.as_str(), family.login);
@@ -375,6 +407,7 @@ struct Loaded {
     family: Option<Found<Family>>,
     browsers: Vec<Found<TrustedBrowser>>,
     spent: Option<Found<Spent>>,
+    key_use: Option<Found<KeyUse>>,
 }
 
 impl Loaded {
@@ -385,6 +418,7 @@ impl Loaded {
             family: self.family.as_ref().and_then(|found| found.value.clone()),
             browsers: self.browsers.iter().filter_map(|found| found.value.clone()).collect(),
             spent: self.spent.as_ref().and_then(|found| found.value),
+            key_use: self.key_use.as_ref().and_then(|found| found.value),
             ..State::default()
         }
     }
@@ -395,7 +429,8 @@ impl Loaded {
         let family = self.family.as_ref().map(|found| (found.key.clone(), found.version));
         let browsers = self.browsers.iter().map(|found| (found.key.clone(), found.version));
         let spent = self.spent.as_ref().map(|found| (found.key.clone(), found.version));
-        account.into_iter().chain(session).chain(family).chain(browsers).chain(spent)
+        let key_use = self.key_use.as_ref().map(|found| (found.key.clone(), found.version));
+        account.into_iter().chain(session).chain(family).chain(browsers).chain(spent).chain(key_use)
     }
 }
 

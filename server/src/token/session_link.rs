@@ -4,14 +4,15 @@
 //! session, whoever has the id cannot make the link, and neither is stored. The browser that came by the link keeps the id with a MAC of its
 //! own: the host lets the id out to its pages, and an id alone must not make a browser the one that was handed the session.
 //!
-//! The link of a request with an idempotency key is itself a MAC, of the key, so that the same request finds the same session. The MAC is
-//! also of the time, in whole periods: a key that comes again when what it opened may have been swept opens something of another name, so
-//! that no id, link or refresh token of the past ever counts again.
+//! The link of a request with an idempotency key is itself a MAC, of the key and of the seed that was drawn when the key was first used, so
+//! that the same request finds the same session. A seed is drawn once and kept until its key is a new one ([`KeyUse`]): whether what was opened
+//! is swept, erased or fell out of a list, nothing else is ever opened under its name, so that no id, link or refresh token of the past counts
+//! again.
 
 use data_encoding::BASE64URL_NOPAD;
 use sidekey_core::{
     id::{AppId, LoginId},
-    time::UnixTime,
+    retry::KeyUse,
 };
 use subtle::ConstantTimeEq;
 
@@ -39,32 +40,6 @@ impl SessionLink {
         let link = BASE64URL_NOPAD.encode(&random::<32>());
         Self { id: session_id(pepper, &link), link }
     }
-
-    /// That of a request of this app: the same for the same key, and no easier to guess than a fresh one, whatever the key is.
-    fn of_request(pepper: &Pepper, app: &AppId, key: &IdempotencyKey, period: Period) -> Self {
-        let link = BASE64URL_NOPAD.encode(&mac_of_request(pepper, "requested-session", app, key, period));
-        Self { id: session_id(pepper, &link), link }
-    }
-}
-
-/// A time in which a key is the name of what it opens. With the period before, it is longer than any answer is repeated, and far
-/// shorter than records are kept.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Period(u64);
-
-impl Period {
-    const SECONDS: u64 = 600;
-
-    /// The one that this time is in.
-    pub fn of(now: UnixTime) -> Self {
-        Self(now.as_secs() / Self::SECONDS)
-    }
-
-    /// The one before.
-    #[must_use]
-    pub fn before(self) -> Self {
-        Self(self.0.saturating_sub(1))
-    }
 }
 
 /// The names of what a request of a host opens.
@@ -81,25 +56,23 @@ impl Names {
         Self { session: SessionLink::generate(pepper), login: LoginId::generate(&mut Entropy) }
     }
 
-    /// Those that the key of a request of this app leads to in this period.
-    pub fn of_request(pepper: &Pepper, app: &AppId, key: &IdempotencyKey, period: Period) -> Self {
+    /// Those that this use of the key of a request of this app leads to: no easier to guess than fresh ones, whatever the key is.
+    pub fn of_request(pepper: &Pepper, app: &AppId, key: &IdempotencyKey, used: &KeyUse) -> Self {
+        let mac = |domain| {
+            pepper.mac(domain, &[app.as_str().as_bytes(), key.as_str().as_bytes(), &used.seed()[..]])
+        };
+        let link = BASE64URL_NOPAD.encode(&mac("requested-session"));
         // Half of the MAC: an id has 128 bits.
         let mut login = [0; 16];
-        let mac = mac_of_request(pepper, "requested-login", app, key, period);
-        login.iter_mut().zip(mac).for_each(|(to, from)| *to = from);
-        let session = SessionLink::of_request(pepper, app, key, period);
+        login.iter_mut().zip(mac("requested-login")).for_each(|(to, from)| *to = from);
+        let session = SessionLink { id: session_id(pepper, &link), link };
         Self { session, login: LoginId::from_bytes(login) }
     }
 }
 
-fn mac_of_request(
-    pepper: &Pepper,
-    domain: &str,
-    app: &AppId,
-    key: &IdempotencyKey,
-    Period(period): Period,
-) -> [u8; 32] {
-    pepper.mac(domain, &[app.as_str().as_bytes(), key.as_str().as_bytes(), &period.to_be_bytes()])
+/// Under what it is stored that an app's key was used: nobody can tell the key from it, nor another app's.
+pub fn mac_of_key(pepper: &Pepper, app: &AppId, key: &IdempotencyKey) -> [u8; 32] {
+    pepper.mac("request-key", &[app.as_str().as_bytes(), key.as_str().as_bytes()])
 }
 
 /// The id of the session that a link leads to. Any text leads somewhere, and one that we did not make to no session.
@@ -126,42 +99,50 @@ fn mac(pepper: &Pepper, id: &str) -> [u8; 32] {
 
 #[cfg(test)]
 mod tests {
+    use sidekey_core::time::UnixTime;
+
     use super::*;
     use crate::entropy::Entropy;
 
     #[test]
-    fn a_key_leads_to_the_same_names_in_its_own_app_and_store_only() {
+    fn a_use_of_a_key_leads_to_the_same_names_in_its_own_app_and_store_only() {
         let (pepper, other) = (Pepper::generate(&mut Entropy), Pepper::generate(&mut Entropy));
         let [shop, bank] = ["shop", "bank"].map(|id| AppId::parse(id).unwrap());
         let [one, two] = ["1", "2"].map(|key| {
             let headers = [(http::HeaderName::from_static("idempotency-key"), key.parse().unwrap())];
             IdempotencyKey::read(&headers.into_iter().collect()).unwrap().unwrap()
         });
-        let period = Period::of(UnixTime::from_secs(1_790_000_000));
-        let of = |pepper, app, key, period| {
+        let now = UnixTime::from_secs(1_790_000_000);
+        let [used, used_again] = [(); 2].map(|()| KeyUse::start(now, &mut Entropy));
+        let of = |pepper, app, key, used| {
             let Names { session, login } = match key {
-                Some(key) => Names::of_request(pepper, app, key, period),
+                Some(key) => Names::of_request(pepper, app, key, used),
                 None => Names::generate(pepper),
             };
             assert_eq!(session_id(pepper, &session.link), session.id, "the link leads to the session");
             (session.link, session.id, login)
         };
-        let names = of(&pepper, &shop, Some(&one), period);
-        assert_eq!(of(&pepper, &shop, Some(&one), period), names);
+        let names = of(&pepper, &shop, Some(&one), &used);
+        assert_eq!(of(&pepper, &shop, Some(&one), &used), names);
         assert_eq!(
             names.0.len(),
             SessionLink::generate(&pepper).link.len(),
             "nobody sees that there was a key"
         );
-        for (pepper, app, key, period) in [
-            (&pepper, &shop, Some(&two), period),
-            (&pepper, &bank, Some(&one), period),
-            (&other, &shop, Some(&one), period),
-            (&pepper, &shop, Some(&one), period.before()),
-            (&pepper, &shop, None, period),
+        for (pepper, app, key, used) in [
+            (&pepper, &shop, Some(&two), &used),
+            (&pepper, &bank, Some(&one), &used),
+            (&other, &shop, Some(&one), &used),
+            (&pepper, &shop, Some(&one), &used_again),
+            (&pepper, &shop, None, &used),
         ] {
-            let others = of(pepper, app, key, period);
+            let others = of(pepper, app, key, used);
             assert!(others.0 != names.0 && others.1 != names.1 && others.2 != names.2);
+        }
+        let place = mac_of_key(&pepper, &shop, &one);
+        assert_eq!(mac_of_key(&pepper, &shop, &one), place);
+        for (pepper, app, key) in [(&pepper, &shop, &two), (&pepper, &bank, &one), (&other, &shop, &one)] {
+            assert_ne!(mac_of_key(pepper, app, key), place);
         }
     }
 

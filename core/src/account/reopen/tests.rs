@@ -7,6 +7,7 @@ use crate::{
     device::Answer,
     id::{ActionName, AppId, LoginId, UserId},
     login::{Method, SecondFactor},
+    retry::KEY_COUNTS,
     session::LIFETIME,
     time::Step,
     totp::code_at,
@@ -17,6 +18,7 @@ const BROWSER: BrowserId = BrowserId::from_bytes([3; 16]);
 
 /// The host: what it has stored under the ids that it derives from the one key of these tests.
 struct World {
+    used: Option<KeyUse>,
     account: Account,
     session: Option<Session>,
     family: Option<Family>,
@@ -39,8 +41,8 @@ fn world(enrolled: bool, enforcement: Enforcement) -> World {
         let answer = Answer::of(Code::parse(&code).unwrap());
         account.confirm(device.id, &answer, None, NOW, &mut Vec::new()).unwrap();
     }
-    let (session, family, browsers, events) = (None, None, Vec::new(), Vec::new());
-    World { account, session, family, browsers, events, enforcement }
+    let (used, session, family, browsers, events) = (None, None, None, Vec::new(), Vec::new());
+    World { used, account, session, family, browsers, events, enforcement }
 }
 
 /// One whose browser is trusted.
@@ -59,9 +61,10 @@ fn asked(account: &AccountId) -> Asked<'_> {
 
 impl World {
     fn before(&mut self, asked: &Asked<'_>, now: UnixTime) -> Result<Option<Opened>, KeyRefusal> {
-        let Self { account, session, family, browsers, events, enforcement } = self;
+        let Self { used, account, session, family, browsers, events, enforcement } = self;
         let (session, family, account) = (session.as_ref(), family.as_ref(), Some(account));
-        asked.opened_before(Before { session, family, account, browsers }, *enforcement, now, events)
+        let before = Before { used: *used, session, family, account, browsers };
+        asked.opened_before(before, *enforcement, now, events)
     }
 
     /// Opens it as a host does that finds nothing under the key.
@@ -78,6 +81,7 @@ impl World {
             trusted,
         };
         let opened = account.open(login, self.enforcement, now, events);
+        self.used = Some(KeyUse::start(now, &mut StdRng::seed_from_u64(9)));
         match &opened {
             Opened::Challenge(session) | Opened::Enrollment(session) => {
                 self.session = Some(session.clone());
@@ -197,10 +201,35 @@ fn nothing_is_answered_again_for_a_user_who_was_erased_or_a_login_that_has_ended
     let mut world = world(false, Enforcement::Optional);
     let id = world.account.id.clone();
     world.open(&asked(&id), NOW);
-    let World { family, browsers, events, .. } = &mut world;
-    let before = Before { session: None, family: family.as_ref(), account: None, browsers };
+    let World { used, family, browsers, events, .. } = &mut world;
+    let before = Before { used: *used, session: None, family: family.as_ref(), account: None, browsers };
     let erased = asked(&id).opened_before(before, Enforcement::Optional, NOW, events);
     assert_eq!(erased, Err(KeyRefusal::Over));
     world.family.as_mut().unwrap().revoke();
     assert_eq!(world.before(&asked(&id), NOW), Err(KeyRefusal::Over));
+}
+
+#[test]
+fn a_key_whose_login_is_gone_opens_nothing_until_it_is_a_new_one() {
+    let mut world = world(false, Enforcement::Optional);
+    let id = world.account.id.clone();
+    world.open(&asked(&id), NOW);
+    world.family = None;
+    for after in [0, WINDOW, KEY_COUNTS - 1] {
+        assert_eq!(world.before(&asked(&id), NOW.plus(after)), Err(KeyRefusal::Over), "{after}");
+    }
+    assert_eq!(world.before(&asked(&id), NOW.plus(KEY_COUNTS)), Ok(None));
+}
+
+#[test]
+fn a_session_of_another_life_of_the_account_is_not_found_again() {
+    let mut world = world(true, Enforcement::Optional);
+    let id = world.account.id.clone();
+    world.open(&asked(&id), NOW);
+    world.account = account("42");
+    assert_eq!(world.before(&asked(&id), NOW).map(|found| found.is_some()), Ok(true), "the same birth");
+    world.account = Account::new(id.clone(), NOW, &mut StdRng::seed_from_u64(10));
+    assert_eq!(world.before(&asked(&id), NOW), Err(KeyRefusal::Over));
+    let other = account("43").id;
+    assert_eq!(world.before(&asked(&other), NOW), Err(KeyRefusal::AnotherRequest));
 }
