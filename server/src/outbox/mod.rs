@@ -2,6 +2,7 @@
 //!
 //! - [`record`]: what is kept: how far a destination is, and what it has not taken;
 //! - [`schedule`]: when it is tried again;
+//! - `delivery`: messages side by side, those about one user in their order;
 //! - [`worker`]: the work for one destination;
 //! - [`orders`]: what an operator sees of it, and does.
 //!
@@ -10,6 +11,7 @@
 //! destination has refused is noted by itself, with everything about the same user that comes after it, so that one message that
 //! cannot be delivered holds up nobody else. While a destination takes nothing at all, its cursor stands.
 
+mod delivery;
 pub mod orders;
 pub mod record;
 pub mod schedule;

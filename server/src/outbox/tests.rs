@@ -25,6 +25,8 @@ const NOW: u64 = 1_790_000_000;
 struct Receiver {
     says: Mutex<Option<Box<Says>>>,
     taken: Mutex<Vec<(u64, String)>>,
+    failures: Mutex<BTreeMap<u64, usize>>,
+    attempts_at: Mutex<Vec<UnixTime>>,
 }
 
 type Says = dyn FnMut(u64, &str) -> Answer + Send;
@@ -49,14 +51,18 @@ impl Deliver for Way {
     fn deliver<'a>(
         &'a self,
         notice: &'a Notice,
-        _: &'a Surroundings<'a>,
+        with: &'a Surroundings<'a>,
     ) -> Pending<'a, Result<(), Undelivered>> {
         Box::pin(async move {
             let user = notice.user.clone().unwrap_or_default();
+            self.0.attempts_at.lock().unwrap().push(with.now);
             let answer = match &mut *self.0.says.lock().unwrap() {
                 Some(says) => says(notice.sequence, &user),
                 None => Answer::Takes,
             };
+            if answer != Answer::Takes {
+                *self.0.failures.lock().unwrap().entry(notice.sequence).or_default() += 1;
+            }
             match answer {
                 Answer::Takes => {
                     self.0.taken.lock().unwrap().push((notice.sequence, user));
@@ -243,6 +249,92 @@ async fn what_waits_longer_than_three_days_becomes_dead_letters_that_can_be_give
     assert!(standing(&*bench.engine).await.unwrap().is_empty());
 }
 
+#[tokio::test]
+async fn an_outage_costs_what_waits_no_attempt() {
+    let bench = Bench::new().await;
+    bench.says(|_, _| Answer::Refuses);
+    bench.happen(&["ann"]).await;
+    let mut worker = bench.worker();
+    bench.settle(&mut worker).await;
+    bench.says(|_, _| Answer::IsDown);
+    for _ in 0..20 {
+        bench.clock.advance(schedule::retry(9).unwrap() / 10);
+        assert!(matches!(bench.settle(&mut worker).await, Round::Down(_)));
+    }
+    assert_eq!(letters(&*bench.engine, None).await.unwrap()[0].attempts, 1);
+    bench.says(|_, _| Answer::Takes);
+    bench.settle(&mut worker).await;
+    assert_eq!(bench.taken_numbers(), [2]);
+}
+
+#[tokio::test]
+async fn after_three_days_without_an_answer_what_is_new_still_waits() {
+    let bench = Bench::new().await;
+    bench.says(|_, _| Answer::IsDown);
+    bench.happen(&["ann", "bob"]).await;
+    let mut worker = bench.worker();
+    bench.settle(&mut worker).await;
+    bench.clock.advance(schedule::GIVE_UP);
+    bench.happen(&["ann", "cat"]).await;
+    bench.settle(&mut worker).await;
+    let dead = letters(&*bench.engine, None).await.unwrap().into_iter().map(|letter| letter.sequence);
+    assert_eq!(dead.collect::<BTreeSet<_>>(), [2, 3].into());
+    bench.says(|_, _| Answer::Takes);
+    bench.settle(&mut worker).await;
+    assert_eq!(bench.taken_numbers().into_iter().collect::<BTreeSet<_>>(), [4, 5].into());
+}
+
+#[tokio::test]
+async fn what_was_refused_three_times_holds_up_nothing_any_more() {
+    let bench = Bench::new().await;
+    bench.says(|number, _| if number == 2 { Answer::Refuses } else { Answer::Takes });
+    bench.happen(&["ann", "ann"]).await;
+    let mut worker = bench.worker();
+    for attempts in 1..=3 {
+        bench.settle(&mut worker).await;
+        let waiting: Vec<_> = letters(&*bench.engine, None).await.unwrap();
+        assert_eq!(waiting[0].attempts, attempts);
+        assert_eq!(waiting.len(), if attempts < 3 { 2 } else { 1 });
+        bench.clock.advance(schedule::retry(attempts).unwrap());
+    }
+    bench.happen(&["ann"]).await;
+    bench.settle(&mut worker).await;
+    assert_eq!(bench.taken_numbers(), [3, 4]);
+    bench.says(|_, _| Answer::Takes);
+    bench.clock.advance(schedule::retry(4).unwrap());
+    bench.settle(&mut worker).await;
+    assert_eq!(bench.taken_numbers(), [3, 4, 2], "it is tried on, for its three days");
+}
+
+#[tokio::test]
+async fn of_one_user_only_so_much_waits() {
+    let bench = Bench::new().await;
+    bench.says(|_, user| if user == "ann" { Answer::Refuses } else { Answer::Takes });
+    for _ in 0..6 {
+        bench.happen(&["ann"; 256]).await;
+    }
+    bench.happen(&["bob"]).await;
+    bench.settle(&mut bench.worker()).await;
+    assert_eq!(bench.taken().len(), 1, "bob's");
+    let stands = &standing(&*bench.engine).await.unwrap()[&bench.name];
+    assert!((1_000..1_300).contains(&stands.waiting), "{}", stands.waiting);
+    assert_eq!(stands.waiting + stands.dead, 6 * 256);
+}
+
+#[tokio::test]
+async fn each_attempt_has_the_time_at_which_it_is_made() {
+    let bench = Bench::new().await;
+    let clock = bench.clock.clone();
+    bench.says(move |_, _| {
+        clock.advance(60);
+        Answer::Takes
+    });
+    bench.happen(&["ann"; 20]).await;
+    bench.settle(&mut bench.worker()).await;
+    let expected: Vec<_> = (0..20).map(|minute| UnixTime::from_secs(NOW + 60 * minute)).collect();
+    assert_eq!(*bench.receiver.attempts_at.lock().unwrap(), expected);
+}
+
 #[derive(Clone, Debug)]
 enum Act {
     Happens(u8),
@@ -265,7 +357,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(48))]
 
     /// Whatever a destination says and whenever the server starts anew: each event is taken at least once, and those about one user
-    /// are first taken in their order. No wait is long enough here for a dead letter.
+    /// are first taken in their order, but for what has failed three times. No wait is long enough here for a dead letter.
     #[test]
     fn each_event_is_taken_at_least_once_and_in_order_for_each_user(acts in prop::collection::vec(act(), 1..40)) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
@@ -300,7 +392,9 @@ proptest! {
             assert_eq!(numbers, (2..2 + happened).collect());
             let mut last: BTreeMap<&str, u64> = BTreeMap::new();
             let mut seen = BTreeSet::new();
-            for (number, user) in taken.iter().filter(|(number, _)| seen.insert(*number)) {
+            let failures = bench.receiver.failures.lock().unwrap();
+            let holds_up = |number: &u64| failures.get(number).is_none_or(|failures| *failures < 3);
+            for (number, user) in taken.iter().filter(|(number, _)| seen.insert(*number) && holds_up(number)) {
                 let before = last.insert(user, *number);
                 assert!(before.is_none_or(|before| before < *number), "{user}: {taken:?}");
             }
