@@ -12,7 +12,7 @@ use sidekey_core::id::AccountId;
 
 use super::engine::StoreError;
 use super::integrity::Finding;
-use super::keys::Key;
+use super::keys::{Key, Kind};
 use super::transaction::Store;
 use crate::audit::Shown;
 
@@ -29,6 +29,17 @@ struct About<'a> {
 pub(super) fn note(sequence: u64, entry: &[u8]) -> Option<Key> {
     let About { app, user } = serde_json::from_slice(entry).ok()?;
     Some(Key::activity(&app?, &user?).newest_first(sequence))
+}
+
+/// Whom an audit entry is about, as the start of a key: entries with the same one keep their order. Those about an account have
+/// the start of its notes; an app's own, and the server's, have one that no note begins with.
+pub(super) fn subject(entry: &[u8]) -> Key {
+    let about = serde_json::from_slice(entry).unwrap_or(About { app: None, user: None });
+    match about {
+        About { app: Some(app), user: Some(user) } => Key::activity(&app, &user),
+        About { app: Some(app), user: None } => Key::of(Kind::Audit).part(app.as_bytes()),
+        About { app: None, .. } => Key::of(Kind::Audit),
+    }
 }
 
 impl Store {

@@ -169,6 +169,11 @@ impl Lead {
     pub(super) fn alone() -> Self {
         Self { _held: None }
     }
+
+    /// For as long as this is held.
+    pub(super) fn holding(held: Box<dyn Send + Sync>) -> Self {
+        Self { _held: Some(held) }
+    }
 }
 
 impl fmt::Debug for Lead {

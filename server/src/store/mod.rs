@@ -7,6 +7,8 @@
 //! | [`record`] | the layout of a stored record, with its checksum |
 //! | `committer` | the one thread that writes: group commit, compare-and-set, one sync |
 //! | [`sled`] | the engine for one machine |
+//! | [`postgres`] | the engine for clusters |
+//! | `stripes` | locks of one process |
 //! | `group` | a group of batches as it is put together |
 //! | [`head`], `head_file` | what the store should hold: authenticated, and once more outside the database |
 //! | `opening`, `about` | opening the database, and what it says about itself |
@@ -44,10 +46,12 @@ pub mod logins;
 pub(crate) mod migration;
 mod open_error;
 mod opening;
+pub mod postgres;
 pub mod record;
 pub mod retention;
 pub mod search;
 pub mod sled;
+mod stripes;
 pub mod sweep;
 mod transaction;
 pub mod walk;
@@ -57,6 +61,7 @@ pub use self::building::Building;
 pub use self::head::HeadKey;
 pub use self::inspection::Inspection;
 pub use self::open_error::OpenError;
+pub use self::postgres::PostgresEngine;
 pub use self::sled::{Options, SledEngine};
 pub use engine::{Batch, CommitError, Engine, Guard, Lead, Pending, Record, StoreError, StoreId, Version};
 pub use keys::{Key, Kind};

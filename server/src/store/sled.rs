@@ -5,13 +5,9 @@
 
 use std::fmt;
 use std::fs::File;
-use std::hash::{BuildHasher as _, RandomState};
 use std::io;
 use std::ops::{Bound, RangeInclusive};
 use std::path::Path;
-use std::sync::Arc;
-
-use tokio::sync::Mutex;
 
 use sidekey_core::time::UnixTime;
 
@@ -29,10 +25,9 @@ use super::keys::Key;
 use super::open_error::OpenError;
 use super::opening::open_or_recover;
 use super::record;
+use super::stripes::Stripes;
 use super::walk::Visitor;
 
-/// Locks that accounts share. A power of two.
-const STRIPES: usize = 4_096;
 /// Bits of a [`Version`] that count the groups of one run; those above count the runs.
 pub(super) const RUN_BITS: u32 = 40;
 
@@ -62,8 +57,7 @@ pub struct SledEngine {
     db: ::sled::Db,
     id: StoreId,
     high_water: UnixTime,
-    stripes: Box<[Arc<Mutex<()>>]>,
-    hasher: RandomState,
+    stripes: Stripes,
     _folder: Folder,
 }
 
@@ -110,9 +104,7 @@ impl SledEngine {
         let head_file = HeadFile::open(path, &remembered)
             .map_err(|error| OpenError::io(&head_file::path(path), error))?;
         let committer = Committer::start(disk, head_file).map_err(|error| OpenError::io(path, error))?;
-        let stripes = (0..STRIPES).map(|_| Arc::default()).collect();
-        let hasher = RandomState::new();
-        Ok(Self { committer, db, id: about.id, high_water, stripes, hasher, _folder: folder })
+        Ok(Self { committer, db, id: about.id, high_water, stripes: Stripes::new(), _folder: folder })
     }
 }
 
@@ -258,16 +250,7 @@ impl Engine for SledEngine {
     }
 
     fn lock<'a>(&'a self, key: &'a Key) -> Pending<'a, Guard> {
-        Box::pin(async move {
-            // A hash with a random key: nobody can choose user ids that share a stripe with their victim.
-            let hash = self.hasher.hash_one(key);
-            #[expect(clippy::cast_possible_truncation, reason = "the low bits are all that is used")]
-            let stripe = self.stripes.get(hash as usize & (STRIPES - 1));
-            match stripe {
-                Some(stripe) => Guard::holding(Arc::clone(stripe).lock_owned().await),
-                None => Guard::none(),
-            }
-        })
+        Box::pin(self.stripes.lock(key))
     }
 
     fn lead<'a>(&'a self, _task: &'a str) -> Pending<'a, Result<Option<Lead>, StoreError>> {

@@ -40,6 +40,12 @@ const TOOLS: &[Tool] = &[
     },
     Tool { programs: &["caddy"], package: "caddy", purpose: "the same" },
     Tool { programs: &["haproxy", "/usr/sbin/haproxy"], package: "haproxy", purpose: "the same" },
+    // Debian keeps the server's own programs out of the path; the one that it starts them with is there with them.
+    Tool {
+        programs: &["initdb", "pg_ctlcluster"],
+        package: "postgresql",
+        purpose: "is the store of a cluster",
+    },
     Tool { programs: &["python3"], package: "python3", purpose: "checks tokens with PyJWT" },
 ];
 

@@ -5,6 +5,7 @@ use std::future::Future;
 use std::io::ErrorKind;
 use std::os::unix::fs::PermissionsExt as _;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc;
 use std::task::{Context, Poll, Waker};

@@ -1,0 +1,414 @@
+//! The engine over a real server.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use proptest::prelude::*;
+
+use super::testing::database;
+use super::*;
+use crate::entropy::Entropy;
+use crate::keyring::master_key::MasterKey;
+use crate::keyring::{Keyring, unlock};
+use crate::maintenance::check::check_engine;
+
+const NOW: UnixTime = UnixTime::from_secs(1_790_000_000);
+
+async fn open() -> PostgresEngine {
+    PostgresEngine::open(&database().await, [7; 16]).await.unwrap()
+}
+
+fn key(name: &str) -> Key {
+    Key::meta(name)
+}
+
+fn batch() -> Batch {
+    Batch::new()
+}
+
+async fn version(engine: &PostgresEngine, name: &str) -> Option<crate::store::Version> {
+    engine.get(&key(name)).await.unwrap().map(|record| record.version)
+}
+
+async fn value(engine: &PostgresEngine, name: &str) -> Option<Vec<u8>> {
+    engine.get(&key(name)).await.unwrap().map(|record| record.value)
+}
+
+async fn put(engine: &PostgresEngine, name: &str, value: &[u8]) {
+    let mut batch = batch();
+    batch.put(key(name), value.to_vec());
+    engine.commit(batch).await.unwrap();
+}
+
+fn entry(user: &str, number: u32) -> Vec<u8> {
+    format!(r#"{{"at":1790000000,"app":"shop","user":"{user}","number":{number}}}"#).into_bytes()
+}
+
+async fn trail(engine: &PostgresEngine) -> Vec<(u64, serde_json::Value)> {
+    let (mut entries, mut after) = (Vec::new(), None);
+    loop {
+        let page = engine.scan(&Key::of(Kind::Audit), after.as_ref(), 1_000).await.unwrap();
+        let Some((last, _)) = page.last() else { return entries };
+        after = Some(last.clone());
+        entries.extend(page.iter().map(|(key, record)| {
+            (key.audit_sequence().unwrap(), serde_json::from_slice(&record.value).unwrap())
+        }));
+    }
+}
+
+#[tokio::test]
+async fn what_is_put_is_read_by_every_process_and_stays() {
+    let options = database().await;
+    let (one, other) =
+        tokio::join!(PostgresEngine::open(&options, [1; 16]), PostgresEngine::open(&options, [2; 16]));
+    let (one, other) = (one.unwrap(), other.unwrap());
+    assert_eq!(one.id(), other.id(), "two that make the store at once make one");
+    put(&one, "a", b"1").await;
+    assert_eq!(value(&other, "a").await.unwrap(), b"1");
+    let first = version(&other, "a").await;
+    put(&other, "a", b"1").await;
+    assert_ne!(version(&one, "a").await, first, "a version comes once");
+    let mut gone = batch();
+    gone.delete(key("a")).delete(key("never there"));
+    one.commit(gone).await.unwrap();
+    assert_eq!(value(&other, "a").await, None);
+    one.close().await.unwrap();
+    assert!(one.get(&key("a")).await.is_err());
+    assert!(other.is_healthy() && !one.is_healthy());
+}
+
+#[tokio::test]
+async fn a_batch_whose_expectation_fails_leaves_nothing_and_names_the_record() {
+    let engine = open().await;
+    put(&engine, "a", b"1").await;
+    let current = version(&engine, "a").await;
+    let cases = [("a", None), ("b", current), ("a", Some(crate::store::Version(1)))];
+    for (name, expected) in cases {
+        let mut batch = batch();
+        batch.expect(key("absent"), None).expect(key(name), expected);
+        batch.put(key("absent"), b"2".to_vec()).delete(key("a")).append(entry("ann", 1));
+        let refused = engine.commit(batch).await.unwrap_err();
+        assert_eq!(refused, CommitError::Conflict(key(name).to_string()), "{name} {expected:?}");
+    }
+    assert_eq!((value(&engine, "a").await.unwrap(), value(&engine, "absent").await), (b"1".to_vec(), None));
+    assert_eq!(trail(&engine).await.len(), 0);
+    let mut batch = batch();
+    batch.expect(key("a"), current).expect(key("absent"), None).put(key("b"), b"3".to_vec());
+    engine.commit(batch).await.unwrap();
+    assert_eq!(value(&engine, "b").await.unwrap(), b"3");
+    assert_eq!(value(&engine, "absent").await, None, "a placeholder is gone with its transaction");
+}
+
+#[tokio::test]
+async fn what_is_too_large_is_refused_and_a_damaged_record_is_told_by_its_key() {
+    let engine = open().await;
+    let mut large = batch();
+    large.put(key("a"), vec![0; crate::store::engine::MAX_VALUE + 1]);
+    assert!(matches!(engine.commit(large).await, Err(CommitError::TooLarge { .. })));
+    put(&engine, "a", b"precious").await;
+    let client = engine.shared.client().await.unwrap();
+    client.batch_execute("UPDATE record SET value = set_byte(value, 18, 0)").await.unwrap();
+    let refused = engine.get(&key("a")).await.unwrap_err();
+    assert!(matches!(&refused, StoreError::Damaged { .. }));
+    assert!(refused.to_string().contains(&key("a").to_string()) && !refused.to_string().contains("precious"));
+}
+
+#[tokio::test]
+async fn pages_follow_one_another_in_key_order() {
+    let engine = open().await;
+    let of = |number: u64| Key::of(Kind::Session).number(number);
+    let mut batch = batch();
+    for number in 0..25 {
+        batch.put(of(number), vec![1]);
+    }
+    batch.put(Key::of(Kind::RefreshFamily), vec![1]).put(Key::of(Kind::Account).part("z"), vec![1]);
+    engine.commit(batch).await.unwrap();
+    let (mut found, mut after) = (Vec::new(), None);
+    loop {
+        let page = engine.scan(&Key::of(Kind::Session), after.as_ref(), 10).await.unwrap();
+        let Some((last, _)) = page.last() else { break };
+        after = Some(last.clone());
+        found.extend(page.into_iter().map(|(key, _)| key));
+    }
+    assert_eq!(found, (0..25).map(of).collect::<Vec<_>>());
+    assert_eq!(engine.scan(&of(7), None, 10).await.unwrap().len(), 1);
+    assert_eq!(
+        engine.scan(&Key::of(Kind::Session), Some(&Key::of(Kind::Account)), 100).await.unwrap().len(),
+        25
+    );
+}
+
+/// Every one of many rivals, over several processes, reads a counter, and writes one more where it still is what was read.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn of_rivals_that_rest_on_one_state_one_is_committed() {
+    let options = database().await;
+    let mut engines = Vec::new();
+    for _ in 0..3 {
+        engines.push(Arc::new(PostgresEngine::open(&options, [7; 16]).await.unwrap()));
+    }
+    for round in 0..40_u32 {
+        // The first state is that there is nothing.
+        let expected = version(&engines[0], "counter").await;
+        let rivals = (0..12_u32).map(|rival| {
+            let engine = Arc::clone(&engines[rival as usize % 3]);
+            let mut batch = batch();
+            batch.expect(key("counter"), expected).put(key("counter"), rival.to_be_bytes().to_vec());
+            batch.append(entry("ann", round));
+            tokio::spawn(async move { engine.commit(batch).await })
+        });
+        let outcomes: Vec<_> =
+            futures_util::future::join_all(rivals).await.into_iter().map(Result::unwrap).collect();
+        assert_eq!(outcomes.iter().filter(|outcome| outcome.is_ok()).count(), 1, "{outcomes:?}");
+        assert!(outcomes.iter().all(|outcome| matches!(outcome, Ok(()) | Err(CommitError::Conflict(_)))));
+    }
+    let numbers: Vec<_> =
+        trail(&engines[1]).await.into_iter().map(|(n, entry)| (n, entry["number"].as_u64())).collect();
+    assert_eq!(numbers, (0..40).map(|round| (round + 1, Some(round))).collect::<Vec<_>>());
+}
+
+/// Write skew: each of two writes what the other one expects to be absent.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn two_that_each_write_what_the_other_expects_to_be_absent_are_not_both_committed() {
+    let engine = Arc::new(open().await);
+    for round in 0..20 {
+        let names = [format!("a{round}"), format!("b{round}")];
+        let rivals = [(0, 1), (1, 0)].map(|(absent, written): (usize, usize)| {
+            let engine = Arc::clone(&engine);
+            let mut batch = batch();
+            batch.expect(key(&names[absent]), None).put(key(&names[written]), vec![1]);
+            tokio::spawn(async move { engine.commit(batch).await })
+        });
+        let outcomes = futures_util::future::join_all(rivals).await;
+        let good = outcomes.into_iter().filter(|outcome| outcome.as_ref().unwrap().is_ok()).count();
+        assert_eq!(good, 1, "round {round}");
+    }
+}
+
+/// Commits of one account over several processes, each of them with two entries: the trail has them in the account's order.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn entries_about_an_account_are_numbered_in_the_order_of_its_commits_without_gaps() {
+    let options = database().await;
+    let mut writers = Vec::new();
+    for process in 0..3 {
+        let engine = Arc::new(PostgresEngine::open(&options, [7; 16]).await.unwrap());
+        for user in ["ann", "bob", "cyd"] {
+            let engine = Arc::clone(&engine);
+            writers.push(tokio::spawn(async move {
+                let mut done = 0;
+                while done < 40 {
+                    let found = engine.get(&key(user)).await.unwrap();
+                    let count =
+                        found.as_ref().map_or(0, |r| u32::from_be_bytes(r.value[..].try_into().unwrap()));
+                    let mut batch = batch();
+                    batch.decided_at(NOW.plus(process * 7));
+                    batch
+                        .expect(key(user), found.map(|r| r.version))
+                        .put(key(user), (count + 2).to_be_bytes().to_vec());
+                    batch.append(entry(user, count)).append(entry(user, count + 1));
+                    done += u32::from(engine.commit(batch).await.is_ok());
+                }
+                engine
+            }));
+        }
+    }
+    let engines: Vec<_> =
+        futures_util::future::join_all(writers).await.into_iter().map(Result::unwrap).collect();
+    let trail = trail(&engines[4]).await;
+    assert_eq!(trail.iter().map(|(number, _)| *number).collect::<Vec<_>>(), (1..=720).collect::<Vec<_>>());
+    let mut by_user: BTreeMap<&str, Vec<u64>> = BTreeMap::new();
+    for (_, entry) in &trail {
+        by_user.entry(entry["user"].as_str().unwrap()).or_default().push(entry["number"].as_u64().unwrap());
+    }
+    for numbers in by_user.values() {
+        assert_eq!(*numbers, (0..240).collect::<Vec<_>>());
+    }
+    assert_eq!(engines[0].audit_log().start(), &1);
+    let notes = engines[0].scan(&Key::activity("shop", "ann"), None, 1_000).await.unwrap();
+    let newest: Vec<_> = notes.iter().map(|(note, _)| note.activity_sequence().unwrap()).collect();
+    assert!(newest.len() == 240 && newest.is_sorted_by(|a, b| a > b), "newest first");
+}
+
+#[tokio::test]
+async fn who_reads_the_log_finds_what_was_committed_before() {
+    let options = database().await;
+    let one = PostgresEngine::open(&options, [7; 16]).await.unwrap();
+    let other = PostgresEngine::open(&options, [7; 16]).await.unwrap();
+    for number in 0..30_u8 {
+        let mut batch = batch();
+        batch.append(entry("ann", number.into())).append(b"{}".to_vec());
+        one.commit(batch).await.unwrap();
+        let notes = other.scan(&Key::activity("shop", "ann"), None, 1_000).await.unwrap();
+        assert_eq!(notes.len(), usize::from(number) + 1);
+        assert_eq!(trail(&other).await.len(), 2 * (usize::from(number) + 1));
+    }
+}
+
+#[tokio::test]
+async fn a_task_is_led_by_one_at_a_time_and_falls_to_the_next_with_the_connection() {
+    let options = database().await;
+    let one = PostgresEngine::open(&options, [7; 16]).await.unwrap();
+    let other = PostgresEngine::open(&options, [7; 16]).await.unwrap();
+    let lead = one.lead("sweep").await.unwrap().unwrap();
+    assert!(other.lead("sweep").await.unwrap().is_none());
+    assert!(one.lead("sweep").await.unwrap().is_none());
+    let _else = other.lead("another").await.unwrap().unwrap();
+    drop(lead);
+    let next = async {
+        loop {
+            if let Some(lead) = other.lead("sweep").await.unwrap() {
+                break lead;
+            }
+            tokio::task::yield_now().await;
+        }
+    };
+    let next = next.await;
+    // As if the process had died: the server ends its connections.
+    let end = "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE relation = 'lead'::regclass AND pid <> pg_backend_pid()";
+    one.shared.client().await.unwrap().batch_execute(end).await.unwrap();
+    while one.lead("sweep").await.unwrap().is_none() {
+        tokio::task::yield_now().await;
+    }
+    drop(next);
+}
+
+#[tokio::test]
+async fn the_store_is_sealed_checked_and_refuses_a_stranger() {
+    let options = database().await;
+    let engine = PostgresEngine::open(&options, [7; 16]).await.unwrap();
+    let keyring = Keyring::parse(&MasterKey::generate(&mut Entropy).to_line()).unwrap();
+    unlock(&engine, &keyring, &mut Entropy).await.unwrap();
+    let mut first = batch();
+    first.decided_at(NOW).append(entry("ann", 1)).append(entry("bob", 2));
+    engine.commit(first).await.unwrap();
+    let keyring = Arc::new(keyring);
+    let check = async |engine: &PostgresEngine| {
+        check_engine(engine, Some(Arc::clone(&keyring)), |_, _| {}).await.unwrap()
+    };
+    // With entries that wait, and without.
+    assert_eq!(check(&engine).await.findings, []);
+    assert_eq!(trail(&engine).await.len(), 2);
+    let report = check(&engine).await;
+    assert_eq!((report.findings, report.tally.audit_entries), (vec![], 2));
+
+    let stranger = PostgresEngine::open(&options, [7; 16]).await.unwrap();
+    assert_eq!(stranger.high_water(), NOW);
+    let mut change = batch();
+    change.put(key("a"), vec![1]);
+    assert_eq!(stranger.commit(change).await, Err(CommitError::Sealed));
+    assert!(matches!(stranger.seal(HeadKey::new([9; 32])).await, Err(StoreError::Damaged { .. })));
+
+    let client = engine.shared.client().await.unwrap();
+    client.batch_execute("DELETE FROM audit WHERE key = '\\x0c0000000000000001'").await.unwrap();
+    let findings = check(&engine).await.findings;
+    assert!(findings.iter().any(|finding| finding.to_string().contains("audit entry 1")), "{findings:?}");
+}
+
+#[tokio::test]
+async fn the_oldest_entries_go_and_the_log_is_whole_from_its_base_on() {
+    let engine = open().await;
+    let mut many = batch();
+    for number in 0..10 {
+        many.append(entry("ann", number));
+    }
+    engine.commit(many).await.unwrap();
+    assert_eq!(trail(&engine).await.len(), 10);
+    let trim = async |entries| {
+        let mut batch = batch();
+        batch.trim(entries).append(b"{\"told\":true}".to_vec());
+        engine.commit(batch).await
+    };
+    assert!(matches!(trim(2..=4).await, Err(CommitError::Conflict(_))), "not the oldest");
+    assert!(matches!(trim(1..=11).await, Err(CommitError::Conflict(_))), "more than there are");
+    trim(1..=4).await.unwrap();
+    assert!(matches!(trim(1..=4).await, Err(CommitError::Conflict(_))));
+    let kept: Vec<_> = trail(&engine).await.into_iter().map(|(number, _)| number).collect();
+    assert_eq!(kept, [5, 6, 7, 8, 9, 10, 11]);
+    assert_eq!(engine.audit_log(), 5..=11);
+    assert_eq!(engine.scan(&Key::activity("shop", "ann"), None, 100).await.unwrap().len(), 6);
+    assert_eq!(check_engine(&engine, None, |_, _| {}).await.unwrap().findings, []);
+}
+
+#[tokio::test]
+async fn a_lost_connection_fails_one_call_and_the_next_ones_go_on() {
+    let engine = open().await;
+    put(&engine, "a", b"1").await;
+    let end = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
+               WHERE datname = current_database() AND pid <> pg_backend_pid()";
+    let client = engine.shared.client().await.unwrap();
+    client.batch_execute(end).await.unwrap();
+    drop(client);
+    let mut failures = 0;
+    while engine.get(&key("a")).await.is_err() {
+        failures += 1;
+        assert!(failures < 20);
+    }
+    put(&engine, "a", b"2").await;
+    assert_eq!(value(&engine, "a").await.unwrap(), b"2");
+}
+
+#[tokio::test]
+async fn a_server_that_would_lose_what_it_acknowledges_is_refused() {
+    let options = Options { volatile: false, ..database().await };
+    let refused = PostgresEngine::open(&options, [7; 16]).await.unwrap_err().to_string();
+    assert!(refused.contains("fsync = off"), "{refused}");
+}
+
+/// One of the operations of the property below.
+#[derive(Clone, Debug)]
+enum Step {
+    Expect { name: u8, right: bool },
+    Put { name: u8, value: u8 },
+    Delete { name: u8 },
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let name = 0..4_u8;
+    prop_oneof![
+        (name.clone(), prop::bool::weighted(0.9)).prop_map(|(name, right)| Step::Expect { name, right }),
+        (name.clone(), any::<u8>()).prop_map(|(name, value)| Step::Put { name, value }),
+        name.prop_map(|name| Step::Delete { name }),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
+
+    /// The same batches on a plain map: what is refused, and what is there afterwards.
+    #[test]
+    fn batches_do_what_they_do_to_a_map(batches in prop::collection::vec(prop::collection::vec(step(), 1..6), 1..12)) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let engine = open().await;
+            let mut model: BTreeMap<u8, Vec<u8>> = BTreeMap::new();
+            for steps in batches {
+                let (mut batch, mut after, mut fits) = (batch(), model.clone(), true);
+                for step in steps {
+                    match step {
+                        Step::Expect { name, right } => {
+                            let current = version(&engine, &name.to_string()).await;
+                            let other = current.is_none().then_some(crate::store::Version(1));
+                            batch.expect(key(&name.to_string()), if right { current } else { other });
+                            fits &= right;
+                        }
+                        Step::Put { name, value } => {
+                            batch.put(key(&name.to_string()), vec![value]);
+                            after.insert(name, vec![value]);
+                        }
+                        Step::Delete { name } => {
+                            batch.delete(key(&name.to_string()));
+                            after.remove(&name);
+                        }
+                    }
+                }
+                let outcome = engine.commit(batch).await;
+                assert_eq!(outcome.is_ok(), fits, "{outcome:?}");
+                if fits {
+                    model = after;
+                }
+                for name in 0..4_u8 {
+                    assert_eq!(value(&engine, &name.to_string()).await.as_ref(), model.get(&name));
+                }
+            }
+        });
+    }
+}
