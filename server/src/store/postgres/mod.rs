@@ -47,7 +47,7 @@ use self::connect::{Options, has_synchronous_standby};
 use self::error::{unavailable, unconnected};
 use self::ledger::{Ledger, Round, table};
 use super::engine::{
-    Batch, CommitError, Engine, Guard, Lead, MAX_SCAN, Pending, Record, StoreError, StoreId,
+    Batch, CommitError, Engine, Guard, Lead, MAX_SCAN, Pending, Record, StoreError, StoreId, Version,
 };
 use super::folder::hex;
 use super::head::{Head, HeadKey};
@@ -175,6 +175,10 @@ impl Shared {
 
     async fn get(&self, key: &Key) -> Result<Option<Record>, StoreError> {
         let client = self.client().await?;
+        if *key == Head::key() {
+            let value = self.ledger.read(&**client).await?.to_bytes();
+            return Ok(Some(Record { version: Version(0), value }));
+        }
         let sql = match table(key) {
             "audit" => "SELECT value FROM audit WHERE key = $1",
             "activity" => "SELECT value FROM activity WHERE key = $1",

@@ -324,6 +324,7 @@ async fn the_oldest_entries_go_and_the_log_is_whole_from_its_base_on() {
     let kept: Vec<_> = trail(&engine).await.into_iter().map(|(number, _)| number).collect();
     assert_eq!(kept, [5, 6, 7, 8, 9, 10, 11]);
     assert_eq!(engine.audit_log(), 5..=11);
+    assert_eq!(crate::store::head::base(&engine).await.unwrap().sequence(), 4);
     assert_eq!(engine.scan(&Key::activity("shop", "ann"), None, 100).await.unwrap().len(), 6);
     assert_eq!(check_engine(&engine, None, |_, _| {}).await.unwrap().findings, []);
 }
