@@ -353,6 +353,43 @@ async fn an_owner_ends_every_login_by_the_link_of_a_mail_once_and_no_scanner_doe
     assert!(!server.log().contains(&token), "no token in the log");
 }
 
+#[tokio::test]
+async fn an_owner_is_told_in_the_language_of_their_pages_and_nobody_else_chooses_it() {
+    let (folder, smtp) = (TempDir::new().unwrap(), Smtp::start().await);
+    let mail = format!(
+        "smtp = \"smtp://127.0.0.1:{}\"\nprivate = true\nto_owner = true\nlanguage = \"fr\"",
+        smtp.port
+    );
+    let server = Server::with(options(&folder, "", &mail));
+    let app = server.app(Enforcement::Optional).await;
+    let mut ann = app.enrol("ann").await;
+    smtp.until(&server, |got| !got.is_empty()).await;
+    let mut browser = Browser::on_account_page(&app, &ann.access).await;
+    browser.get("/2fa/account/?ui_locales=de").await.ok();
+    // Somebody who knows the password, and no more.
+    let opened = app.open_session("ann").await.expect(201);
+    let mut thief = Browser::new(&server);
+    thief.visit(&format!("{}&ui_locales=ja", opened.text("verify_url"))).await.ok();
+    thief.get("/2fa/challenge/?ui_locales=ja").await.ok();
+    let code = ann.fresh_code().await;
+    ann.post("/2fa/disable/").json(json!({"code": code})).await.ok();
+    smtp.until(&server, |got| got.len() >= 2).await;
+    server.call("DELETE".parse().unwrap(), "/2fa/users/ann/").bearer(&app.key).await.ok();
+    app.enrol("ann").await;
+    let got = smtp.until(&server, |got| got.len() >= 3).await;
+    let subjects: Vec<_> = got.iter().map(Got::subject).collect();
+    for (subject, title) in subjects.iter().zip([
+        ": L’authentification à deux facteurs est activée",
+        ": Die Zwei-Faktor-Authentifizierung ist ausgeschaltet",
+        // Erased, with the language.
+        ": L’authentification à deux facteurs est activée",
+    ]) {
+        assert!(subject.ends_with(title), "{subjects:?}");
+    }
+    let data = server.data().as_os_str();
+    run([OsStr::new("verify"), OsStr::new("--data"), data]).await.ok();
+}
+
 /// The entries of an event in the audit trail.
 async fn audited(server: &Server, event: &str) -> Vec<Value> {
     let data = server.data().as_os_str();

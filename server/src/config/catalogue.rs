@@ -55,6 +55,7 @@ const RULES: &str = r#"
 #password_file = "/etc/sidekey/mail.password"
 #from = "Sidekey <no-reply@example.com>"
 #to_owner = true
+#language = "de"   # of owners who have seen no page in any; default: en
 #
 #[[notify]]
 #name = "log"

@@ -24,6 +24,7 @@
 //! password_file = "/etc/sidekey/mail.password"
 //! from = "Sidekey <no-reply@example.com>"
 //! to_owner = true                                # or to = ["ops@example.com"]
+//! language = "de"                                # of owners who have seen no page in any; default: en
 //!
 //! [[notify]]
 //! name = "log"
@@ -51,6 +52,7 @@ use crate::notify::syslog::{self, Collector, Syslog};
 use crate::notify::telegram::{self, Telegram, Token};
 use crate::notify::webhook::{Secrets, Webhook};
 use crate::outbox::{Destination, Name};
+use crate::pages::locale::{self, Locale};
 
 /// Most destinations.
 const MAX_DESTINATIONS: usize = 100;
@@ -100,6 +102,7 @@ struct MailSettings {
     to: Vec<String>,
     #[serde(default)]
     to_owner: bool,
+    language: Option<String>,
     #[serde(default)]
     private: bool,
 }
@@ -126,12 +129,23 @@ impl MailSettings {
             _ => return Err("`user` and `password_file` go together".to_owned()),
         };
         let to = match (self.to.is_empty(), self.to_owner) {
+            (false, false) if self.language.is_some() => {
+                return Err("`language` is for `to_owner = true`: operators read plain facts".to_owned());
+            }
             (false, false) => To::operators(&self.to)?,
-            (true, true) => To::Owner,
+            (true, true) => To::Owner(self.language()?),
             _ => return Err("it needs one of `to` and `to_owner = true`".to_owned()),
         };
         let transport = mail::server::transport(&self.smtp, login.as_ref(), self.private)?;
         Ok(Mail::new(transport, mail::mailbox("from", &self.from)?, to))
+    }
+
+    /// That of owners who have seen no page in any.
+    fn language(&self) -> Result<&'static Locale, String> {
+        let Some(tag) = &self.language else { return Ok(locale::english()) };
+        let spoken = || locale::tags().collect::<Vec<_>>().join(", ");
+        locale::first_of(std::iter::once(tag.as_str()))
+            .ok_or_else(|| format!("`language`: `{}` is none of {}", tag.escape_debug(), spoken()))
     }
 }
 
@@ -269,6 +283,7 @@ mod tests {
         let good = mail(&format!("{}to_owner = true", login(&password))).unwrap();
         assert!(!format!("{good:?}").contains("geheim"));
         assert!(mail("to = [\"ops@example.com\"]").is_ok());
+        assert!(mail("to_owner = true\nlanguage = \"pt-BR\"").is_ok());
         for (rest, expected) in [
             (String::new(), "one of `to`"),
             ("to_owner = true\nto = [\"ops@example.com\"]".to_owned(), "one of `to`"),
@@ -276,6 +291,8 @@ mod tests {
             ("to_owner = true\nuser = \"ann\"".to_owned(), "go together"),
             (format!("to_owner = true\n{}", login(&open)), "chmod 600"),
             ("to_owner = true\nprivate = true".to_owned(), "this machine"),
+            ("to_owner = true\nlanguage = \"tlh\"".to_owned(), "`tlh` is none of ar, de, en"),
+            ("to = [\"ops@example.com\"]\nlanguage = \"de\"".to_owned(), "for `to_owner"),
         ] {
             let mistakes = mail(&rest).unwrap_err();
             assert!(mistakes[0].contains(expected) && !mistakes[0].contains("geheim"), "{mistakes:?}");

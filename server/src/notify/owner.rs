@@ -8,6 +8,7 @@ use sidekey_core::id::{AccountId, AccountName, AppId, UserId};
 use super::Notice;
 use crate::context::Context;
 use crate::pages;
+use crate::pages::locale::{self, Locale};
 use crate::store::StoreError;
 use crate::store::engine::Pending;
 use crate::token::dispute::DisputeToken;
@@ -24,6 +25,8 @@ pub struct Owner {
     pub issuer: String,
     /// Backup codes that are left; `None`: there is no set.
     pub backup_codes_left: Option<usize>,
+    /// The language that their pages were last shown in.
+    pub language: Option<&'static Locale>,
     /// By which they say that it was not their doing.
     pub link: Option<DisputeLink>,
 }
@@ -66,12 +69,14 @@ impl Owners for Context {
             let (Ok(app), Ok(user)) = (AppId::parse(app), UserId::parse(user)) else { return Ok(None) };
             let Some(found) = self.apps.find(&app).await? else { return Ok(None) };
             let Some(account) = self.store.account(&AccountId { app, user }).await? else { return Ok(None) };
+            let language = self.store.language(&account.id).await?;
             let token = DisputeToken::of(&self.pepper, notice, account.birth);
             Ok(Some(Owner {
                 backup_codes_left: account.backup_codes().map(BackupCodes::remaining),
                 account_name: account.name,
                 app: found.name.clone(),
                 issuer: self.settings.issuer.clone(),
+                language: language.and_then(|tag| locale::first_of(std::iter::once(tag.as_str()))),
                 link: token.map(|token| DisputeLink::new(self.url(pages::address::DISPUTE), token)),
             }))
         })

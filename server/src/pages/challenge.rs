@@ -113,6 +113,7 @@ pub(super) async fn post(
             Ok(hand_over::approved(context, &session, &handed.id, address::CHALLENGE))
         }
         Ok((Answered { session, granted: Granted::Login(family), browser }, is_low)) => {
+            visit.note_language(context, &session.account).await;
             // Whoever runs out of backup codes is told before they go on.
             let onward = if is_low {
                 view::redirect(&context.url(address::CHALLENGE))

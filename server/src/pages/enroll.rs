@@ -87,6 +87,7 @@ pub(super) async fn post(
         }
         Err(problem) => return Err(problem),
     };
+    visit.note_language(context, &session.account).await;
     let login = hand_over::login_value(context, &confirmed.family);
     let shown = match &confirmed.backup_codes {
         Some(codes) => {

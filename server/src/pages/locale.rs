@@ -3,7 +3,12 @@
 //! `{name}` in a sentence stands for a value; `{issuer}` and `{app}` are always known. English is what the others are measured by, and
 //! what is shown where one lacks a sentence.
 
-use std::{borrow::Cow, collections::BTreeMap, fmt, sync::LazyLock};
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    sync::LazyLock,
+};
 
 use http::{HeaderMap, header};
 use rust_embed::RustEmbed;
@@ -22,7 +27,7 @@ const RIGHT_TO_LEFT: [&str; 4] = ["ar", "fa", "he", "ur"];
 const MOST_WANTED: usize = 20;
 
 /// One language; there is one value of each.
-pub(crate) struct Locale {
+pub struct Locale {
     /// Its tag.
     pub(crate) tag: String,
     sentences: BTreeMap<String, String>,
@@ -75,6 +80,12 @@ impl Locale {
 /// English.
 pub(crate) fn english() -> &'static Locale {
     ALL.iter().find(|locale| locale.tag == ENGLISH).unwrap_or(&NONE)
+}
+
+/// The tags of all languages, in their order.
+pub(crate) fn tags() -> impl Iterator<Item = &'static str> {
+    let tags: BTreeSet<&str> = ALL.iter().map(|locale| locale.tag.as_str()).collect();
+    tags.into_iter()
 }
 
 /// The language of the first tag that we speak: `de-AT` is German.
@@ -171,7 +182,7 @@ impl Text {
 
 #[cfg(test)]
 mod tests {
-    use std::{collections::BTreeSet, fs, path::Path};
+    use std::{fs, path::Path};
 
     use super::*;
     use crate::http::Code;

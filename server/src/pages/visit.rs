@@ -134,6 +134,14 @@ impl Visit {
         self.session.as_ref().is_some_and(|held| held.id == session_id)
     }
 
+    /// Notes that somebody who has proved who they are reads this language, so that mail to them is written in it. Without that proof anybody
+    /// who knows a password could have an owner warned in a language that they do not read.
+    pub(super) async fn note_language(&self, context: &Context, account: &AccountId) {
+        if let Err(error) = context.store.note_language(account, &self.locale.tag).await {
+            tracing::warn!(%error, "the language of an account cannot be noted");
+        }
+    }
+
     /// By what this browser says that it is trusted by somebody: its id, and the number of its token.
     pub(super) fn trusted_browser(&self, context: &Context, account: &AccountId) -> Option<(BrowserId, u64)> {
         let cookie = Cookie::browser_of(context, account);

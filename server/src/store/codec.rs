@@ -18,7 +18,7 @@ use sidekey_core::{
     trusted_browser::TrustedBrowser,
 };
 
-use super::{Key, Kind, StoreError, logins::Logins};
+use super::{Key, Kind, StoreError, language, logins::Logins};
 use crate::{
     entropy::Entropy,
     keyring::{KeyId, Keyring, Sealed, associated_data},
@@ -141,6 +141,7 @@ pub fn check(key: &Key, bytes: &[u8], keyring: Option<&Keyring>) -> Result<usize
         }
         Some(Kind::SpentToken) => decode_spent(key, bytes).map(|_| 0),
         Some(Kind::KeyUse) => decode::<KeyUse>(key, bytes).map(|_| 0),
+        Some(Kind::Language) => language::read(key, bytes).map(|_| 0),
         _ => Err(damaged(key, "an unknown kind of record")),
     }
 }
@@ -187,7 +188,7 @@ fn additional_data(id: &AccountId, device: DeviceId) -> Vec<u8> {
     )
 }
 
-fn damaged(key: &Key, damage: &'static str) -> StoreError {
+pub(super) fn damaged(key: &Key, damage: &'static str) -> StoreError {
     StoreError::Damaged { key: key.to_string(), damage }
 }
 

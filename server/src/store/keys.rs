@@ -77,6 +77,8 @@ kinds! {
     Statistics = 0x14,
     /// That an idempotency key of a host opened something. Then: app id, a MAC of the key (32 bytes).
     KeyUse = 0x15,
+    /// The language that an account's pages were last shown in. Then: the account's key.
+    Language = 0x16,
 }
 
 /// What a kind of record is to those who go through all of a store.
@@ -110,6 +112,7 @@ impl Kind {
             | Self::Expiry
             | Self::Outbox
             | Self::Statistics
+            | Self::Language
             | Self::Operator => plain,
             Self::Session
             | Self::EnrollmentToken

@@ -20,6 +20,7 @@
 //! | [`codec`] | accounts, sessions and logins as bytes |
 //! | [`sweep`] | what is over makes room |
 //! | [`activity`] | the audit log by account |
+//! | `language` | the language that an account's pages were last shown in |
 //! | [`logins`] | the latest logins of each account |
 //! | [`search`] | a look through all accounts |
 //! | [`retention`] | old audit entries make room |
@@ -42,6 +43,7 @@ pub(crate) mod head_file;
 mod inspection;
 pub mod integrity;
 pub mod keys;
+mod language;
 pub mod logins;
 pub(crate) mod migration;
 mod open_error;

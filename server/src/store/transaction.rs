@@ -23,6 +23,7 @@ use super::{
         account_key, browser_key, decode, decode_account, decode_spent, encode, encode_account, encode_spent,
         enrollment_token_key, family_key, key_use_key, session_key, spent_token_key,
     },
+    language,
     logins::{self, Logins},
 };
 use crate::{
@@ -353,9 +354,11 @@ impl Store {
         write(&mut batch, loaded.family.as_ref(), family, |family| encode(&family))?;
         if let Some(Found { version, value, .. }) = logins {
             let logins = value.unwrap_or_default();
-            match &started {
-                Some(family) => logins.start(&mut batch, version, family)?,
-                None => logins.end(&mut batch, version, &subject.account),
+            if let Some(family) = &started {
+                logins.start(&mut batch, version, family)?;
+            } else {
+                logins.end(&mut batch, version, &subject.account);
+                batch.delete(language::key(&subject.account));
             }
         }
         if let (Some(_), Some((_, until)), Some(Found { key, value: None, .. })) =

@@ -20,7 +20,7 @@ use lettre::{Address, AsyncSmtpTransport, AsyncTransport as _, Message, Tokio1Ex
 use sidekey_core::time::UnixTime;
 
 use super::{Deliver, Notice, Surroundings, TIME_LIMIT, Undelivered, one_line};
-use crate::pages::locale::english;
+use crate::pages::locale::Locale;
 use crate::store::engine::Pending;
 use words::Words;
 
@@ -36,8 +36,8 @@ const MAX_OPERATORS: usize = 20;
 pub enum To {
     /// People who run the server.
     Operators(Vec<Mailbox>),
-    /// The owner of the account that an event is about.
-    Owner,
+    /// The owner of the account that an event is about; in this language, if they have seen no page in any.
+    Owner(&'static Locale),
 }
 
 impl To {
@@ -91,12 +91,14 @@ impl Mail {
                 let builder = builder.mailbox(lettre::message::header::To::from(to)).subject(subject);
                 builder.singlepart(SinglePart::plain(text)).map(Some).map_err(unusable)
             }
-            To::Owner => {
+            To::Owner(language) => {
                 let found = with.owners.find(notice).await;
                 let unreadable =
                     |error| Undelivered::Unreachable { reason: format!("the store: {error}"), wait: None };
                 let Some(owner) = found.map_err(unreadable)? else { return Ok(None) };
-                let Some(words) = Words::of(notice, &owner, english()) else { return Ok(None) };
+                let Some(words) = Words::of(notice, &owner, owner.language.unwrap_or(language)) else {
+                    return Ok(None);
+                };
                 let Some(address) = owner.account_name.and_then(|name| address(name.as_str())) else {
                     tracing::debug!(
                         app = notice.app,

@@ -9,6 +9,7 @@ use super::super::testing::{Nobody, entry};
 use super::*;
 use crate::entropy::Entropy;
 use crate::keyring::Pepper;
+use crate::pages::locale::{self, english};
 use crate::store::StoreError;
 use crate::token::dispute::DisputeToken;
 
@@ -30,6 +31,7 @@ fn owner(name: &str, app: &str) -> Owner {
         app: app.to_owned(),
         issuer: "Sidekey".to_owned(),
         backup_codes_left: Some(3),
+        language: None,
         link: None,
     }
 }
@@ -64,7 +66,7 @@ async fn an_owner_reads_what_happened_when_and_from_where_in_both_parts() {
     assert!(link.starts_with("https://login.example/2fa/dispute/?link="), "{link}");
     let token = link.rsplit('=').next().unwrap();
     assert!(!format!("{owner:?}").contains(token), "no token in a log");
-    let text = message(&mail(To::Owner), &notice(&used), &One(owner)).await.unwrap();
+    let text = message(&mail(To::Owner(english())), &notice(&used), &One(owner)).await.unwrap();
     let read = MessageParser::default().parse(text.as_bytes()).unwrap();
     assert_eq!(read.subject(), Some("Müller & Söhne <Shop>: A backup code was used"));
     assert_eq!(read.to().unwrap().first().unwrap().address(), Some("ann@example.com"));
@@ -93,7 +95,7 @@ async fn an_owner_reads_what_happened_when_and_from_where_in_both_parts() {
 async fn owners_are_told_of_what_concerns_their_security_and_of_nothing_else() {
     let (device, until) = (DeviceId::from_bytes([7; 16]), UnixTime::from_secs(NOW));
     let owners = One(owner("ann@example.com", "Shop"));
-    let way = mail(To::Owner);
+    let way = mail(To::Owner(english()));
     let told = async |event: Event| message(&way, &notice(&event), &owners).await.is_some();
     for event in [
         Event::DeviceConfirmed { device, first: true },
@@ -133,7 +135,7 @@ async fn of_what_an_operator_did_an_owner_reads_who_to_ask_and_not_where_operato
         let actor = serde_json::json!({"kind": "operator", "name": "bob"});
         notice.entry.insert("actor".to_owned(), actor);
         notice.entry.insert("reason".to_owned(), "lost phone, spoke on 555-0100".into());
-        let text = message(&mail(To::Owner), &notice, &owners).await.unwrap();
+        let text = message(&mail(To::Owner(english())), &notice, &owners).await.unwrap();
         let read = MessageParser::default().parse(text.as_bytes()).unwrap();
         for part in [read.body_text(0).unwrap(), read.body_html(0).unwrap()] {
             assert!(part.contains("The people who run Shop did this"), "{part}");
@@ -145,9 +147,51 @@ async fn of_what_an_operator_did_an_owner_reads_who_to_ask_and_not_where_operato
     }
 }
 
+/// Every language has every sentence, see `pages::locale`; here, that mail is written in one alone.
+#[tokio::test]
+async fn an_owner_reads_their_own_language_from_its_own_side() {
+    let (device, until) = (DeviceId::from_bytes([7; 16]), UnixTime::from_secs(NOW));
+    let is_arabic = |c: char| matches!(c, '\u{600}'..='\u{6ff}');
+    for (tag, direction, when) in [("de", "ltr", "Wann:"), ("ja", "ltr", "日時:"), ("ar", "rtl", "الوقت:")]
+    {
+        let language = locale::first_of(std::iter::once(tag));
+        for event in [
+            Event::DeviceConfirmed { device, first: true },
+            Event::AccountThrottled { method: Method::Otp, until, notify: true },
+            Event::AccountLocked,
+            Event::SecondFactorAccepted { method: Method::BackupCode, device: None },
+            Event::TwoFactorReset,
+            Event::UserImported { devices: 2, backup_codes: 0 },
+        ] {
+            let owners = One(Owner { language, ..owner("ann@example.com", "Shop") });
+            let text = message(&mail(To::Owner(english())), &notice(&event), &owners).await.unwrap();
+            let read = MessageParser::default().parse(text.as_bytes()).unwrap();
+            let (plain, html) = (read.body_text(0).unwrap(), read.body_html(0).unwrap());
+            assert!(plain.contains(when) && html.contains(when), "{plain}");
+            assert!(html.contains(&format!("<html lang=\"{tag}\" dir=\"{direction}\">")), "{html}");
+            for english in [" your ", " was ", " the ", "When:"] {
+                assert!(!plain.contains(english), "{english} in {plain}");
+            }
+            if tag == "ar" {
+                assert!(read.subject().unwrap().contains(is_arabic), "{text}");
+                assert!(
+                    plain.contains("\u{2068}Shop\u{2069}"),
+                    "the name does not reorder the words around it: {plain}"
+                );
+            }
+        }
+    }
+    let japanese = locale::first_of(std::iter::once("ja")).unwrap();
+    let of_nobody_seen = One(owner("ann@example.com", "Shop"));
+    let text =
+        message(&mail(To::Owner(japanese)), &notice(&Event::AccountLocked), &of_nobody_seen).await.unwrap();
+    let read = MessageParser::default().parse(text.as_bytes()).unwrap();
+    assert_eq!(read.subject(), Some("Shop: コードがロックされました"));
+}
+
 #[tokio::test]
 async fn an_owner_whose_name_is_no_address_is_not_written_to() {
-    let way = mail(To::Owner);
+    let way = mail(To::Owner(english()));
     for name in [
         "ann",
         "ann@localhost",
@@ -171,14 +215,14 @@ async fn nothing_that_somebody_typed_becomes_a_header_a_tag_or_a_link() {
     let owners = One(owner("ann@example.com", HOSTILE));
     let operators =
         To::operators(&["Ops <ops@example.com>".to_owned(), "ops2@example.com".to_owned()]).unwrap();
-    for to in [To::Owner, operators] {
+    for to in [To::Owner(english()), operators] {
         let text = message(&mail(to), &hostile, &owners).await.unwrap();
         let read = MessageParser::default().parse(text.as_bytes()).unwrap();
         assert!(read.bcc().is_none() && read.subject().unwrap().contains("Bcc: eve"), "{text}");
         assert!(read.body_html(0).is_none_or(|html| !html.contains("<script")), "{text}");
     }
     let owners = One(owner("ann@example.com", "Shop"));
-    let text = message(&mail(To::Owner), &hostile, &owners).await.unwrap();
+    let text = message(&mail(To::Owner(english())), &hostile, &owners).await.unwrap();
     let read = MessageParser::default().parse(text.as_bytes()).unwrap();
     let plain = read.body_text(0).unwrap();
     assert!(plain.contains("203.0.113.7, Firefox, Linux") && !plain.contains("evil"), "{plain}");
@@ -198,7 +242,7 @@ fn an_address_in_the_settings_is_one() {
 fn the_password_is_never_shown() {
     let login = server::Login { user: "ann".to_owned(), password: "geheim".to_owned().into() };
     let transport = server::transport("smtps://mail.example.com", Some(&login), false).unwrap();
-    let mail = Mail::new(transport, mailbox("from", "a@example.com").unwrap(), To::Owner);
+    let mail = Mail::new(transport, mailbox("from", "a@example.com").unwrap(), To::Owner(english()));
     assert!(!format!("{mail:?}").contains("geheim"));
 }
 

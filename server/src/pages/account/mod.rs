@@ -83,6 +83,7 @@ pub(super) async fn show(context: &Context, visit: &Visit, call: &Call) -> Resul
     if person.is_half_way(context.clock.now()) {
         return confirm::page(context, visit, person, Next::Account, Failed::default()).await;
     }
+    visit.note_language(context, &person.user.account).await;
     let shown = page(context, visit, person, visit.done.as_deref(), Failed::default()).await?;
     let is_told = visit.done.is_some() && visit.uses_up;
     Ok(if is_told { shown.with_cookie(&Cookie::Done.clear(context)) } else { shown })
