@@ -13,16 +13,18 @@ use crate::pages::{Cookie, Shown, redirect};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Section {
     Overview,
+    Users,
 }
 
 impl Section {
     /// All of them, in the order of the navigation.
-    const ALL: [Self; 1] = [Self::Overview];
+    const ALL: [Self; 2] = [Self::Overview, Self::Users];
 
     /// Its name, where it is below `/admin/`, and who sees it.
     const fn parts(self) -> (&'static str, &'static str, Role) {
         match self {
             Self::Overview => ("Overview", "", Role::Viewer),
+            Self::Users => ("Users", "users/", Role::Viewer),
         }
     }
 }

@@ -4,6 +4,8 @@
 //! |---|---|
 //! | `sign_in` | name and password |
 //! | `overview` | the first page |
+//! | `users` | the search for a user |
+//! | `user` | one user, and what is done for them |
 //! | `frame` | what all templates have in common |
 //! | `form` | what a posted form has to bring, and what it says |
 //! | `refusal` | a refusal as a page |
@@ -27,6 +29,8 @@ mod frame;
 mod overview;
 mod refusal;
 mod sign_in;
+mod user;
+mod users;
 
 use http::{Method, header};
 
@@ -48,11 +52,16 @@ enum Page {
     SignIn,
     SignOut,
     Overview,
+    Users,
+    User,
 }
 
 /// Method, path below `/admin/` without its final slash, page.
 const TABLE: &[(Method, &str, Page)] = &[
     (Method::GET, "", Page::Overview),
+    (Method::GET, "users", Page::Users),
+    (Method::GET, "user", Page::User),
+    (Method::POST, "user", Page::User),
     (Method::GET, "sign-in", Page::SignIn),
     (Method::POST, "sign-in", Page::SignIn),
     (Method::POST, "sign-out", Page::SignOut),
@@ -62,6 +71,8 @@ const TABLE: &[(Method, &str, Page)] = &[
 async fn show(context: &Context, page: Page, operator: &Operator, call: &Call) -> Result<Shown, Problem> {
     match page {
         Page::Overview => overview::show(context, operator, call),
+        Page::Users => users::show(context, operator, call).await,
+        Page::User => user::show(context, operator, call).await,
         Page::SignIn | Page::SignOut => Ok(redirect(&context.url(ROOT))),
     }
 }
@@ -72,12 +83,13 @@ async fn post(
     page: Page,
     operator: &Operator,
     _call: &Call,
-    _form: &Form,
+    form: &Form,
 ) -> Result<Shown, Problem> {
     match page {
         Page::SignOut => sign_in::out(context, operator).await,
         Page::SignIn => Ok(redirect(&context.url(ROOT))),
-        Page::Overview => Err(Problem::new(Code::NotFound)),
+        Page::User => user::post(context, operator, form).await,
+        Page::Overview | Page::Users => Err(Problem::new(Code::NotFound)),
     }
 }
 

@@ -37,6 +37,7 @@ pub mod sign_out;
 pub mod spend_token;
 pub mod start_setup;
 pub mod step_up;
+pub mod support;
 pub mod unlock_user;
 pub mod user_status;
 pub mod verify_backup_code;

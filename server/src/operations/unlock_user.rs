@@ -1,10 +1,8 @@
 //! `POST /2fa/users/{user_id}/unlock/`: the host application clears a user's failures.
 
 use serde_json::json;
-use sidekey_core::id::AccountId;
 
 use crate::{
-    audit::Origin,
     caller::host,
     context::Context,
     http::{Call, Code, Problem, Reply},
@@ -28,23 +26,14 @@ pub async fn run(context: &Context, mut call: Call) -> Result<Reply, Problem> {
     let host = host(context, &call).await?;
     let id = host.named_user(&call)?;
     call.optional_fields().await?;
-    unlock(context, id, &host.origin).await?;
-    Ok(Reply::ok(&schemas::Message { message: "The user is unlocked." }))
-}
-
-/// Unlocks one.
-///
-/// # Errors
-/// The store is not available.
-pub async fn unlock(context: &Context, id: AccountId, origin: &Origin) -> Result<(), Problem> {
     let now = context.clock.now();
     context
         .store
-        .transact(Subject::account(id), origin, now, |state| {
+        .transact(Subject::account(id), &host.origin, now, |state| {
             if let Some(account) = &mut state.account {
                 account.unlock(&mut state.events);
             }
         })
         .await?;
-    Ok(())
+    Ok(Reply::ok(&schemas::Message { message: "The user is unlocked." }))
 }
