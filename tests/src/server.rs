@@ -286,6 +286,14 @@ impl Server {
         let all = arguments.into_iter().chain(["--data", data, "--json"]);
         command::run(all).await.ok().json()
     }
+
+    /// The entries of the audit trail that these arguments choose, one JSON object a line.
+    pub async fn audit(&self, arguments: &[&str]) -> String {
+        let data = self.folder.to_str().expect("the temporary folder's name is UTF-8");
+        let mut all = vec!["audit", "--data", data, "--json"];
+        all.extend(arguments);
+        command::run(all).await.ok().stdout
+    }
 }
 
 impl Drop for Server {

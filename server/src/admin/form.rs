@@ -12,5 +12,5 @@ pub(super) const REASON: &str = "reason";
 /// # Errors
 /// It is empty, too long, or has line breaks.
 pub(crate) fn reason(form: &Form) -> Result<Reason, Problem> {
-    Reason::parse(form.text(REASON)).map_err(|error| Problem::field(REASON, &error.to_string()))
+    Reason::parse(form.text(REASON)).map_err(|error| Problem::field(REASON, error))
 }

@@ -3,7 +3,7 @@
 use data_encoding::BASE64URL_NOPAD;
 
 use super::ROOT;
-use crate::caller::Operator;
+use crate::caller::{HalfWay, Operator};
 use crate::context::Context;
 use crate::http::Call;
 use crate::operators::Role;
@@ -14,17 +14,22 @@ use crate::pages::{Cookie, Shown, redirect};
 pub(crate) enum Section {
     Overview,
     Users,
+    Operators,
+    /// None of them: a page in between.
+    Nowhere,
 }
 
 impl Section {
     /// All of them, in the order of the navigation.
-    const ALL: [Self; 2] = [Self::Overview, Self::Users];
+    const ALL: [Self; 3] = [Self::Overview, Self::Users, Self::Operators];
 
     /// Its name, where it is below `/admin/`, and who sees it.
     const fn parts(self) -> (&'static str, &'static str, Role) {
         match self {
             Self::Overview => ("Overview", "", Role::Viewer),
             Self::Users => ("Users", "users/", Role::Viewer),
+            Self::Operators => ("Operators", "operators/", Role::Admin),
+            Self::Nowhere => ("", "", Role::Admin),
         }
     }
 }
@@ -67,6 +72,11 @@ impl Frame {
             done: said(context, call),
             ..Self::plain(context)
         }
+    }
+
+    /// The frame of a page for somebody who has given the password only.
+    pub(super) fn half_way(context: &Context, half: &HalfWay) -> Self {
+        Self { csrf: half.session.csrf.clone(), ..Self::plain(context) }
     }
 
     /// The frame of a page for anybody.

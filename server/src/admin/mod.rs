@@ -2,10 +2,15 @@
 //!
 //! | module | what it is |
 //! |---|---|
-//! | `sign_in` | name and password |
+//! | `sign_in` | name and password, and the way out |
+//! | `second_factor` | the code after the password |
+//! | `enrol` | the first device of an operator, and the backup codes |
+//! | `confirm` | a code again, before something is changed |
+//! | `code` | the fields of a code, and what becomes of it |
 //! | `overview` | the first page |
 //! | `users` | the search for a user |
 //! | `user` | one user, and what is done for them |
+//! | `operators` | who may sign in |
 //! | `frame` | what all templates have in common |
 //! | `form` | what a posted form has to bring, and what it says |
 //! | `refusal` | a refusal as a page |
@@ -24,17 +29,22 @@
 //!    that nobody has to care;
 //! 5. what was done is said by [`done`]: a redirect to a page that shows the sentence once.
 
+mod code;
+mod confirm;
+mod enrol;
 mod form;
 mod frame;
+mod operators;
 mod overview;
 mod refusal;
+mod second_factor;
 mod sign_in;
 mod user;
 mod users;
 
 use http::{Method, header};
 
-use crate::caller::{Arrived, Operator, arrived};
+use crate::caller::{Arrived, HalfWay, Operator, arrived};
 use crate::context::Context;
 use crate::http::{Call, Code, Problem, Reply};
 use crate::pages::{Form, Shown, csrf, redirect, require_own_origin};
@@ -48,12 +58,14 @@ const ROOT: &str = "/admin/";
 /// What is shown, and what forms are posted to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Page {
-    /// Name and password; the way out.
     SignIn,
+    SecondFactor,
+    Enrol,
     SignOut,
     Overview,
     Users,
     User,
+    Operators,
 }
 
 /// Method, path below `/admin/` without its final slash, page.
@@ -64,16 +76,23 @@ const TABLE: &[(Method, &str, Page)] = &[
     (Method::POST, "user", Page::User),
     (Method::GET, "sign-in", Page::SignIn),
     (Method::POST, "sign-in", Page::SignIn),
+    (Method::GET, "second-factor", Page::SecondFactor),
+    (Method::POST, "second-factor", Page::SecondFactor),
+    (Method::GET, "enrol", Page::Enrol),
+    (Method::POST, "enrol", Page::Enrol),
     (Method::POST, "sign-out", Page::SignOut),
+    (Method::GET, "operators", Page::Operators),
+    (Method::POST, "operators", Page::Operators),
 ];
 
 /// Shows a page to somebody who is signed in.
 async fn show(context: &Context, page: Page, operator: &Operator, call: &Call) -> Result<Shown, Problem> {
     match page {
-        Page::Overview => overview::show(context, operator, call),
+        Page::Overview => Ok(overview::show(context, operator, call)),
         Page::Users => users::show(context, operator, call).await,
         Page::User => user::show(context, operator, call).await,
-        Page::SignIn | Page::SignOut => Ok(redirect(&context.url(ROOT))),
+        Page::Operators => operators::show(context, operator, call).await,
+        Page::SignIn | Page::SecondFactor | Page::Enrol | Page::SignOut => Ok(redirect(&context.url(ROOT))),
     }
 }
 
@@ -86,9 +105,10 @@ async fn post(
     form: &Form,
 ) -> Result<Shown, Problem> {
     match page {
-        Page::SignOut => sign_in::out(context, operator).await,
-        Page::SignIn => Ok(redirect(&context.url(ROOT))),
+        Page::Operators => operators::post(context, operator, form).await,
         Page::User => user::post(context, operator, form).await,
+        Page::SignOut => sign_in::out(context, &operator.session, &operator.name, &operator.origin).await,
+        Page::SignIn | Page::SecondFactor | Page::Enrol => Ok(redirect(&context.url(ROOT))),
         Page::Overview | Page::Users => Err(Problem::new(Code::NotFound)),
     }
 }
@@ -112,15 +132,50 @@ async fn answered(context: &Context, call: &mut Call) -> Result<Shown, Problem> 
     };
     match (arrived(context, call).await?, form) {
         (Arrived::SignedIn(operator), None) => show(context, page, &operator, call).await,
-        (Arrived::SignedIn(operator), Some(form)) => {
+        (Arrived::SignedIn(mut operator), Some(form)) => {
             csrf::require_value(&operator.session.csrf, &form)?;
-            post(context, page, &operator, call, &form).await
+            if let Some(asked_again) = confirm::taken(context, &mut operator, call, &form).await? {
+                return Ok(asked_again);
+            }
+            match post(context, page, &operator, call, &form).await {
+                Err(problem) if problem.code() == Code::SecondFactorRequired => {
+                    confirm::show(context, &operator, call, &form).await
+                }
+                outcome => outcome,
+            }
         }
-        (Arrived::Stranger | Arrived::HalfWay(_), form) => match (page, form) {
-            (Page::SignIn, None) => sign_in::show(context, call).await,
-            (Page::SignIn, Some(form)) => sign_in::post(context, call, &form).await,
-            (_, form) => Ok(sign_in::elsewhere(context, call, form.is_none())),
-        },
+        (Arrived::HalfWay(half), form) => half_way(context, page, &half, call, form.as_ref()).await,
+        (Arrived::Stranger, None) if page == Page::SignIn => sign_in::show(context, call).await,
+        (Arrived::Stranger, Some(form)) if page == Page::SignIn => sign_in::post(context, call, &form).await,
+        (Arrived::Stranger, _) => Ok(sign_in::elsewhere(context, call, sign_in::PATH)),
+    }
+}
+
+/// Answers somebody who has given the password only.
+async fn half_way(
+    context: &Context,
+    page: Page,
+    half: &HalfWay,
+    call: &Call,
+    form: Option<&Form>,
+) -> Result<Shown, Problem> {
+    if let (Page::SignIn, Some(form)) = (page, form) {
+        // Somebody else at the same browser, or the same once more: no token is asked for, as of a stranger.
+        return sign_in::post(context, call, form).await;
+    }
+    if let Some(form) = form {
+        csrf::require_value(&half.session.csrf, form)?;
+    }
+    match (page, form) {
+        (Page::SignIn, None) => sign_in::show(context, call).await,
+        (Page::SecondFactor, None) => second_factor::show(context, half, call).await,
+        (Page::SecondFactor, Some(form)) => second_factor::post(context, half, form).await,
+        (Page::Enrol, None) => enrol::show(context, half).await,
+        (Page::Enrol, Some(form)) => enrol::post(context, half, form).await,
+        (Page::SignOut, Some(_)) => {
+            sign_in::out(context, &half.session, &half.operator.name, &half.origin).await
+        }
+        _ => Ok(sign_in::elsewhere(context, call, second_factor::PATH)),
     }
 }
 
@@ -133,7 +188,10 @@ fn find(call: &Call) -> Result<Page, Problem> {
     if let Some((_, _, page)) = rows().find(|(method, ..)| is_asked(method)) {
         return Ok(*page);
     }
-    let allowed: Vec<_> = rows().map(|(method, ..)| method.as_str()).collect();
+    let mut allowed: Vec<_> = rows().map(|(method, ..)| method.as_str()).collect();
+    if allowed.contains(&"GET") {
+        allowed.push("HEAD");
+    }
     if allowed.is_empty() {
         return Err(Problem::new(Code::NotFound));
     }

@@ -6,7 +6,7 @@ use http::StatusCode;
 use super::{Frame, Section};
 use crate::caller::Operator;
 use crate::context::Context;
-use crate::http::{Call, Problem};
+use crate::http::Call;
 use crate::pages::{Shown, page};
 
 #[derive(Template)]
@@ -16,7 +16,7 @@ struct OverviewPage {
 }
 
 /// The page.
-pub(super) fn show(context: &Context, operator: &Operator, call: &Call) -> Result<Shown, Problem> {
+pub(super) fn show(context: &Context, operator: &Operator, call: &Call) -> Shown {
     let frame = Frame::of(context, operator, call, Section::Overview);
-    Ok(page(StatusCode::OK, &OverviewPage { frame }))
+    page(StatusCode::OK, &OverviewPage { frame })
 }

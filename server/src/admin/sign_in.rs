@@ -3,15 +3,18 @@
 use askama::Template;
 use http::StatusCode;
 
-use super::{Frame, ROOT};
-use crate::caller::Operator;
+use super::{Frame, ROOT, second_factor};
+use crate::audit::Origin;
+use crate::caller::SessionInHand;
 use crate::context::Context;
 use crate::http::{Call, Code, Problem};
-use crate::operators::{SignInRefusal, hash_of_cookie};
+use crate::operators::{OperatorName, SignInRefusal};
 use crate::pages::{Cookie, Form, Shown, page, redirect, refused_with};
 
+/// Where it is, below `/admin/`.
+pub(super) const PATH: &str = "sign-in/";
 /// The parameter and field with the page to go on to.
-const TO: &str = "to";
+pub(super) const TO: &str = "to";
 /// A longer target is not carried along, in bytes.
 const MAX_TARGET: usize = 1_024;
 
@@ -49,10 +52,8 @@ pub(super) async fn post(context: &Context, call: &Call, form: &Form) -> Result<
     let (name, password) = (form.text("name"), form.exact("password"));
     match context.operators.sign_in(&context.hasher, name, password, call.origin()).await {
         Ok((_, session)) => {
-            let whole = context.operators.complete(&hash_of_cookie(&session.cookie), call.origin()).await?;
-            let whole = whole.ok_or_else(|| Problem::new(Code::SessionExpired))?;
-            let onward = redirect(&format!("{}{to}", context.url(ROOT)));
-            Ok(onward.with_cookie(&Cookie::Admin.set(context, &whole.cookie)))
+            let onward = redirect(&address(context, second_factor::PATH, &to));
+            Ok(onward.with_cookie(&Cookie::Admin.set(context, &session.cookie)))
         }
         Err(SignInRefusal::Refused) => {
             let frame = Frame::plain(context);
@@ -68,26 +69,36 @@ pub(super) async fn post(context: &Context, call: &Call, form: &Form) -> Result<
 ///
 /// # Errors
 /// The store is not available.
-pub(super) async fn out(context: &Context, operator: &Operator) -> Result<Shown, Problem> {
-    context.operators.end_session(&operator.session.hash, &operator.name, &operator.origin).await?;
-    Ok(redirect(&context.url("/admin/sign-in/")).with_cookie(&Cookie::Admin.clear(context)))
+pub(super) async fn out(
+    context: &Context,
+    session: &SessionInHand,
+    operator: &OperatorName,
+    origin: &Origin,
+) -> Result<Shown, Problem> {
+    context.operators.end_session(&session.hash, operator, origin).await?;
+    Ok(redirect(&address(context, PATH, "")).with_cookie(&Cookie::Admin.clear(context)))
 }
 
-/// To the form, and back afterwards: to the page that was asked for, if one was looked at.
-pub(super) fn elsewhere(context: &Context, call: &Call, is_look: bool) -> Shown {
+/// To a page that somebody has to pass, and from there to the one that was asked for, if one was to be looked at.
+pub(super) fn elsewhere(context: &Context, call: &Call, path: &str) -> Shown {
     let asked = call.target();
     let below = asked.strip_prefix(&format!("{}{ROOT}", context.settings.base_path)).unwrap_or_default();
-    let to = if is_look { target(below) } else { String::new() };
-    let sign_in = context.url("/admin/sign-in/");
+    let is_look = call.method.is_safe();
+    redirect(&address(context, path, &if is_look { target(below) } else { String::new() }))
+}
+
+/// The address of a page that leads on to another one.
+fn address(context: &Context, path: &str, to: &str) -> String {
+    let url = format!("{}{path}", context.url(ROOT));
     if to.is_empty() {
-        return redirect(&sign_in);
+        return url;
     }
     let to: String = form_urlencoded::byte_serialize(to.as_bytes()).collect();
-    redirect(&format!("{sign_in}?{TO}={to}"))
+    format!("{url}?{TO}={to}")
 }
 
 /// A target below `/admin/`; nothing for what is none.
-fn target(text: &str) -> String {
+pub(super) fn target(text: &str) -> String {
     let is_plain = text.len() <= MAX_TARGET && text.bytes().all(|byte| byte.is_ascii_graphic());
     if is_plain { text.to_owned() } else { String::new() }
 }

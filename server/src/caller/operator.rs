@@ -3,13 +3,13 @@
 //! Whoever is signed in may look: that is [`Operator`]. What changes something takes a [`Support`] or an [`Admin`], which only an operator of
 //! that role gets, with a second factor that is fresh and a reason that the audit trail keeps.
 
-use sidekey_core::time::UnixTime;
+use sidekey_core::{id::AccountId, time::UnixTime};
 
 use crate::{
     audit::{Actor, Origin, Reason},
     context::Context,
     http::{Call, Code, Problem},
-    operators::{AdminSession, OperatorName, Role, Stage, hash_of_cookie},
+    operators::{AdminSession, OperatorName, Role, Stage, account_of, hash_of_cookie},
     pages::{Cookie, csrf},
 };
 
@@ -87,6 +87,14 @@ impl Operator {
     pub fn admin(&self, reason: Reason) -> Result<Admin, Problem> {
         self.require(Role::Admin)?;
         self.support(reason).map(Admin)
+    }
+
+    /// The account that their second factor is kept under.
+    ///
+    /// # Errors
+    /// As [`account_of`].
+    pub(crate) fn account(&self) -> Result<AccountId, Problem> {
+        account_of(&self.name)
     }
 
     /// Whether they have this role, or one that may more.

@@ -225,7 +225,7 @@ fn attempt(
 }
 
 /// Whether confirming would succeed and turn 2FA on: judged on a copy, nothing is counted or used up by it.
-fn would_be_first(account: &Account, device: DeviceId, answer: &Answer, now: UnixTime) -> bool {
+pub(super) fn would_be_first(account: &Account, device: DeviceId, answer: &Answer, now: UnixTime) -> bool {
     let mut copy = account.clone();
     !account.is_protected() && copy.confirm(device, answer, None, now, &mut Vec::new()).is_ok()
 }

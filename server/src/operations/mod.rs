@@ -27,6 +27,7 @@ pub mod list_trusted_browsers;
 pub mod open_session;
 pub mod opened;
 pub mod opening;
+pub mod operator_factor;
 pub mod refresh_token;
 pub mod remove_device;
 pub mod renew_backup_codes;

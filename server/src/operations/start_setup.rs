@@ -8,6 +8,7 @@ use sidekey_core::{
     id::{AccountId, AccountName, DeviceId, DeviceName, UserId},
     key_uri::KeyUri,
     qr::{DEFAULT_SCALE, QrMatrix},
+    time::UnixTime,
     totp::TotpParams,
 };
 use utoipa::ToSchema;
@@ -129,15 +130,7 @@ pub async fn start(
             Ok((device, account.name.clone()))
         })
         .await?;
-    let label = label(account_name.as_ref(), &account_id.user);
-    let expires_in = device.expires_at().since(now);
-    let PendingDevice { id, name, secret, params, .. } = device;
-    let base32 = secret.to_base32();
-    let uri = KeyUri::new(Some(&context.settings.issuer), label, secret, params)
-        .map(|uri| uri.to_string())
-        .map_err(|error| broken(account_id, &error))?;
-    let qr = QrMatrix::encode(&uri).map_err(|error| broken(account_id, &error))?;
-    Ok(Setup { device: id, name, params, secret: base32, uri, qr, expires_in, account_name })
+    Setup::of(account_id, account_name, device, &context.settings.issuer, now)
 }
 
 /// What authenticators call the account: its name, else the user's id, and a word where both are blank.
@@ -147,6 +140,28 @@ fn label<'a>(name: Option<&'a AccountName>, user: &'a UserId) -> &'a str {
 }
 
 impl Setup {
+    /// A pending device with all that is shown of it.
+    ///
+    /// # Errors
+    /// It cannot be shown: a defect of ours.
+    pub(super) fn of(
+        account_id: &AccountId,
+        account_name: Option<AccountName>,
+        device: PendingDevice,
+        issuer: &str,
+        now: UnixTime,
+    ) -> Result<Self, Problem> {
+        let label = label(account_name.as_ref(), &account_id.user);
+        let expires_in = device.expires_at().since(now);
+        let PendingDevice { id, name, secret, params, .. } = device;
+        let base32 = secret.to_base32();
+        let uri = KeyUri::new(Some(issuer), label, secret, params)
+            .map(|uri| uri.to_string())
+            .map_err(|error| broken(account_id, &error))?;
+        let qr = QrMatrix::encode(&uri).map_err(|error| broken(account_id, &error))?;
+        Ok(Self { device: id, name, params, secret: base32, uri, qr, expires_in, account_name })
+    }
+
     fn show(&self) -> Answer {
         let png = STANDARD.encode(self.qr.to_png(DEFAULT_SCALE));
         Answer {

@@ -26,14 +26,14 @@ use sidekey_core::time::UnixTime;
 
 pub use name::{InvalidOperatorName, OperatorName, Role};
 pub use password::{InvalidPassword, MIN_CHARS, Password, PasswordHash};
-pub use record::{AdminSession, Operator, Stage, check as check_record};
+pub use record::{AdminSession, Operator, Stage, account_of, check as check_record};
 pub use session::{IDLE, LIFETIME, NewSession, hash_of_cookie};
 pub use sign_in::SignInRefusal;
 
 use crate::audit::{Entry, Origin, ServerEvent};
 use crate::entropy::random;
 use crate::store::codec::{account_key, has_active_device};
-use crate::store::{Batch, CommitError, Engine, Key, StoreError, Version};
+use crate::store::{Batch, CommitError, Engine, Guard, Key, StoreError, Version};
 
 /// Most operators.
 const MAX_OPERATORS: usize = 1_000;
@@ -276,11 +276,16 @@ impl Operators {
 
     /// Where the second factor of an operator is kept, if there is a record, and whether a device stands in it.
     async fn account(&self, name: &OperatorName) -> Result<Option<(Key, Version, bool)>, StoreError> {
-        let Some(account) = record::account_of(name) else { return Ok(None) };
+        let Ok(account) = account_of(name) else { return Ok(None) };
         let key = account_key(&account);
         let Some(stored) = self.engine.get(&key).await? else { return Ok(None) };
         let has_device = has_active_device(&key, &stored.value)?;
         Ok(Some((key, stored.version, has_device)))
+    }
+
+    /// Keeps every change of an operator waiting until it is dropped.
+    pub(crate) async fn hold(&self, name: &OperatorName) -> Guard {
+        self.engine.lock(&record::operator_place(name)).await
     }
 
     async fn read(&self, name: &OperatorName) -> Result<Option<(Operator, Version)>, StoreError> {

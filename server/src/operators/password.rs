@@ -17,7 +17,7 @@ use crate::http::Problem;
 /// Shortest password, in characters.
 pub const MIN_CHARS: usize = 12;
 /// Longest password, in bytes.
-pub const MAX_BYTES: usize = 1_024;
+const MAX_BYTES: usize = 1_024;
 
 /// A password as it was typed: wiped on drop, never shown.
 #[derive(Clone, Deserialize)]

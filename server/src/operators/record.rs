@@ -33,15 +33,19 @@ impl Operator {
     /// The account that their second factor is kept under.
     ///
     /// # Errors
-    /// Never: their names are names of users.
+    /// As [`account_of`].
     pub fn account(&self) -> Result<AccountId, Problem> {
-        account_of(&self.name).ok_or_else(|| Problem::new(Code::Internal))
+        account_of(&self.name)
     }
 }
 
-/// The account that the second factor of an operator is kept under; always there, as every name is a user's too.
-pub(super) fn account_of(name: &OperatorName) -> Option<AccountId> {
-    Some(AccountId { app: AppId::operators(), user: UserId::parse(name.as_str()).ok()? })
+/// The account that the second factor of an operator is kept under.
+///
+/// # Errors
+/// Never: every name is a user's too.
+pub fn account_of(name: &OperatorName) -> Result<AccountId, Problem> {
+    let user = UserId::parse(name.as_str()).map_err(|_| Problem::new(Code::Internal))?;
+    Ok(AccountId { app: AppId::operators(), user })
 }
 
 /// A browser that somebody has signed in with. It is found by the hash of its cookie.

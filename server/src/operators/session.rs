@@ -18,7 +18,7 @@ pub const LIFETIME: u64 = 12 * 3_600;
 /// Longest time without a request, in seconds: 30 minutes.
 pub const IDLE: u64 = 30 * 60;
 /// Longest time between password and second factor, in seconds: a setup lives ten minutes.
-pub const HALF_WAY: u64 = 15 * 60;
+const HALF_WAY: u64 = 15 * 60;
 /// How exactly the last use is kept, in seconds: a request does not write more often.
 const GRAIN: u64 = 60;
 

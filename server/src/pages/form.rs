@@ -40,13 +40,18 @@ impl Form {
     /// `code`, `next_code` and `backup_code` as the API takes them: people type digits of their script, blanks and hyphens, and an
     /// empty field is none.
     pub(crate) fn answer(&self) -> Fields {
+        self.answer_in("")
+    }
+
+    /// The same of fields whose names begin with this.
+    pub(crate) fn answer_in(&self, prefix: &str) -> Fields {
         let mut members = Map::new();
         for (name, normal) in [
             ("code", code_from_input as fn(&str) -> String),
             ("next_code", code_from_input),
             ("backup_code", backup_code_from_input),
         ] {
-            let text = normal(self.text(name));
+            let text = normal(self.text(&format!("{prefix}{name}")));
             if !text.is_empty() {
                 members.insert(name.to_owned(), Value::String(text));
             }

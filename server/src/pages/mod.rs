@@ -40,7 +40,7 @@ mod form;
 mod hand_over;
 pub(crate) mod locale;
 mod moment;
-mod refusal;
+pub(crate) mod refusal;
 mod setup;
 mod step_up;
 mod texts;
@@ -62,7 +62,7 @@ pub(crate) use form::Form;
 pub(crate) use moment::Moment;
 pub(crate) use step_up::url as step_up_url;
 pub use theme::themed;
-pub(crate) use view::{Frame, Shown, attachment, page, redirect, refusal as refused_with};
+pub(crate) use view::{Frame, Shown, page, redirect, refusal as refused_with};
 pub(crate) use visit::{PageLogin, Visit, page_login};
 
 /// What is shown.

@@ -54,7 +54,7 @@ impl Asked {
 }
 
 /// Whether the form itself shows the refusal: something else may be typed into it.
-pub(super) fn is_of_a_form(code: Code) -> bool {
+pub(crate) fn is_of_a_form(code: Code) -> bool {
     matches!(
         code,
         Code::Validation
@@ -164,6 +164,14 @@ pub(super) fn sentence(text: &Text, asked: Asked, problem: &Problem) -> String {
     };
     let name = if super::locale::english().has(&special) { special } else { name };
     text.with(&name, "seconds", problem.number("retry_after").unwrap_or_default())
+}
+
+/// What the refusal of a code is in English, for the pages of operators.
+pub(crate) fn of_code_in_english(issuer: &str, is_backup_code: bool, problem: &Problem) -> String {
+    let (app, issuer) = (issuer.to_owned(), issuer.to_owned());
+    let text = Text { locale: super::locale::english(), app, issuer };
+    let asked = if is_backup_code { Asked::BackupCode } else { Asked::Code };
+    Failure::of(&text, "", asked, problem).sentence
 }
 
 /// A page for a refusal that no form can show.
