@@ -3,8 +3,9 @@
 use std::any::Any;
 use std::io::{self, IsTerminal};
 use std::panic::{self, Location};
+use std::str::FromStr as _;
 
-use tracing_subscriber::filter::EnvFilter;
+use tracing_subscriber::filter::{EnvFilter, LevelFilter};
 use tracing_subscriber::prelude::*;
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::{Layer, Registry, fmt, reload};
@@ -21,8 +22,18 @@ impl LogLevel {
     /// # Errors
     /// A sentence when it cannot be understood.
     pub fn parse(text: &str) -> Result<Self, String> {
-        let refused = |_| format!("`--log-level` must be a level such as info or debug, not `{text}`");
-        EnvFilter::try_new(text).map_err(refused)?;
+        let refused = || {
+            format!(
+                "`--log-level` must be a level such as info or debug, or levels by module such as \
+                 info,sidekey_server=debug, not `{text}`"
+            )
+        };
+        EnvFilter::try_new(text).map_err(|_| refused())?;
+        // The filter takes any other word for the name of a module, of which there is none: nothing would be logged.
+        let is_module = |part: &str| !part.contains('=') && LevelFilter::from_str(part.trim()).is_err();
+        if !text.contains('[') && text.split(',').any(is_module) {
+            return Err(refused());
+        }
         Ok(Self(text.to_owned()))
     }
 
@@ -132,7 +143,12 @@ mod tests {
 
     #[test]
     fn a_level_that_is_none_is_a_mistake() {
-        assert!(LogLevel::parse("info,sidekey_server=debug").is_ok());
+        for level in ["info", "WARN", "off", "info,sidekey_server=debug", "sidekey_server=debug,info"] {
+            assert!(LogLevel::parse(level).is_ok(), "{level}");
+        }
+        for none in ["wran", "info,wran", "", "info,"] {
+            assert!(LogLevel::parse(none).unwrap_err().contains("info,sidekey_server=debug"), "{none}");
+        }
         assert!(LogLevel::parse("sidekey=loud").unwrap_err().contains("--log-level"));
     }
 }

@@ -89,12 +89,10 @@ async fn serve(
     let hangup = signal(SignalKind::hangup()).map_err(Failure::runtime)?;
 
     let engine = open_store(&settings.data).await?;
+    // Before development mode makes a key: in a folder of real accounts, commands would take it for theirs.
+    mode::check(&*engine, settings.development).await.map_err(other_mode)?;
     let context = open_rest(settings, bound, given, Arc::clone(&engine)).await?;
-    let fits = mode::bind(&*engine, context.settings.development).await;
-    fits.map_err(|error| match error {
-        ModeError::Store(error) => Failure::runtime(error),
-        error => Failure::settings(error),
-    })?;
+    mode::bind(&*engine, context.settings.development).await.map_err(other_mode)?;
     let demo = demo_key(&context).await?;
     let has_apps = !context.apps.list().await.map_err(Failure::runtime)?.is_empty();
 
@@ -103,6 +101,7 @@ async fn serve(
         keys: Some(Arc::clone(&context.master_keys)),
         hasher: Some(Arc::clone(&context.hasher)),
         signer: Some(Arc::clone(&context.signer)),
+        destinations: context.settings.destinations.iter().map(|to| to.name.clone()).collect(),
         apps: context.apps.clone(),
         clock: context.clock.clone(),
     };
@@ -203,7 +202,7 @@ fn given_keyring(settings: &Settings) -> Result<Option<(Keyring, Origin)>, Failu
     if let Some((keyring, origin)) = &given {
         tracing::info!(source = %origin, keys = keyring.ids().count(), "master key loaded");
     } else if !settings.development {
-        return Err(Failure::settings(SourceError::Missing));
+        return Err(Failure::settings(SourceError::none_for(&settings.data)));
     }
     Ok(given)
 }
@@ -264,6 +263,13 @@ async fn open_rest(
         latency: Latency::default(),
         listeners: Listeners::default(),
     }))
+}
+
+fn other_mode(error: ModeError) -> Failure {
+    match error {
+        ModeError::Store(error) => Failure::runtime(error),
+        error => Failure::settings(error),
+    }
 }
 
 /// The clock, which never shows an earlier time than that of the latest decision in the store.

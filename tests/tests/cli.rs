@@ -84,6 +84,10 @@ async fn apps_and_keys_are_managed_while_the_server_runs_and_while_it_does_not()
     server.stop();
     assert_eq!(ids(&list().await), running);
     run(["key", "revoke", "--data", &data, "--app", "one", &text("key_id")]).await.ok();
+    let keys = run(["key", "list", "--data", &data, "--app", "one", "--json"]).await.ok().json();
+    let of: Vec<_> =
+        keys.as_array().expect("a list").iter().filter(|of| of["key_id"] == text("key_id")).collect();
+    assert!(keys.as_array().is_some_and(|keys| keys.len() == 2) && of[0]["revoked_at"].is_string(), "{keys}");
     let server = Server::with(options);
     server.get("/2fa/users/ann/").bearer(&text("api_key")).await.refused(401, "AUTH_REQUIRED");
 }
@@ -104,6 +108,7 @@ async fn what_cannot_be_done_is_said_in_a_sentence() {
         ),
         (vec!["app", "create", "--data", data], 2, "--name"),
         (vec!["key", "create", "--data", data, "--app", "nobody"], 1, "there is no app `nobody`"),
+        (vec!["key", "list", "--data", data, "--app", "nobody"], 1, "there is no app `nobody`"),
         (vec!["key", "revoke", "--data", data, "--app", &app.id, "nothing"], 1, &*nothing),
         (
             vec!["key", "revoke", "--data", data, "--app", "nobody", &app.key_id],
@@ -128,6 +133,8 @@ async fn the_list_shows_no_key() {
         let listed = run(arguments).await.ok();
         assert!(listed.stdout.contains(&app.id) && !listed.stdout.contains(&app.key[..20]), "{listed:?}");
     }
+    let listed = run(["key", "list", "--data", data, "--app", &app.id]).await.ok();
+    assert!(listed.stdout.starts_with(&app.key_id) && !listed.stdout.contains(&app.key[..20]), "{listed:?}");
 }
 
 #[tokio::test]
@@ -181,8 +188,24 @@ async fn another_master_key_does_not_open_the_data() {
     run(["keys", "generate", "--out", &other]).await.ok();
     let serve = ["serve", "--listen", "127.0.0.1:0", "--data", &data, "--master-key-file", &other];
     let text = refused(run(serve).await.failed(2));
-    assert!(text.contains("wrong master key"), "{text}");
+    assert!(
+        text.contains("wrong master key") && text.contains(&other),
+        "it says which file that was: {text}"
+    );
+    let without = refused(run(["serve", "--listen", "127.0.0.1:0", "--data", &data]).await.failed(2));
+    assert!(without.contains("--master-key-file") && !without.contains("generate"), "{without}");
     Server::with(production(&data, &key)).get("/readyz").await.ok();
+}
+
+#[tokio::test]
+async fn development_mode_leaves_nothing_in_a_folder_of_real_accounts() {
+    let (folder, data) = folder();
+    let key = key_file(&folder).await;
+    Server::with(production(&data, &key)).stop();
+    let refused =
+        refused(run(["serve", "--development", "--listen", "127.0.0.1:0", "--data", &data]).await.failed(2));
+    assert!(refused.contains("without `--development`"), "{refused}");
+    assert!(!Path::new(&data).join("development-master.key").exists());
 }
 
 #[tokio::test]

@@ -7,7 +7,7 @@ use std::path::Path;
 use sidekey_tests::app::{App, User};
 use sidekey_tests::clock::STEP;
 use sidekey_tests::command::{Finished, run};
-use sidekey_tests::{Enforcement, Server, Value, json};
+use sidekey_tests::{Enforcement, Options, Server, Value, json};
 use tempfile::TempDir;
 
 struct Place {
@@ -176,4 +176,17 @@ async fn no_file_is_replaced_and_none_is_left_behind() {
     left.sort();
     assert_eq!(left, ["export.key", "there"]);
     run(["export", "--app", "shop"]).await.failed(2);
+}
+
+#[tokio::test]
+async fn a_running_server_knows_its_master_keys() {
+    let place = Place::new().await;
+    let master = place.key("master.key").await;
+    let arguments = vec!["--master-key-file".to_owned(), master.clone()];
+    let server = Server::with(Options { development: false, arguments, ..Options::default() });
+    server.command(["app", "create", "--name", "Shop", "--id", "shop"]).await;
+    std::fs::copy(&master, place.path("export.key")).unwrap();
+    let refused = place.export(&server, "shop", "users.export").await.failed(1);
+    assert!(refused.stderr.contains("master key never leaves"), "{refused:?}");
+    assert!(!Path::new(&place.path("users.export")).exists());
 }

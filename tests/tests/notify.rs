@@ -192,6 +192,40 @@ async fn what_a_crash_cut_short_is_told_after_it_and_a_rule_chooses() {
 }
 
 #[tokio::test]
+async fn a_name_that_nobody_has_is_said_to_be_none_and_one_in_the_settings_is_not_forgotten() {
+    let (folder, receiver) = (TempDir::new().unwrap(), Receiver::start().await);
+    let server = Server::with(options(&folder, &webhook(&folder, &receiver, "")));
+    let data = server.data().to_str().unwrap().to_owned();
+    let asked = async |verb, name| {
+        sidekey_tests::command::run(["outbox", verb, "--destination", name, "--data", &data]).await
+    };
+    for verb in ["list", "retry", "drop", "forget"] {
+        let refused = asked(verb, "siam").await.failed(1);
+        assert!(refused.stderr.contains("no destination `siam`"), "{verb}: {refused:?}");
+    }
+    let refused = asked("forget", "siem").await.failed(1);
+    assert!(refused.stderr.contains("running server"), "{refused:?}");
+    server.app(Enforcement::Optional).await;
+    receiver.until(&server, |told| !told.is_empty()).await;
+    server.stop();
+    let server = Server::with(Options { data: Some(data.clone().into()), ..Options::default() });
+    asked("forget", "siem").await.ok();
+    assert_eq!(server.command(["outbox", "status"]).await, json!({}));
+}
+
+#[tokio::test]
+async fn what_a_silent_destination_has_not_got_is_not_called_delivered() {
+    let (folder, receiver) = (TempDir::new().unwrap(), Receiver::start().await);
+    let server = Server::with(options(&folder, &webhook(&folder, &receiver, "")));
+    receiver.answers(std::iter::repeat_n((503, json!({})), 1_000));
+    server.app(Enforcement::Optional).await;
+    receiver.until(&server, |told| !told.is_empty()).await;
+    let data = server.data().to_str().unwrap();
+    let said = sidekey_tests::command::run(["outbox", "list", "--data", data]).await.ok().stdout;
+    assert!(said.contains("siem is") && said.contains("behind") && !said.contains("delivered"), "{said}");
+}
+
+#[tokio::test]
 async fn a_refused_event_is_listed_tried_again_and_told_in_order() {
     let (folder, receiver) = (TempDir::new().unwrap(), Receiver::start().await);
     let rule = "events = [\"setup_started\", \"device_confirmed\"]";

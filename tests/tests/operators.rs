@@ -43,7 +43,7 @@ impl Setup {
 
 #[tokio::test]
 async fn every_mistake_in_the_settings_is_named_at_once() {
-    let setup = Setup::new("listen = \"here\"\naudit_max_entries = 7\nlog_level = \"sidekey=loud\"\n").await;
+    let setup = Setup::new("listen = \"here\"\naudit_max_entries = 7\nlog_level = \"wran\"\n").await;
     let refused = setup.run(["config", "check"]).await.failed(2).stderr;
     for mistake in ["--listen", "--audit-max-entries", "--log-level"] {
         assert!(refused.contains(mistake), "{refused}");
@@ -209,6 +209,12 @@ async fn the_audit_trail_is_read_and_exported_and_holds_no_secret() {
     }
     run(["audit", "--data", &data, "--out", out.to_str().unwrap()]).await.failed(2);
     run(["audit", "--data", &data, "--since", "yesterday"]).await.failed(2);
+    let typo = run(["audit", "--data", &data, "--event", "answer_refuse"]).await.failed(2);
+    assert!(typo.stderr.contains("no such event"), "{typo:?}");
+    let none = folder.path().join("none.jsonl");
+    let nobody =
+        run(["audit", "--data", &data, "--app", "nobody", "--out", none.to_str().unwrap()]).await.failed(1);
+    assert!(nobody.stderr.contains("no app `nobody`") && !none.exists(), "{nobody:?}");
     server.stop();
     assert_eq!(asked(&[]).await, all, "the same without a server");
 }

@@ -23,6 +23,7 @@ use rand_core::CryptoRng;
 use serde::{Deserialize, Serialize};
 use sidekey_core::id::AppId;
 use sidekey_core::policy::Enforcement;
+use sidekey_core::time::UnixTime;
 
 pub use key::{ApiKey, KEY_PREFIX};
 pub use logo::Logo;
@@ -31,6 +32,7 @@ pub use return_url::{ReturnUrl, ReturnUrls};
 pub use settings::Edit;
 
 use crate::audit::{Entry, Origin, ServerEvent};
+use crate::store::engine::MAX_SCAN;
 use crate::store::{Batch, CommitError, Engine, StoreError};
 use cache::Cache;
 use record::StoredKey;
@@ -65,6 +67,17 @@ pub struct NewKey {
     pub key_id: String,
     /// Its text.
     pub api_key: ApiKey,
+}
+
+/// An API key as operators see it: nothing of its text.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeyShown {
+    /// Its public name.
+    pub key_id: String,
+    /// When it was made.
+    pub created_at: UnixTime,
+    /// Since when it is worthless.
+    pub revoked_at: Option<UnixTime>,
 }
 
 /// Why a change of apps and keys is refused. The texts are for the operator.
@@ -273,6 +286,32 @@ impl Apps {
         let value = record::encode(&place, &revoked)?;
         batch.put(place, value);
         Ok(self.commit(batch).await?)
+    }
+
+    /// The API keys of an app, the oldest first.
+    ///
+    /// # Errors
+    /// When there is no such app, or the store fails.
+    pub async fn keys(&self, app: &AppId) -> Result<Vec<KeyShown>, AppError> {
+        if self.engine.get(&record::app_place(app)).await?.is_none() {
+            return Err(AppError::UnknownApp(app.clone()));
+        }
+        // At most MAX_KEYS, fewer than one scan gives.
+        let names = self.engine.scan(&record::names_place(app), None, MAX_SCAN).await?;
+        let mut keys = Vec::with_capacity(names.len());
+        for (name, stored) in names {
+            let hash: [u8; 32] = record::decode(&name, &stored)?;
+            let place = record::key_place(&hash);
+            let Some(stored) = self.engine.get(&place).await? else {
+                return Err(
+                    StoreError::Damaged { key: place.to_string(), damage: "the API key is gone" }.into()
+                );
+            };
+            let StoredKey::V1 { key_id, created_at, revoked_at, .. } = record::decode(&place, &stored)?;
+            keys.push(KeyShown { key_id, created_at, revoked_at });
+        }
+        keys.sort_by(|a, b| (a.created_at, &a.key_id).cmp(&(b.created_at, &b.key_id)));
+        Ok(keys)
     }
 
     /// Makes a change and forgets what is remembered, in this order also if the caller does not wait for it: a commit that was begun

@@ -14,6 +14,7 @@ use super::maintain::{another_version, block_on};
 use super::operate::carry_out;
 use super::progress::Progress;
 use super::{Common, Failure, parse_app_id};
+use crate::audit::EVENT_NAMES;
 use crate::clock::Clock;
 use crate::control::{Command, Reply, audit::MAX_LAST, audit::Query};
 use crate::maintenance::Part;
@@ -33,7 +34,7 @@ pub(super) struct AuditArgs {
     #[arg(long, value_parser = parse_user_id)]
     user: Option<UserId>,
     /// Only events of this type, such as `answer_refused`; may be repeated
-    #[arg(long = "event", value_name = "TYPE")]
+    #[arg(long = "event", value_name = "TYPE", value_parser = parse_event)]
     events: Vec<String>,
     /// Only from this time on: RFC 3339 such as 2026-11-22T08:00:00Z, or so long ago such as 90m, 24h or 7d
     #[arg(long, value_name = "TIME", value_parser = parse_time)]
@@ -99,6 +100,10 @@ impl AuditArgs {
         };
         let reply = block_on(carry_out(command, &data, &key, &mut take));
         drop(progress);
+        if let (Err(_), Some(out)) = (&reply, &self.out) {
+            // Made above, and not the trail that was asked for. Where it stays, the next attempt says so.
+            let _ = std::fs::remove_file(out);
+        }
         let Reply::AuditTold { entries } = reply? else { return Err(another_version()) };
         sink.finish().map_err(Failure::runtime)?;
         if let Some(out) = &self.out {
@@ -214,6 +219,14 @@ fn for_people(entry: &Value) -> String {
     let line = parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("  ");
     // User ids hold no control characters; a terminal would obey them.
     line.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+}
+
+/// A type that no event has would read as "nothing happened".
+fn parse_event(text: &str) -> Result<String, String> {
+    if EVENT_NAMES.contains(&text) {
+        return Ok(text.to_owned());
+    }
+    Err("there is no such event: docs/operations.md lists all, see \"Events\"".to_owned())
 }
 
 fn parse_user_id(text: &str) -> Result<UserId, String> {

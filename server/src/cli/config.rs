@@ -63,7 +63,10 @@ fn key_of(settings: &ServeSettings) -> Result<String, String> {
         None if settings.development == Some(true) => {
             Ok("the data folder, made in development mode".to_owned())
         }
-        None => Err(SourceError::Missing.to_string()),
+        None => {
+            let data = settings.data.as_deref().unwrap_or(Path::new(crate::config::DATA));
+            Err(SourceError::none_for(data).to_string())
+        }
     }
 }
 

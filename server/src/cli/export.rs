@@ -16,7 +16,7 @@ use super::operate::carry_out;
 use super::progress::Progress;
 use super::{Common, Failure, parse_app_id};
 use crate::clock::Clock;
-use crate::control::{Command, Reply};
+use crate::control::{Command, KeyError, Reply};
 use crate::export::{About, Writer, read};
 use crate::http::rfc3339;
 use crate::import::WireUser;
@@ -77,9 +77,7 @@ fn write(app: &AppId, out: &Path, key_file: &Path, common: &Common) -> Result<()
     let Common { data, json, key } = common;
     let keyring = sources::load_file(key_file).map_err(Failure::settings)?;
     if key.load(Some(data))?.is_some_and(|master| master.ids().any(|id| keyring.has(id))) {
-        return Err(Failure::settings(
-            "a master key never leaves with an export: make a key for it with `sidekey keys generate --out FILE`",
-        ));
+        return Err(Failure::settings(KeyError::MasterKeyOfExport));
     }
     let fails = |error: io::Error| match error.kind() {
         ErrorKind::AlreadyExists => {
@@ -102,7 +100,10 @@ fn write(app: &AppId, out: &Path, key_file: &Path, common: &Common) -> Result<()
             file.write(&writer.users(&lines)).map_err(|error| error.to_string())
         }
     };
-    let reply = block_on(carry_out(Command::Export { app: app.clone() }, data, key, &mut take))?;
+    // The server knows its master keys, also where none is given here.
+    let sealed_with = keyring.ids().map(|id| id.to_string()).collect();
+    let command = Command::Export { app: app.clone(), sealed_with };
+    let reply = block_on(carry_out(command, data, key, &mut take))?;
     drop(progress);
     let Reply::Exported { users } = reply else { return Err(another_version()) };
     let (last, written) = writer.end();

@@ -65,13 +65,16 @@ impl GivenKey {
         if store.get(&Key::meta("sentinel")).await.map_err(Failure::runtime)?.is_none() {
             return Ok(None);
         }
-        let Some(keyring) = self.load(Some(data))? else {
+        let Some((keyring, origin)) = self.find(Some(data))? else {
             return Err(Failure::settings(
                 "the store has been sealed with a master key, and no server is running: start it, or name the key's file \
                  with `--master-key-file FILE`",
             ));
         };
-        unlock(store, &keyring, &mut Entropy).await.map(Some).map_err(not_opened)
+        unlock(store, &keyring, &mut Entropy)
+            .await
+            .map(Some)
+            .map_err(|error| not_opened(error.given_by(&origin)))
     }
 }
 

@@ -64,10 +64,10 @@ enum Subject {
     /// Host applications
     #[command(subcommand, arg_required_else_help = true)]
     App(app::AppVerb),
-    /// API keys of a host application
+    /// API keys of a host application (for master keys see `keys`)
     #[command(subcommand, arg_required_else_help = true)]
     Key(KeyVerb),
-    /// Master keys, and the keys that sign access tokens
+    /// Master keys, and the keys that sign access tokens (for API keys see `key`)
     #[command(subcommand, arg_required_else_help = true)]
     Keys(KeysVerb),
     /// Settings of the server
@@ -87,7 +87,7 @@ enum Subject {
     Import(import::ImportArgs),
     /// Write the users of an application with their devices into a sealed file, while the server goes on
     Export(export::ExportArgs),
-    /// Events on their way out: webhooks, Telegram
+    /// Events on their way out: webhooks, Telegram, mail, syslog
     #[command(subcommand, arg_required_else_help = true)]
     Outbox(outbox::OutboxVerb),
     /// Check that everything stored can be read and nothing is missing
@@ -122,7 +122,6 @@ enum Subject {
         shell: clap_complete::Shell,
     },
     /// Write the man pages into a folder
-    #[command(hide = true)]
     Man {
         /// The folder; pages of the same name are replaced
         #[arg(long, value_name = "FOLDER")]
@@ -134,6 +133,14 @@ enum Subject {
 enum KeyVerb {
     /// Make one more API key, which is shown only now
     Create {
+        /// The application
+        #[arg(long, value_parser = parse_app_id)]
+        app: AppId,
+        #[command(flatten)]
+        common: Common,
+    },
+    /// List the API keys by their ids, revoked ones too
+    List {
         /// The application
         #[arg(long, value_parser = parse_app_id)]
         app: AppId,
@@ -179,7 +186,7 @@ enum KeysVerb {
     },
     /// Make the next key that signs access tokens
     RotateJwt {
-        /// Seconds that it is published before it signs, so that every verifier knows it then
+        /// Seconds that it is published before it signs, so that every verifier knows it then: 300 to 2592000
         #[arg(long, default_value_t = JWKS_MAX_AGE, value_name = "SECONDS")]
         overlap: u64,
         #[command(flatten)]
@@ -272,6 +279,7 @@ fn run(command: Subject, matches: &ArgMatches) -> Result<(), Failure> {
         Subject::Serve(settings) => serve::run(settings),
         Subject::App(verb) => verb.run(),
         Subject::Key(KeyVerb::Create { app, common }) => operate::run(Command::CreateKey { app }, &common),
+        Subject::Key(KeyVerb::List { app, common }) => operate::run(Command::ListKeys { app }, &common),
         Subject::Key(KeyVerb::Revoke { app, key_id, common }) => {
             operate::run(Command::RevokeKey { app, key_id }, &common)
         }

@@ -13,12 +13,13 @@ use zeroize::Zeroizing;
 
 use super::master_key::GivenKey;
 use super::{Common, Failure, admin, app, maintain, outbox, rotate};
-use crate::apps::Apps;
 use crate::apps::settings::{DAY, word};
+use crate::apps::{Apps, KeyShown};
 use crate::backup_code_hash::BackupCodeHasher;
 use crate::clock::Clock;
 use crate::control::{AppLine, Authority, Command, KeyLine, Needs, Reply, Work, socket};
 use crate::entropy;
+use crate::http::rfc3339;
 use crate::maintenance::Part;
 use crate::store::sled::Options;
 use crate::store::{Engine, OpenError, SledEngine};
@@ -215,8 +216,8 @@ impl Alone {
                 hasher = Some(Arc::new(BackupCodeHasher::new(Arc::new(pepper))));
             }
         }
-        let apps = Apps::new(Arc::clone(&engine));
-        Ok(Self { authority: Authority { engine, keys, hasher, signer: None, apps, clock } })
+        let (apps, destinations) = (Apps::new(Arc::clone(&engine)), Vec::new());
+        Ok(Self { authority: Authority { engine, keys, hasher, signer: None, destinations, apps, clock } })
     }
 
     async fn carry_out(&self, command: Command, take: Take<'_>) -> Result<Reply, Failure> {
@@ -246,6 +247,7 @@ fn to_json(reply: Reply) -> Value {
         Reply::Apps(apps) => apps.iter().map(app_to_json).collect(),
         Reply::App(app) => json!(app.shown()),
         Reply::KeyCreated(key) => json!({ "key_id": key.key_id, "api_key": key.api_key.expose() }),
+        Reply::Keys(keys) => keys.iter().map(key_to_json).collect(),
         Reply::KeyRevoked { key_id } => json!({ "key_id": key_id, "revoked": true }),
         Reply::MasterKeysRotated { key_id, resealed, unused } => {
             json!({ "key_id": key_id, "resealed": resealed, "unused": unused })
@@ -260,13 +262,24 @@ fn to_json(reply: Reply) -> Value {
         Reply::BackedUp(summary) => json!(summary),
         Reply::Verified(report) => json!(report),
         Reply::OutboxStanding(all) => json!(all),
-        Reply::OutboxLetters(letters) => json!(letters),
+        Reply::OutboxLetters { letters, .. } => json!(letters),
         Reply::OutboxChanged { count } => json!({ "changed": count }),
         Reply::Status(status) => json!(status),
         Reply::AuditTold { entries } => json!({ "entries": entries }),
         Reply::Operators(operators) => admin::listed_as_json(&operators),
         Reply::OperatorChanged { name, done } => json!({ "name": name, "done": done }),
     }
+}
+
+fn key_to_json(key: &KeyShown) -> Value {
+    let KeyShown { key_id, created_at, revoked_at } = key;
+    json!({ "key_id": key_id, "created_at": rfc3339(*created_at), "revoked_at": revoked_at.map(rfc3339) })
+}
+
+fn key_shown(key: &KeyShown) -> String {
+    let KeyShown { key_id, created_at, revoked_at } = key;
+    let revoked = revoked_at.map_or_else(String::new, |at| format!(", revoked {}", rfc3339(at)));
+    format!("{key_id}  made {}{revoked}", rfc3339(*created_at))
 }
 
 fn app_to_json(app: &AppLine) -> Value {
@@ -292,6 +305,10 @@ fn to_text(reply: Reply) -> Zeroizing<String> {
         Reply::Apps(apps) => table(&apps),
         Reply::App(app) => app::shown(&app),
         Reply::KeyCreated(key) => key_to_text(&key),
+        Reply::Keys(keys) if keys.is_empty() => {
+            "There is no API key; make one with `sidekey key create`.".to_owned()
+        }
+        Reply::Keys(keys) => keys.iter().map(key_shown).collect::<Vec<_>>().join("\n"),
         Reply::KeyRevoked { key_id } => format!("Key {key_id} is worthless from now on."),
         Reply::MasterKeysRotated { key_id, resealed, .. } => {
             format!("Everything is sealed with key {key_id}: {resealed} records were sealed anew.")
@@ -310,7 +327,7 @@ fn to_text(reply: Reply) -> Zeroizing<String> {
         Reply::BackedUp(summary) => maintain::backed_up(&summary),
         Reply::Verified(report) => maintain::verified(&report),
         Reply::OutboxStanding(all) => outbox::standing(&all),
-        Reply::OutboxLetters(letters) => outbox::letters(&letters),
+        Reply::OutboxLetters { letters, behind } => outbox::letters(&letters, &behind),
         Reply::OutboxChanged { count } => outbox::changed(count),
         Reply::Status(status) => format!("Version {}", status.version),
         Reply::AuditTold { entries } => format!("{entries} audit entries"),

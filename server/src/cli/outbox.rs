@@ -79,15 +79,15 @@ pub(super) fn standing(all: &BTreeMap<Name, Standing>) -> String {
         return "Nobody has been told of anything yet: `[[notify]]` in the settings names who is.".to_owned();
     }
     let line = |(name, Standing { behind, waiting, dead }): (&Name, &Standing)| {
-        format!("{name}: {behind} entries behind, {waiting} waiting, {dead} dead")
+        format!("{name}: {}, {waiting} waiting, {dead} dead", entries_behind(*behind))
     };
     all.iter().map(line).collect::<Vec<_>>().join("\n")
 }
 
 /// What was not delivered, for people.
-pub(super) fn letters(letters: &[Letter]) -> String {
+pub(super) fn letters(letters: &[Letter], behind: &BTreeMap<Name, u64>) -> String {
     if letters.is_empty() {
-        return "Everything was delivered.".to_owned();
+        return nothing_waits(behind);
     }
     let line = |letter: &Letter| {
         let Letter { destination, sequence, event, app, user, attempts, next_at, reason } = letter;
@@ -103,6 +103,20 @@ pub(super) fn letters(letters: &[Letter]) -> String {
         line.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect::<String>()
     };
     letters.iter().map(line).collect::<Vec<_>>().join("\n")
+}
+
+/// No event was refused. A destination that does not answer may be behind all the same.
+fn nothing_waits(behind: &BTreeMap<Name, u64>) -> String {
+    let late = behind.iter().filter(|(_, count)| **count > 0);
+    let late: Vec<_> = late.map(|(name, count)| format!("{name} is {}", entries_behind(*count))).collect();
+    if late.is_empty() {
+        return "Everything was delivered.".to_owned();
+    }
+    format!("No event was refused; {} (see `sidekey outbox status`).", late.join(", "))
+}
+
+fn entries_behind(count: u64) -> String {
+    if count == 1 { "1 entry behind".to_owned() } else { format!("{count} entries behind") }
 }
 
 /// What an order has changed, for people.
@@ -133,11 +147,17 @@ mod tests {
             reason: "it answers 404".to_owned(),
         };
         assert_eq!(
-            letters(std::slice::from_ref(&letter)),
+            letters(std::slice::from_ref(&letter), &BTreeMap::new()),
             "siem  41  account_locked  shop/4\u{fffd}2  again at 2026-09-21T14:13:20Z  2 attempts: it answers 404"
         );
-        assert!(letters(&[Letter { next_at: None, ..letter }]).contains("  DEAD  "));
+        assert!(letters(&[Letter { next_at: None, ..letter }], &BTreeMap::new()).contains("  DEAD  "));
         let all = [(Name::parse("siem").unwrap(), Standing { behind: 1, waiting: 2, dead: 3 })].into();
-        assert_eq!(standing(&all), "siem: 1 entries behind, 2 waiting, 3 dead");
+        assert_eq!(standing(&all), "siem: 1 entry behind, 2 waiting, 3 dead");
+        let [siem, ops] = ["siem", "ops"].map(|name| Name::parse(name).unwrap());
+        assert_eq!(letters(&[], &[(ops.clone(), 0)].into()), "Everything was delivered.");
+        assert_eq!(
+            letters(&[], &[(siem, 1), (ops, 0)].into()),
+            "No event was refused; siem is 1 entry behind (see `sidekey outbox status`)."
+        );
     }
 }

@@ -7,7 +7,8 @@ use sidekey_core::id::{AppId, UserId};
 use sidekey_core::time::UnixTime;
 use tokio::sync::mpsc;
 
-use super::{CommandError, Reply};
+use super::{Authority, CommandError, Reply};
+use crate::apps::AppError;
 use crate::audit::told;
 use crate::maintenance::Part;
 use crate::store::engine::MAX_SCAN;
@@ -63,11 +64,25 @@ impl Query {
     }
 }
 
+/// The same for an operator: an app that there is not is a typing mistake, and must not read as "nothing happened".
+pub(super) async fn asked(
+    authority: &Authority,
+    of: &Query,
+    parts: &mpsc::Sender<Part>,
+) -> Result<Reply, CommandError> {
+    if let Some(app) = &of.app
+        && authority.apps.find(app).await?.is_none()
+    {
+        return Err(AppError::UnknownApp(app.clone()).into());
+    }
+    query(&*authority.engine, of, parts).await
+}
+
 /// Sends the lines of the entries that fit to `parts`.
 ///
 /// # Errors
 /// The store cannot be read, or an entry in it.
-pub(super) async fn query(
+async fn query(
     engine: &dyn Engine,
     query: &Query,
     parts: &mpsc::Sender<Part>,

@@ -14,14 +14,18 @@ use crate::import::WireUser;
 use crate::maintenance::Part;
 use crate::store::{Batch, Store};
 
-/// Hands over all users that have an active device, JSON lines. It is in the audit trail before the first of them leaves.
+/// Hands over all users that have an active device, JSON lines, to whoever seals them with other keys than the store. It is in the audit trail before the first of them leaves.
 pub(super) async fn export(
     authority: &Authority,
     app: &AppId,
+    sealed_with: &[String],
     origin: &Origin,
     parts: &mpsc::Sender<Part>,
 ) -> Result<Reply, CommandError> {
     let keys = authority.keys.as_ref().ok_or(KeyError::NoKeys)?;
+    if keys.current().ids().any(|id| sealed_with.contains(&id.to_string())) {
+        return Err(KeyError::MasterKeyOfExport.into());
+    }
     if authority.apps.find(app).await?.is_none() {
         return Err(AppError::UnknownApp(app.clone()).into());
     }

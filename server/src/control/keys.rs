@@ -42,6 +42,11 @@ pub enum KeyError {
     /// Nobody has handed a master key over.
     #[error("this needs the store's master key")]
     NoKeys,
+    /// A key of the store would seal what leaves it.
+    #[error(
+        "a master key never leaves with an export: make a key for it with `sidekey keys generate --out FILE`"
+    )]
+    MasterKeyOfExport,
 }
 
 impl From<SignerError> for KeyError {

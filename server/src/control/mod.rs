@@ -5,6 +5,7 @@
 //! - `import`, `export`: users of other products, and users for them;
 //! - `keys`: those about master keys and signing keys;
 //! - `operators`: those about the operators of the admin area;
+//! - `outbox`: events that were not delivered;
 //! - [`socket`]: the way to a running server, which holds the lock on the store.
 
 pub mod audit;
@@ -12,6 +13,7 @@ mod export;
 mod import;
 mod keys;
 mod operators;
+mod outbox;
 pub mod socket;
 
 use std::collections::BTreeMap;
@@ -23,7 +25,7 @@ use sidekey_core::policy::Enforcement;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
-use crate::apps::{ApiKey, App, AppError, Apps, Edit, NewApp};
+use crate::apps::{ApiKey, App, AppError, Apps, Edit, KeyShown, NewApp};
 use crate::audit::{Actor, Origin};
 use crate::backup_code_hash::BackupCodeHasher;
 use crate::clock::Clock;
@@ -41,6 +43,7 @@ use crate::token::Signer;
 use crate::token::rotation::KeyStatus;
 use crate::trail::export::Stretch;
 pub use keys::KeyError;
+pub use outbox::OutboxError;
 
 /// Parts that are made before the first of them is handed over.
 const PARTS_AHEAD: usize = 4;
@@ -67,6 +70,11 @@ pub enum Command {
     },
     /// Gives an app one more API key.
     CreateKey {
+        /// Its id.
+        app: AppId,
+    },
+    /// Lists the API keys of an app.
+    ListKeys {
         /// Its id.
         app: AppId,
     },
@@ -106,6 +114,8 @@ pub enum Command {
     Export {
         /// The app.
         app: AppId,
+        /// The ids of the keys that seal the export: no master key may be among them.
+        sealed_with: Vec<String>,
     },
     /// Makes a backup, which comes in parts.
     Backup,
@@ -187,6 +197,7 @@ impl Command {
         match self {
             Self::ListApps
             | Self::ShowApp { .. }
+            | Self::ListKeys { .. }
             | Self::Verify
             | Self::MasterKeyUse
             | Self::ListSigningKeys
@@ -238,6 +249,8 @@ pub enum Reply {
     App(Box<App>),
     /// A new key.
     KeyCreated(KeyLine),
+    /// All keys of an app, the oldest first.
+    Keys(Vec<KeyShown>),
     /// A key that is worthless now.
     KeyRevoked {
         /// Its name.
@@ -287,7 +300,12 @@ pub enum Reply {
     /// How the destinations of events stand.
     OutboxStanding(BTreeMap<Name, Standing>),
     /// What was not delivered.
-    OutboxLetters(Vec<Letter>),
+    OutboxLetters {
+        /// The events that were not.
+        letters: Vec<Letter>,
+        /// How far behind the destinations are that were asked about.
+        behind: BTreeMap<Name, u64>,
+    },
     /// So many letters, or records of a destination, were changed.
     OutboxChanged {
         /// How many.
@@ -369,6 +387,8 @@ pub struct Authority {
     pub hasher: Option<Arc<BackupCodeHasher>>,
     /// In a running server, what signs its access tokens.
     pub signer: Option<Arc<Signer>>,
+    /// In a running server, whom it tells of events.
+    pub destinations: Vec<Name>,
     /// The apps; in a running server the same value that its requests use, or a revoked key would live on.
     pub apps: Apps,
     /// The time.
@@ -393,6 +413,9 @@ pub enum CommandError {
     /// Too many passwords are being tried.
     #[error("the server is busy with other passwords; try again")]
     Busy,
+    /// About destinations of events.
+    #[error(transparent)]
+    Outbox(#[from] OutboxError),
     /// The store is not available.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -449,6 +472,7 @@ pub async fn execute(
             let key = apps.create_key(&app, &origin, &mut Entropy).await?;
             Ok(Reply::KeyCreated(KeyLine { key_id: key.key_id, api_key: key.api_key }))
         }
+        Command::ListKeys { app } => Ok(Reply::Keys(apps.keys(&app).await?)),
         Command::RevokeKey { app, key_id } => {
             apps.revoke_key(&app, &key_id, &origin).await?;
             Ok(Reply::KeyRevoked { key_id })
@@ -465,27 +489,21 @@ pub async fn execute(
         Command::ImportUsers { app, users, dry_run } => {
             import::import_users(authority, &app, &users, dry_run, &origin, &parts).await
         }
-        Command::Export { app } => export::export(authority, &app, &origin, &parts).await,
+        Command::Export { app, sealed_with } => {
+            export::export(authority, &app, &sealed_with, &origin, &parts).await
+        }
         Command::Backup => Ok(Reply::BackedUp(backup::write(&**engine, clock.now(), parts).await?)),
         Command::OutboxStanding => Ok(Reply::OutboxStanding(orders::standing(&**engine).await?)),
-        Command::OutboxLetters { destination } => {
-            Ok(Reply::OutboxLetters(orders::letters(&**engine, destination.as_ref()).await?))
-        }
-        Command::OutboxRevive(chosen) => {
-            Ok(Reply::OutboxChanged { count: orders::revive(&**engine, &chosen, clock.now()).await? })
-        }
-        Command::OutboxGiveUp(chosen) => {
-            Ok(Reply::OutboxChanged { count: orders::give_up(&**engine, &chosen).await? })
-        }
-        Command::OutboxForget { destination } => {
-            Ok(Reply::OutboxChanged { count: orders::forget(&**engine, &destination).await? })
-        }
+        Command::OutboxLetters { destination } => outbox::letters(authority, destination.as_ref()).await,
+        Command::OutboxRevive(chosen) => outbox::revive(authority, &chosen).await,
+        Command::OutboxGiveUp(chosen) => outbox::give_up(authority, &chosen).await,
+        Command::OutboxForget { destination } => outbox::forget(authority, &destination).await,
         Command::Status => Ok(Reply::Status(Status {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             is_healthy: engine.is_healthy(),
             behind: clock.behind(),
         })),
-        Command::Audit(query) => audit::query(&**engine, &query, &parts).await,
+        Command::Audit(query) => audit::asked(authority, &query, &parts).await,
         Command::AuditExport(stretch) => audit::export(&**engine, stretch, &parts).await,
         Command::CreateOperator { .. }
         | Command::ListOperators

@@ -22,24 +22,40 @@ pub enum ModeError {
     Store(#[from] CommitError),
 }
 
+/// Whether the store may be served in a mode: the same or, where it has not been served yet, any.
+///
+/// # Errors
+/// It belongs to the other mode, or the store cannot be read.
+pub async fn check(engine: &dyn Engine, development: bool) -> Result<(), ModeError> {
+    is_bound(engine, development).await.map(drop)
+}
+
 /// Binds the store to the mode that it is first served in: a folder of development is none for real accounts, nor the
 /// other way round.
 ///
 /// # Errors
 /// It belongs to the other mode, or the store fails.
 pub async fn bind(engine: &dyn Engine, development: bool) -> Result<(), ModeError> {
-    let key = Key::meta("mode");
-    let mode = [u8::from(development)];
-    match engine.get(&key).await.map_err(CommitError::from)? {
-        Some(record) if record.value == mode => Ok(()),
+    if is_bound(engine, development).await? {
+        return Ok(());
+    }
+    let mut batch = Batch::new();
+    batch.expect(key(), None).put(key(), vec![u8::from(development)]);
+    Ok(engine.commit(batch).await?)
+}
+
+/// Whether the store is bound to a mode already; to the other one is an error.
+async fn is_bound(engine: &dyn Engine, development: bool) -> Result<bool, ModeError> {
+    match engine.get(&key()).await.map_err(CommitError::from)? {
+        Some(record) if record.value == [u8::from(development)] => Ok(true),
         Some(_) if development => Err(ModeError::Production),
         Some(_) => Err(ModeError::Development),
-        None => {
-            let mut batch = Batch::new();
-            batch.expect(key.clone(), None).put(key, mode.to_vec());
-            Ok(engine.commit(batch).await?)
-        }
+        None => Ok(false),
     }
+}
+
+fn key() -> Key {
+    Key::meta("mode")
 }
 
 #[cfg(test)]
@@ -53,8 +69,11 @@ mod tests {
     async fn a_store_stays_in_its_mode() {
         let now = UnixTime::from_secs(1_790_000_000);
         let (_folder, context) = context(now, &[]).await;
+        check(&*context.engine, false).await.unwrap();
         bind(&*context.engine, true).await.unwrap();
+        check(&*context.engine, true).await.unwrap();
         bind(&*context.engine, true).await.unwrap();
+        assert!(matches!(check(&*context.engine, false).await, Err(ModeError::Development)));
         assert!(matches!(bind(&*context.engine, false).await, Err(ModeError::Development)));
     }
 }

@@ -40,7 +40,7 @@ pub fn data(folder: &Path) -> Vec<Finding> {
             DATA,
             Level::Problem,
             format!("`{shown}` belongs to user {}, and this is user {own}.", metadata.uid()),
-            "Run this as the user that the server runs as, or give the folder to that user with `chown -R`.",
+            "Run this as the user that the server runs as.",
         )];
     }
     let open = open_to_others(folder, &metadata);
@@ -104,12 +104,16 @@ pub fn master_key(file: Option<&Path>, data: &Path, development: bool) -> Findin
         Ok(None) if development => {
             Finding::untold(KEY, "Development mode makes its own, in the data folder.")
         }
-        Ok(None) => Finding::bad(
-            KEY,
-            Level::Problem,
-            format!("{}.", SourceError::Missing),
-            "`sidekey keys generate --out FILE`, then `--master-key-file FILE`.",
-        ),
+        Ok(None) => {
+            let error = SourceError::none_for(data);
+            let remedy = match &error {
+                SourceError::NotGiven { .. } => {
+                    "Name the key file that belongs to this store; a new key would open nothing."
+                }
+                _ => "`sidekey keys generate --out FILE`, then `--master-key-file FILE`.",
+            };
+            Finding::bad(KEY, Level::Problem, format!("{error}."), remedy)
+        }
         Err(error) => Finding::bad(
             KEY,
             Level::Problem,
@@ -158,5 +162,16 @@ mod tests {
         let finding = master_key(Some(&key), &data, false);
         assert_eq!(finding.level, Level::Problem);
         assert!(!finding.found.contains("nonsense"));
+    }
+
+    #[test]
+    fn for_a_store_without_its_key_nobody_is_told_to_make_another() {
+        let folder = tempfile::tempdir().unwrap();
+        let told = || master_key(None, folder.path(), false);
+        assert!(told().remedy.unwrap().contains("keys generate"), "nothing is there yet");
+        fs::write(folder.path().join(crate::store::STORE_ID), "").unwrap();
+        let Finding { level, found, remedy, .. } = told();
+        assert_eq!(level, Level::Problem);
+        assert!(found.contains("--master-key-file") && !format!("{found}{remedy:?}").contains("generate"));
     }
 }

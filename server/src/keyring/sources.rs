@@ -11,6 +11,7 @@ use zeroize::Zeroizing;
 
 use super::Keyring;
 use super::master_key::{KeyId, MasterKey, ParseError};
+use crate::store::STORE_ID;
 
 /// The credential's name: `LoadCredential=sidekey-master-key:…` in a systemd unit.
 const CREDENTIAL: &str = "sidekey-master-key";
@@ -217,6 +218,16 @@ pub enum SourceError {
         "there is no master key: make one with `sidekey keys generate --out master.key`, then start with `--master-key-file master.key`"
     )]
     Missing,
+    /// No place has one, and there is a store, which needs its own.
+    #[error(
+        "no master key was given, and `{}` holds a store that only its own key opens: name the key file that belongs to it with \
+         `--master-key-file FILE`",
+        data.display()
+    )]
+    NotGiven {
+        /// The data folder.
+        data: PathBuf,
+    },
     /// Others than the owner can read the file.
     #[error(
         "others than its owner can use the master key file `{}` (mode {mode:o}): run `chmod 600 {}`",
@@ -275,4 +286,15 @@ pub enum SourceError {
         /// What is wrong.
         error: ParseError,
     },
+}
+
+impl SourceError {
+    /// No place has a key for what is in this data folder. Where it cannot be told whether a store is in it, it is taken for one:
+    /// nobody should be led to replace its key.
+    pub fn none_for(data: &Path) -> Self {
+        match data.join(STORE_ID).try_exists() {
+            Ok(false) => Self::Missing,
+            _ => Self::NotGiven { data: data.to_owned() },
+        }
+    }
 }

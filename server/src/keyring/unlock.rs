@@ -3,11 +3,13 @@
 //! Two records are made with a store: `meta/sentinel`, a sealed constant, and `meta/pepper`. Both are bound to the
 //! store's id. A wrong master key is noticed by the sentinel at start, not by the first user who cannot log in.
 
+use std::fmt::Write as _;
+
 use rand_core::CryptoRng;
 
 use super::pepper::Pepper;
 use super::sealed::{OpenError, Sealed, associated_data};
-use super::{KeyId, Keyring};
+use super::{KeyId, Keyring, Origin};
 use crate::store::{Batch, CommitError, Engine, HeadKey, Key, StoreError, StoreId};
 
 /// The name of the record that tells a wrong key.
@@ -167,4 +169,15 @@ pub enum UnlockError {
     /// The store cannot be written.
     #[error(transparent)]
     Commit(#[from] CommitError),
+}
+
+impl UnlockError {
+    /// The same, saying where the given keys come from.
+    pub fn given_by(mut self, origin: &Origin) -> Self {
+        if let Self::WrongKey { given, .. } | Self::MissingKey { given, .. } = &mut self {
+            // Writing to a string cannot fail.
+            let _ = write!(given, " of {origin}");
+        }
+        self
+    }
 }

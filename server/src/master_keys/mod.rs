@@ -79,8 +79,9 @@ impl MasterKeys {
         now: UnixTime,
         rng: &mut (impl CryptoRng + Send),
     ) -> Result<(Self, Pepper), UnlockError> {
-        let pepper = unlock::unlock(&*engine, &keyring, rng).await?;
-        in_use::take(&*engine, &keyring, &Origin::local(Actor::Server, now)).await?;
+        let named = |error: UnlockError| error.given_by(&source);
+        let pepper = unlock::unlock(&*engine, &keyring, rng).await.map_err(named)?;
+        in_use::take(&*engine, &keyring, &Origin::local(Actor::Server, now)).await.map_err(named)?;
         let current = Arc::new(Swap::new(keyring));
         Ok((Self { engine, current, source, before: tokio::sync::Mutex::default() }, pepper))
     }

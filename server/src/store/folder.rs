@@ -17,6 +17,9 @@ use std::path::{Path, PathBuf};
 use super::engine::StoreId;
 use super::open_error::OpenError;
 
+/// The file that names the store, and tells that there is one.
+pub const STORE_ID: &str = "store.id";
+
 /// A data folder that this process has locked, until the value is dropped.
 pub(super) struct Folder {
     path: PathBuf,
@@ -42,7 +45,7 @@ impl Folder {
 
     /// The id of the store that this folder has held before, if any.
     pub(super) fn known_store(&self) -> Result<Option<String>, OpenError> {
-        let path = self.path.join("store.id");
+        let path = self.path.join(STORE_ID);
         match fs::read_to_string(&path) {
             Ok(id) => Ok(Some(id.trim().to_owned())),
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
@@ -55,7 +58,7 @@ impl Folder {
         if self.known_store()?.is_some_and(|known| known == hex(id)) {
             return Ok(());
         }
-        let path = self.path.join("store.id");
+        let path = self.path.join(STORE_ID);
         let write = || {
             let part = self.path.join("store.id.part");
             let mut file =

@@ -60,6 +60,7 @@ pub mod walk;
 
 pub use self::about::FORMAT;
 pub use self::building::Building;
+pub use self::folder::STORE_ID;
 pub use self::head::HeadKey;
 pub use self::inspection::Inspection;
 pub use self::open_error::OpenError;
