@@ -173,6 +173,7 @@ pub enum UnlockError {
 
 impl UnlockError {
     /// The same, saying where the given keys come from.
+    #[must_use]
     pub fn given_by(mut self, origin: &Origin) -> Self {
         if let Self::WrongKey { given, .. } | Self::MissingKey { given, .. } = &mut self {
             // Writing to a string cannot fail.
