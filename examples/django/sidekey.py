@@ -9,7 +9,7 @@ import urllib.request
 import jwt
 from django.conf import settings
 from django.contrib.auth import get_user_model, login
-from django.http import HttpResponseBadRequest
+from django.http import HttpResponse, HttpResponseBadRequest
 from django.shortcuts import redirect
 
 # Where the second factor's time lies in Django's own session, which Django ties to the browser.
@@ -29,6 +29,22 @@ def _post(path, body, credential=settings.SIDEKEY_API_KEY):
         return json.load(answer)
 
 
+def _or_unavailable(view):
+    """Where Sidekey cannot be asked, nobody is let in: a plain page says so. A refusal of Sidekey's is another matter."""
+    @functools.wraps(view)
+    def answered(*args, **kwargs):
+        try:
+            return view(*args, **kwargs)
+        except urllib.error.HTTPError as refusal:
+            if refusal.code < 500:
+                raise
+        except (OSError, jwt.PyJWKClientConnectionError):
+            pass
+        return HttpResponse("Nobody can sign in at the moment. Try again in a minute.", "text/plain", 503)
+    return answered
+
+
+@_or_unavailable
 def second_factor(request, user, next_path="/", demanded=False):
     """Asks for the second factor of a user whose password was right, and signs them in when it is given.
 
@@ -51,6 +67,7 @@ def second_factor(request, user, next_path="/", demanded=False):
     return redirect(opened.get("verify_url") or opened["enroll_url"])
 
 
+@_or_unavailable
 def returned(request):
     """The view behind SIDEKEY_RETURN_URL: turns the one-time code into a login."""
     pending = request.session.pop(PENDING, None)
@@ -59,6 +76,8 @@ def returned(request):
     try:
         verified = _post("/2fa/token/", {"code": request.GET["code"]})
     except urllib.error.HTTPError as refusal:
+        if refusal.code >= 500:
+            raise
         return HttpResponseBadRequest(json.load(refusal)["detail"])
     user = get_user_model().objects.get(pk=pending["user"])
     return _signed_in(request, user, verified["access_token"], pending["next"])

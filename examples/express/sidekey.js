@@ -10,12 +10,15 @@ export function sidekey({ url, app, apiKey, returnUrl }) {
 
   /** @param {string} path @param {object} body @param {string} [credential] */
   const post = async (path, body, credential = apiKey) => {
-    const answer = await fetch(url + path, {
+    const request = fetch(url + path, {
       method: "POST",
       headers: { authorization: `Bearer ${credential}`, "content-type": "application/json" },
       body: JSON.stringify(body),
       signal: AbortSignal.timeout(5_000),
     });
+    const answer = await request.catch(() => null);
+    // Nobody is let in while Sidekey cannot be asked. The application's error handler shows the message with the status.
+    if (!answer || answer.status >= 500) throw Object.assign(new Error("Nobody can sign in at the moment. Try again in a minute."), { status: 503 });
     const json = await answer.json();
     if (!answer.ok) throw Object.assign(new Error(json.detail), { status: answer.status, code: json.code });
     return json;

@@ -546,6 +546,46 @@ mod tests {
         assert_eq!(EVENT_NAMES[..], expected[..]);
     }
 
+    /// The rows of the table of events, each with the names of its fields.
+    fn documented() -> Vec<(String, Vec<String>)> {
+        let place = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/operations.md");
+        let text = std::fs::read_to_string(place).unwrap();
+        let (_, table) = text.split_once("| event | when | fields |\n").unwrap();
+        let rows = table.lines().skip(1).take_while(|line| line.starts_with('|'));
+        let row = |line: &str| {
+            let cells: Vec<_> = line.split('|').map(str::trim).collect();
+            // `name`: what it says, or `name`, `name`
+            let fields = cells[3].split(", ").filter_map(|field| field.strip_prefix('`')?.split('`').next());
+            (cells[1].trim_matches('`').to_owned(), fields.map(str::to_owned).collect())
+        };
+        rows.map(row).collect()
+    }
+
+    #[test]
+    fn every_event_is_documented() {
+        let documented = documented();
+        let names: Vec<_> = documented.iter().map(|(name, _)| name.as_str()).collect();
+        assert_eq!(names, EVENT_NAMES, "the table of docs/operations.md");
+        let (device, method) = (DeviceId::from_bytes([1; 16]), Method::Otp);
+        let until = UnixTime::from_secs(7);
+        for event in [
+            Event::SecondFactorAccepted { method, device: Some(device) },
+            Event::DeviceConfirmed { device, first: true },
+            Event::AnswerRefused { method, replayed: true },
+            Event::AccountThrottled { method, until, notify: true },
+            Event::UserImported { devices: 1, backup_codes: 2 },
+            Event::AccountLocked,
+        ] {
+            let written = serde_json::to_value(&event).unwrap();
+            let mut fields: Vec<_> =
+                written.as_object().unwrap().keys().filter(|key| *key != "type").collect();
+            let (_, mut told) = documented.iter().find(|(name, _)| *name == name_of(&event)).unwrap().clone();
+            fields.sort();
+            told.sort();
+            assert_eq!(fields, told.iter().collect::<Vec<_>>(), "{event:?}");
+        }
+    }
+
     #[test]
     fn an_entry_names_an_account_only_where_it_is_about_one() {
         let app = AppId::parse("shop").unwrap();

@@ -54,7 +54,7 @@ export class Server {
       child.kill("SIGTERM");
       await within(ended, child, "stop");
     }
-    await rm(this.#folder, { recursive: true });
+    await rm(this.#folder, { recursive: true, force: true });
   }
 
   /** The API key of the demo application. */

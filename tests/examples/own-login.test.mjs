@@ -114,5 +114,14 @@ for (const example of examples) {
       await third.submit("backup_code", { backup_code: codes[0] ?? "" });
       assert.match(third.html, /Hello ann, with a second factor\./, application.output());
     });
+
+    test("while Sidekey cannot be asked, a page says so and nobody is let in", async () => {
+      await sidekey.stop();
+      const visitor = await signedIn();
+      assert.equal(visitor.status, 503, application.output());
+      assert.match(visitor.html, /^Nobody can sign in at the moment\./);
+      await visitor.open(example.terminal);
+      assert.doesNotMatch(visitor.html, /Terminal of/);
+    });
   });
 }

@@ -179,7 +179,7 @@ impl NotifySettings {
         let name = Name::parse(&self.name).map_err(|mistake| mistakes.push(format!("`name`: {mistake}")));
         for event in self.events.iter().filter(|event| !EVENT_NAMES.contains(&event.as_str())) {
             mistakes.push(format!(
-                "`events`: there is no event `{}`; docs/api.md names them",
+                "`events`: there is no event `{}`; docs/operations.md lists all, see \"Events\"",
                 event.escape_debug()
             ));
         }
