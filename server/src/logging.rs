@@ -30,8 +30,8 @@ impl LogLevel {
         };
         EnvFilter::try_new(text).map_err(|_| refused())?;
         // The filter takes any other word for the name of a module, of which there is none: nothing would be logged.
-        let is_module = |part: &str| !part.contains('=') && LevelFilter::from_str(part.trim()).is_err();
-        if !text.contains('[') && text.split(',').any(is_module) {
+        let is_level = |part: &str| !part.trim().is_empty() && LevelFilter::from_str(part.trim()).is_ok();
+        if !text.contains('[') && !text.split(',').all(|part| part.contains('=') || is_level(part)) {
             return Err(refused());
         }
         Ok(Self(text.to_owned()))

@@ -72,7 +72,7 @@ pub struct ServeSettings {
         default_missing_value = "true"
     )]
     pub development: Option<bool>,
-    /// With `--development`: makes users for the tests of a host application, the same for the same number [default: 1]
+    /// With `--development`: makes users for the tests of a host application, the same for the same number; `--seed` alone: 1
     #[arg(long, value_name = "NUMBER", num_args = 0..=1, require_equals = true, default_missing_value = "1")]
     #[serde(skip)]
     pub seed: Option<u64>,
@@ -97,10 +97,10 @@ pub struct ServeSettings {
         value_name = "CIDR"
     )]
     pub trusted_proxies: Vec<String>,
-    /// Anonymous requests a second that one client address may make in the long run; 0: no limit [default: 100]
+    /// Requests without credentials, and changes by users, that one client address may make a second in the long run; 0: no limit [default: 100]
     #[arg(long, env = "SIDEKEY_RATE_LIMIT", value_name = "NUMBER")]
     pub rate_limit: Option<u32>,
-    /// Anonymous requests that one client address may make at once [default: 1000]
+    /// Such requests that one client address may make at once [default: 1000]
     #[arg(long, env = "SIDEKEY_RATE_BURST", value_name = "NUMBER")]
     pub rate_burst: Option<u32>,
     /// Days that audit entries are kept; 0: as long as there is room [default: 400]
