@@ -1,0 +1,130 @@
+// Operators in a real browser: connecting a device, signing in, and the page of operators, in every size and colour.
+
+import assert from "node:assert/strict";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, before, test } from "node:test";
+
+import { assertAccessible } from "./accessibility.mjs";
+import { Authenticator, scan } from "./authenticator.mjs";
+import { launch, Window } from "./browser.mjs";
+import { Server } from "./server.mjs";
+
+const PASSWORD = "correct horse battery";
+/** The narrowest screen that WCAG 1.4.10 names, and a desk. */
+const WIDTHS = [320, 1280];
+
+/** @type {Server} */ let server;
+/** @type {import("playwright-core").Browser} */ let browser;
+
+before(async () => {
+  server = await Server.start();
+  browser = await launch();
+});
+
+after(async () => {
+  await browser?.close();
+  await server?.stop();
+});
+
+/** Makes an operator. @param {string} name @param {string} role */
+async function operator(name, role) {
+  const folder = await mkdtemp(join(tmpdir(), "sidekey-operator-"));
+  const file = join(folder, "password");
+  await writeFile(file, PASSWORD);
+  await server.command("admin", "create", name, "--role", role, "--password-file", file);
+  await rm(folder, { recursive: true });
+}
+
+/** The page breaks no rule, and nothing of it is wider than the screen. @param {Window} window @param {string} name */
+async function judge(window, name) {
+  const { page } = window;
+  for (const width of WIDTHS) {
+    await page.setViewportSize({ width, height: 800 });
+    for (const colorScheme of /** @type {const} */ (["light", "dark"])) {
+      await page.emulateMedia({ colorScheme, reducedMotion: "reduce" });
+      await assertAccessible(page, `${name}, ${width} px, ${colorScheme}`);
+      await window.picture(`admin-${name}-${width}-${colorScheme}`);
+    }
+    const wide = await page.evaluate(() => document.documentElement.scrollWidth);
+    assert.ok(wide <= width, `${name} is ${wide} px wide on a screen of ${width} px`);
+  }
+  await page.emulateMedia({ colorScheme: "light" });
+}
+
+/** @param {Window} window @param {string} name */
+async function givePassword(window, name) {
+  await window.page.getByLabel("Name").fill(name);
+  await window.page.getByLabel("Password").fill(PASSWORD);
+  await window.press("Sign in");
+}
+
+test("an operator connects a device, signs in with it, and changes what another one may do", async () => {
+  const window = await Window.open(browser, server.origin);
+  const { page } = window;
+  await page.goto(`${server.origin}/admin/`);
+  await window.heading("There is no operator yet");
+  await judge(window, "nobody");
+
+  await operator("ann", "admin");
+  await operator("bob.the-second@example.com", "viewer");
+  await page.goto(`${server.origin}/admin/operators/`);
+  await judge(window, "sign-in");
+  window.expect("403 /admin/sign-in/");
+  await page.getByLabel("Name").fill("ann");
+  await page.getByLabel("Password").fill("wrong horse battery");
+  await window.press("Sign in");
+  await window.says("do not belong together");
+  await judge(window, "sign-in-refused");
+  await givePassword(window, "ann");
+
+  await window.heading("Connect an authenticator app");
+  await judge(window, "enrol");
+  await page.setViewportSize({ width: 1280, height: 800 });
+  const app = new Authenticator(await scan(await window.picture("admin-scanned")), server);
+  assert.equal(app.issuer, "Sidekey admin");
+  window.expect("400 /admin/enrol/");
+  await page.getByLabel("Code from your app").fill(await app.wrongCode());
+  await window.press("Connect and sign in");
+  await window.says("The code is wrong");
+  await judge(window, "enrol-refused");
+  await page.getByLabel("Code from your app").fill(await app.freshCode());
+  await window.press("Connect and sign in");
+  await window.heading("Keep these backup codes");
+  assert.equal(await page.locator(".codes li").count(), 10);
+  await judge(window, "backup-codes");
+  await page.getByRole("link", { name: "I have kept them" }).click();
+  await window.heading("Overview");
+
+  await window.press("Sign out");
+  await window.heading("Sign in to the admin area");
+  await givePassword(window, "ann");
+  await window.heading("Second factor");
+  window.expect("400 /admin/second-factor/");
+  await page.getByLabel("Code from your app").fill(await app.usedCode());
+  await page.getByRole("button", { name: "Sign in", exact: true }).first().click();
+  await window.says("The code is wrong");
+  await judge(window, "second-factor-refused");
+  await page.getByLabel("Code from your app").fill(await app.freshCode());
+  await page.getByRole("button", { name: "Sign in", exact: true }).first().click();
+  await window.heading("Overview");
+
+  await page.getByRole("link", { name: "Operators" }).click();
+  await window.heading("Operators");
+  await page.locator("details").evaluateAll((all) => all.forEach((one) => one.setAttribute("open", "")));
+  await judge(window, "operators");
+  await server.advance(15 * 60);
+  window.expect("401 /admin/operators/");
+  await page.getByLabel("Role", { exact: true }).selectOption("support");
+  await page.getByLabel("Reason").first().fill("Helps in November");
+  await window.press("Change the role");
+  await window.heading("Confirm that it is you");
+  await judge(window, "confirm");
+  await page.getByLabel("Code from your app").fill(await app.freshCode());
+  await window.press("Confirm");
+  await window.says("The role of bob.the-second@example.com is support now.");
+  await judge(window, "operators-done");
+  window.check();
+  await window.close();
+});
