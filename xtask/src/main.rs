@@ -1,5 +1,5 @@
 //! The task runner: `cargo xtask wasm`, `cargo xtask package`, `cargo xtask deb`, `cargo xtask serve`, `cargo xtask openapi`,
-//! `cargo xtask test`, `cargo xtask fuzz`.
+//! `cargo xtask test`, `cargo xtask fuzz`, `cargo xtask bench`.
 //!
 //! - [`wasm`]: the browser module, in the package and in the pages: [`bindings`] makes its glue, [`optimise`] makes it smaller,
 //!   [`inline`] makes a script of it, [`mirror`] writes what has changed
@@ -10,12 +10,14 @@
 //! - [`openapi`]: the `OpenAPI` document, from the code
 //! - [`test`]: the named steps of the test run, in order
 //! - [`fuzz`]: the fuzz targets, under libFuzzer or over their seeds
+//! - [`bench`]: what the server does in a second, beside what the machine would allow
 //! - [`workspace`]: where the checkout and its target folder are, and how cargo is called there
 //! - [`tool`]: programs from crates.io
 //! - [`process`]: other programs: find, run, read
 //! - [`failure`]: a sentence that tells what went wrong and the remedy
 //! - [`stopwatch`]: the only reader of the clock
 
+mod bench;
 mod bindings;
 mod component;
 mod deb;
@@ -69,6 +71,8 @@ enum Task {
     Test(test::Options),
     /// Fuzz what comes from outside and from the disk; needs a nightly toolchain and cargo-fuzz
     Fuzz(fuzz::Options),
+    /// Build the server and measure it; about ten minutes after the build
+    Bench(bench::Options),
 }
 
 fn main() -> ExitCode {
@@ -81,6 +85,7 @@ fn main() -> ExitCode {
         }
         Task::Openapi => Workspace::find().and_then(|workspace| openapi::write(&workspace)),
         Task::Fuzz(options) => Workspace::find().and_then(|workspace| fuzz::run(&workspace, &options)),
+        Task::Bench(options) => Workspace::find().and_then(|workspace| bench::run(&workspace, &options)),
         Task::Test(options) => return test::run(&options),
     };
     match result {

@@ -1,0 +1,71 @@
+//! What a run leaves: a table for people, JSON for programs, a chart, and the same table and chart in the documentation.
+//!
+//! - `table`: Markdown
+//! - `chart`: SVG
+
+pub mod chart;
+pub mod table;
+
+use std::fs;
+use std::path::Path;
+
+use crate::failure::{Failure, Outcome};
+use crate::results::Results;
+
+/// Around what is replaced in the documentation.
+const BEGIN: &str = "<!-- measured: written by `cargo xtask bench --write` -->\n";
+const END: &str = "<!-- end of measured -->\n";
+
+/// Writes `bench.json`, `bench.md` and `bench.svg` into a folder, and the table to standard output.
+///
+/// # Errors
+/// They cannot be written.
+pub fn leave(results: &Results, folder: &Path) -> Outcome {
+    let table = table::markdown(results);
+    let json = serde_json::to_string_pretty(results).map_err(Failure::because("the results are no JSON"))?;
+    write(&folder.join("bench.json"), &(json + "\n"))?;
+    write(&folder.join("bench.md"), &table)?;
+    write(&folder.join("bench.svg"), &chart::svg(results))?;
+    println!("{table}");
+    Ok(())
+}
+
+/// Puts table, numbers and chart into the documentation.
+///
+/// # Errors
+/// The page has no place for them, or cannot be written.
+pub fn document(results: &Results, docs: &Path) -> Outcome {
+    let page = docs.join("performance.md");
+    let text =
+        fs::read_to_string(&page).map_err(Failure::because(format!("cannot read `{}`", page.display())))?;
+    let text = replaced(&text, &table::markdown(results))
+        .ok_or_else(|| Failure::new(format!("`{}` has no place for the numbers", page.display())))?;
+    let json = serde_json::to_string_pretty(results).map_err(Failure::because("the results are no JSON"))?;
+    write(&docs.join("performance.json"), &(json + "\n"))?;
+    write(&docs.join("performance.svg"), &chart::svg(results))?;
+    write(&page, &text)
+}
+
+fn replaced(text: &str, with: &str) -> Option<String> {
+    let (before, rest) = text.split_once(BEGIN)?;
+    let (_, after) = rest.split_once(END)?;
+    Some(format!("{before}{BEGIN}\n{with}\n{END}{after}"))
+}
+
+fn write(path: &Path, text: &str) -> Outcome {
+    fs::write(path, text).map_err(Failure::because(format!("cannot write `{}`", path.display())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_stands_between_the_marks_is_replaced_and_can_be_again() {
+        let page = format!("# Title\n{BEGIN}old\n{END}more\n");
+        let once = replaced(&page, "new\n").unwrap();
+        assert_eq!(once, format!("# Title\n{BEGIN}\nnew\n\n{END}more\n"));
+        assert_eq!(replaced(&once, "new\n").unwrap(), once);
+        assert!(replaced("# Title\n", "new").is_none());
+    }
+}
