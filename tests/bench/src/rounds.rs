@@ -128,7 +128,8 @@ impl Run<'_> {
         let accounts = world.people.count();
         let stage = |kind, connections| Stage { accounts, kind, connections };
         let mut round = Round::default();
-        self.ceilings(&mut round, stage(Kind::Syncs, 1), whole).await?;
+        self.syncs(&mut round, stage(Kind::Syncs, 1)).await?;
+        self.ceilings(&mut round, accounts, whole).await?;
         world.take_logins();
         for &count in connections {
             // A third of the users is more than a stage has a turn for.
@@ -137,6 +138,9 @@ impl Run<'_> {
             let load = self.measure(&mut round, server, stage(Kind::Logins, count), workers).await?;
             self.echo(&mut round, accounts).await?;
             self.verifies(&mut round, world, server, stage(Kind::Verifies, count), load.per_second).await?;
+            if count == 1 {
+                self.syncs(&mut round, stage(Kind::Syncs, 1)).await?;
+            }
         }
         let logins = world.take_logins();
         tokens::check(server.address, &logins).await?;
@@ -153,20 +157,25 @@ impl Run<'_> {
         Ok(round)
     }
 
-    /// What disk and stack give at the moment.
-    async fn ceilings(&self, round: &mut Round, syncs: Stage, whole: bool) -> Outcome {
-        let (folder, limit) = (self.site.folder().to_owned(), self.plan.stage);
+    /// What the disk gives at the moment.
+    async fn syncs(&self, round: &mut Round, stage: Stage) -> Outcome {
+        let (folder, limit) = (self.site.folder().to_owned(), self.plan.stage / 2);
         let syncing = tokio::task::spawn_blocking(move || disk::syncs(&folder, limit));
         let load = syncing.await.map_err(Failure::because("the load client broke"))??;
-        tell(syncs, &load);
-        round.note(syncs, load, None);
+        tell(stage, &load);
+        round.note(stage, load, None);
+        Ok(())
+    }
+
+    /// What the stack gives at the moment.
+    async fn ceilings(&self, round: &mut Round, accounts: u64, whole: bool) -> Outcome {
         if whole {
             let (process, address) = &self.ceiling;
             let workers = (0..USUAL).map(|_| ceiling::Fixed).collect();
-            let stage = Stage { kind: Kind::Fixed, connections: USUAL, ..syncs };
-            measured(round, (process.id(), *address), stage, workers, limit).await?;
+            let stage = Stage { accounts, kind: Kind::Fixed, connections: USUAL };
+            measured(round, (process.id(), *address), stage, workers, self.plan.stage / 2).await?;
         }
-        self.echo(round, syncs.accounts).await
+        self.echo(round, accounts).await
     }
 
     async fn echo(&self, round: &mut Round, accounts: u64) -> Outcome {
