@@ -15,6 +15,8 @@ use crate::results::Results;
 /// Around what is replaced in the documentation.
 const BEGIN: &str = "<!-- measured: written by `cargo xtask bench --write` -->\n";
 const END: &str = "<!-- end of measured -->\n";
+/// What stands above the tables there.
+const LINKS: &str = "![Answers a second](performance.svg)\n\nThe same numbers for programs are in [performance.json](performance.json).\n";
 
 /// Writes `bench.json`, `bench.md` and `bench.svg` into a folder, and the table to standard output.
 ///
@@ -38,7 +40,8 @@ pub fn document(results: &Results, docs: &Path) -> Outcome {
     let page = docs.join("performance.md");
     let text =
         fs::read_to_string(&page).map_err(Failure::because(format!("cannot read `{}`", page.display())))?;
-    let text = replaced(&text, &table::markdown(results))
+    let numbers = format!("{LINKS}\n{}", table::markdown(results));
+    let text = replaced(&text, &numbers)
         .ok_or_else(|| Failure::new(format!("`{}` has no place for the numbers", page.display())))?;
     let json = serde_json::to_string_pretty(results).map_err(Failure::because("the results are no JSON"))?;
     write(&docs.join("performance.json"), &(json + "\n"))?;
