@@ -29,6 +29,8 @@ async fn an_admin_changes_and_removes_operators_and_the_trail_says_who_why_and_f
     assert_eq!(role(&server, "bob").await.as_deref(), Some("support"));
     ann.get(PAGE).await.ok();
     assert!(ann.browser.html.contains("The role of bob is support now."));
+    ann.get(PAGE).await.ok();
+    assert!(!ann.browser.html.contains("The role of bob is support now."), "it is said once");
     bob.get("/admin/").await.ok();
     assert_eq!(bob.browser.heading(), "Sign in to the admin area");
 

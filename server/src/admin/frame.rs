@@ -1,6 +1,7 @@
 //! What all templates of the admin area have in common.
 
 use data_encoding::BASE64URL_NOPAD;
+use http::Method;
 
 use super::ROOT;
 use crate::caller::{HalfWay, Operator};
@@ -96,6 +97,13 @@ impl Frame {
 pub(crate) fn done(context: &Context, path: &str, sentence: &str) -> Shown {
     let kept = BASE64URL_NOPAD.encode(sentence.as_bytes());
     redirect(&format!("{}{path}", context.url(ROOT))).with_cookie(&Cookie::AdminDone.set(context, &kept))
+}
+
+/// A page that has said what was left to be said, which the next one does not say again.
+pub(super) fn said_once(context: &Context, call: &Call, shown: Shown) -> Shown {
+    // A look at the head of an answer says nothing.
+    let is_said = call.method == Method::GET && Cookie::AdminDone.read(context, &call.headers).is_some();
+    if is_said { shown.with_cookie(&Cookie::AdminDone.clear(context)) } else { shown }
 }
 
 /// What the page before has left to be said.

@@ -68,6 +68,13 @@ enum Page {
     Operators,
 }
 
+impl Page {
+    /// Whether it leads into the area.
+    const fn is_on_the_way_in(self) -> bool {
+        matches!(self, Self::SignIn | Self::SecondFactor | Self::Enrol)
+    }
+}
+
 /// Method, path below `/admin/` without its final slash, page.
 const TABLE: &[(Method, &str, Page)] = &[
     (Method::GET, "", Page::Overview),
@@ -131,7 +138,12 @@ async fn answered(context: &Context, call: &mut Call) -> Result<Shown, Problem> 
         None
     };
     match (arrived(context, call).await?, form) {
-        (Arrived::SignedIn(operator), None) => show(context, page, &operator, call).await,
+        (Arrived::SignedIn(operator), None) => {
+            let shown = show(context, page, &operator, call).await?;
+            Ok(frame::said_once(context, call, shown))
+        }
+        // The form of a page from before the sign-in, posted twice: nothing is left to be done for it.
+        (Arrived::SignedIn(_), Some(_)) if page.is_on_the_way_in() => Ok(redirect(&context.url(ROOT))),
         (Arrived::SignedIn(mut operator), Some(form)) => {
             csrf::require_value(&operator.session.csrf, &form)?;
             if let Some(asked_again) = confirm::taken(context, &mut operator, call, &form).await? {

@@ -33,7 +33,7 @@ pub use sign_in::SignInRefusal;
 use crate::audit::{Entry, Origin, ServerEvent};
 use crate::entropy::random;
 use crate::store::codec::{account_key, has_active_device};
-use crate::store::{Batch, CommitError, Engine, Guard, Key, StoreError, Version};
+use crate::store::{Batch, CommitError, Engine, Key, StoreError, Version};
 
 /// Most operators.
 const MAX_OPERATORS: usize = 1_000;
@@ -281,11 +281,6 @@ impl Operators {
         let Some(stored) = self.engine.get(&key).await? else { return Ok(None) };
         let has_device = has_active_device(&key, &stored.value)?;
         Ok(Some((key, stored.version, has_device)))
-    }
-
-    /// Keeps every change of an operator waiting until it is dropped.
-    pub(crate) async fn hold(&self, name: &OperatorName) -> Guard {
-        self.engine.lock(&record::operator_place(name)).await
     }
 
     async fn read(&self, name: &OperatorName) -> Result<Option<(Operator, Version)>, StoreError> {
