@@ -37,7 +37,12 @@ impl Machine {
             processor: of(&text("/proc/cpuinfo"), "model name"),
             processors: std::thread::available_parallelism().map_or(1, usize::from),
             memory: kib * 1_024,
-            kernel: text("/proc/sys/kernel/osrelease").trim().to_owned(),
+            // What a distribution adds to the version says where it comes from.
+            kernel: text("/proc/sys/kernel/osrelease")
+                .split(['-', '\n'])
+                .next()
+                .unwrap_or_default()
+                .to_owned(),
             file_system: file_system(&text("/proc/mounts"), folder).unwrap_or_default(),
             load_before: load.split(' ').next().and_then(|load| load.parse().ok()).unwrap_or_default(),
         }
