@@ -87,7 +87,7 @@ test("an operator connects a device, signs in with it, and changes what another 
   window.expect("400 /admin/enrol/");
   await page.getByLabel("Code from your app").fill(await app.wrongCode());
   await window.press("Connect and sign in");
-  await window.says("The code is wrong");
+  await window.says("That code is wrong");
   await judge(window, "enrol-refused");
   await page.getByLabel("Code from your app").fill(await app.freshCode());
   await window.press("Connect and sign in");
@@ -104,7 +104,7 @@ test("an operator connects a device, signs in with it, and changes what another 
   window.expect("400 /admin/second-factor/");
   await page.getByLabel("Code from your app").fill(await app.usedCode());
   await page.getByRole("button", { name: "Sign in", exact: true }).first().click();
-  await window.says("The code is wrong");
+  await window.says("That code is wrong");
   await judge(window, "second-factor-refused");
   await page.getByLabel("Code from your app").fill(await app.freshCode());
   await page.getByRole("button", { name: "Sign in", exact: true }).first().click();
