@@ -12,10 +12,10 @@ use crate::workspace::Workspace;
 
 #[derive(Args)]
 pub(crate) struct Options {
-    /// About a minute after the build: one round, and no large store
+    /// About two minutes after the build: one round, and no large store
     #[arg(long)]
     quick: bool,
-    /// Accounts of the large store [default: 1000000, with --quick none; 0: none]. A million takes 1.5 GB of disk and some minutes
+    /// Accounts of the large store [default: 1000000, with --quick none; 0: none]. A million takes 2 GB of disk and some minutes
     #[arg(long, value_name = "NUMBER")]
     large: Option<u64>,
     /// Folder on the disk that is to be measured, for the store and the results [default: bench in the target folder]

@@ -71,7 +71,7 @@ enum Task {
     Test(test::Options),
     /// Fuzz what comes from outside and from the disk; needs a nightly toolchain and cargo-fuzz
     Fuzz(fuzz::Options),
-    /// Build the server and measure it; about ten minutes after the build
+    /// Build the server and measure it; some fifteen minutes after the build
     Bench(bench::Options),
 }
 

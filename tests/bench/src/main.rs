@@ -35,7 +35,7 @@ struct Options {
     /// Folder of the store and the results; what it holds of an earlier run is removed
     #[arg(long, value_name = "FOLDER")]
     folder: PathBuf,
-    /// About a minute, with a small store only
+    /// About two minutes, with a small store only
     #[arg(long)]
     quick: bool,
     /// Some seconds, whose numbers say nothing

@@ -28,7 +28,7 @@ pub const USUAL: usize = 64;
 /// Connections of enrolments: the slow hash of backup codes bounds them, whatever comes at once.
 pub const FEW: usize = 4;
 
-/// Some ten minutes.
+/// Some fifteen minutes.
 pub const FULL: Plan = Plan {
     name: "full",
     rounds: 3,

@@ -5,9 +5,9 @@ use std::fmt::Write as _;
 use super::table::{origin, rate, title};
 use crate::results::{Kind, Measured, Results};
 
-const WIDTH: usize = 860;
+const WIDTH: usize = 900;
 const LABEL: usize = 300;
-const BARS: usize = 330;
+const BARS: usize = 310;
 const ROW: usize = 24;
 const TOP: usize = 52;
 
@@ -21,7 +21,7 @@ pub fn svg(results: &Results) -> String {
     let is_shown = |measured: &&Measured| measured.stage.accounts == smallest || is_of_a_store(measured);
     let shown: Vec<&Measured> = results.measured.iter().filter(is_shown).collect();
     let most = shown.iter().map(|measured| measured.load.per_second).fold(1.0, f64::max);
-    let height = TOP + shown.len() * ROW + 34;
+    let height = TOP + shown.len() * ROW + 46;
     let mut text = format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {height}\" role=\"img\">\n\
          <title>Answers a second, every change on disk before its answer</title>\n<style>{STYLE}</style>\n\
@@ -30,13 +30,15 @@ pub fn svg(results: &Results) -> String {
     for (place, measured) in shown.iter().enumerate() {
         bar(&mut text, measured, TOP + place * ROW, most);
     }
-    let note = escaped(&origin(results).replace("**", ""));
-    // Writing to a string cannot fail.
-    let _ = writeln!(
-        text,
-        "<text class=\"muted\" x=\"8\" y=\"{}\" style=\"font-size:10px\">{note}</text>",
-        height - 10
-    );
+    // What is said of noise has a line of its own.
+    for (line, note) in origin(results).split(" **").enumerate() {
+        let (base, note) = (height - 24 + line * 14, escaped(&note.replace("**", "")));
+        // Writing to a string cannot fail.
+        let _ = writeln!(
+            text,
+            "<text class=\"muted\" x=\"8\" y=\"{base}\" style=\"font-size:10px\">{note}</text>"
+        );
+    }
     text + "</svg>\n"
 }
 
