@@ -1,4 +1,4 @@
-// Operators in a real browser: connecting a device, signing in, and the page of operators, in every size and colour.
+// Operators in a real browser: connecting a device, signing in, the page of operators, and helping a user, in every size and colour.
 
 import assert from "node:assert/strict";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
@@ -125,6 +125,53 @@ test("an operator connects a device, signs in with it, and changes what another 
   await window.press("Confirm");
   await window.says("The role of bob.the-second@example.com is support now.");
   await judge(window, "operators-done");
+  window.check();
+  await window.close();
+});
+
+/** Users of the demo application in every state. */
+async function seed() {
+  const headers = { authorization: `Bearer ${await server.demoKey()}`, "content-type": "application/json" };
+  const answer = await fetch(`${server.origin}/development/seed/`, { method: "POST", headers, body: "{}" });
+  assert.ok(answer.ok, `${answer.status}`);
+}
+
+test("support finds a user, disables a device for a reason, and reads both in the trail", async () => {
+  await seed();
+  await operator("sue", "support");
+  const window = await Window.open(browser, server.origin);
+  const { page } = window;
+  await page.goto(`${server.origin}/admin/`);
+  await givePassword(window, "sue");
+  await page.setViewportSize({ width: 1280, height: 800 });
+  const app = new Authenticator(await scan(await window.picture("admin-support-scanned")), server);
+  await page.getByLabel("Code from your app").fill(await app.freshCode());
+  await window.press("Connect and sign in");
+  await page.getByRole("link", { name: "I have kept them" }).click();
+
+  await page.getByRole("link", { name: "Users" }).click();
+  await window.heading("Users");
+  await page.getByRole("searchbox").fill("TWO-dev");
+  await window.press("Search");
+  await judge(window, "users");
+  await page.getByRole("link", { name: "seed-two-devices" }).click();
+  await window.heading("seed-two-devices");
+  await page.getByText("Disable", { exact: true }).first().click();
+  await page.getByLabel("Reason").and(page.locator(":visible")).fill("Lost it on the train");
+  await window.press("Disable the device");
+  await window.says("The device is disabled: no code of it counts.");
+  await page.locator("details").evaluateAll((all) => all.forEach((one) => one.setAttribute("open", "")));
+  await judge(window, "user");
+  const trail = page.locator("section", { has: page.getByRole("heading", { name: "Trail" }) });
+  const entry = await trail.locator("li").first().innerText();
+  for (const part of ["Device disabled", "Lost it on the train", "by operator sue"]) {
+    assert.ok(entry.includes(part), `${part} in ${entry}`);
+  }
+  for (const user of ["seed-locked", "seed-never-enrolled"]) {
+    await page.goto(`${server.origin}/admin/user/?app=demo&user=${user}`);
+    await window.heading(user);
+    await judge(window, user);
+  }
   window.check();
   await window.close();
 });

@@ -6,7 +6,7 @@ use askama::Template;
 use data_encoding::BASE64URL_NOPAD;
 use http::StatusCode;
 use sidekey_core::account::Account;
-use sidekey_core::id::{AccountId, AppId, UserId};
+use sidekey_core::id::{AccountId, UserId};
 
 use super::user::address;
 use super::{Frame, Section};
@@ -104,12 +104,11 @@ async fn called(context: &Context, text: &str) -> Result<Vec<Row>, Problem> {
     Ok(rows)
 }
 
-/// Whether an account is one of those that are looked for besides. Operators' own are not: nobody can name their app.
+/// Whether an account is one of those that are looked for besides.
 fn fits<S>(account: &Account<S>, text: &str, wanted: &str) -> bool {
     let has = |name: &str| name.to_lowercase().contains(wanted);
-    let AccountId { app, user } = &account.id;
-    AppId::parse(app.as_str()).is_ok()
-        && user.as_str() != text
+    let AccountId { user, .. } = &account.id;
+    user.as_str() != text
         && (has(user.as_str()) || account.name.as_ref().is_some_and(|name| has(name.as_str())))
 }
 
@@ -120,27 +119,22 @@ fn place_of(text: &str) -> Option<Key> {
 
 #[cfg(test)]
 mod tests {
-    use sidekey_core::id::AccountName;
+    use sidekey_core::id::{AccountName, AppId};
     use sidekey_core::time::UnixTime;
 
     use super::*;
     use crate::entropy::Entropy;
 
     #[test]
-    fn a_user_is_found_by_a_part_of_either_name_in_any_case_and_no_operator_is() {
-        let of = |app: AppId| {
-            let id = AccountId { app, user: UserId::parse("Änne-7").unwrap() };
-            let mut account: Account = Account::new(id, UnixTime::from_secs(1), &mut Entropy);
-            account.name = AccountName::parse("Ann@Example.com").ok();
-            account
-        };
-        let ann = of(AppId::parse("shop").unwrap());
+    fn a_user_is_found_by_a_part_of_either_name_in_any_case() {
+        let id = AccountId { app: AppId::parse("shop").unwrap(), user: UserId::parse("Änne-7").unwrap() };
+        let mut ann: Account = Account::new(id, UnixTime::from_secs(1), &mut Entropy);
+        ann.name = AccountName::parse("Ann@Example.com").ok();
         for text in ["", "änn", "NE-7", "ann@example.COM", "example"] {
             assert!(fits(&ann, text, &text.to_lowercase()), "{text}");
         }
         for text in ["bob", "Änne-7"] {
             assert!(!fits(&ann, text, &text.to_lowercase()), "{text}: nobody, or found exactly");
         }
-        assert!(!fits(&of(AppId::operators()), "", ""));
     }
 }

@@ -4,6 +4,7 @@
 //! of a name reads accounts, a bounded number at once, and goes on where that ended. No secret is opened for it.
 
 use sidekey_core::account::Account;
+use sidekey_core::id::AppId;
 
 use super::codec::decode;
 use super::{Key, Kind, Store, StoreError};
@@ -28,8 +29,8 @@ pub struct Search {
 }
 
 impl Store {
-    /// Looks for accounts that fit, after the one with that key, until there are [`MAX_FOUND`] or many thousand have been read. It is no
-    /// snapshot: each account is as it is when it is read.
+    /// Looks for accounts of applications that fit, after the one with that key, until there are [`MAX_FOUND`] or many thousand have been read. Operators'
+    /// own accounts are none of them. It is no snapshot: each account is as it is when it is read.
     ///
     /// # Errors
     /// The store cannot be read.
@@ -38,7 +39,7 @@ impl Store {
         after: Option<Key>,
         fits: impl Fn(&Account<Sealed>) -> bool + Send,
     ) -> Result<Search, StoreError> {
-        let prefix = Key::of(Kind::Account);
+        let (prefix, operators) = (Key::of(Kind::Account), AppId::operators());
         let mut search =
             Search { found: Vec::new(), looked_at: 0, next: after.filter(|key| key.is(Kind::Account)) };
         for _ in 0..PAGES {
@@ -49,8 +50,11 @@ impl Store {
                     return Ok(search);
                 }
                 let account: Account<Sealed> = decode(&key, &record.value)?;
-                search.looked_at += 1;
                 search.next = Some(key);
+                if account.id.app == operators {
+                    continue;
+                }
+                search.looked_at += 1;
                 if fits(&account) {
                     search.found.push(account);
                 }
@@ -121,6 +125,21 @@ mod tests {
             }
         }
         assert_eq!((seen.len(), looked_at), (250, 2_500));
+    }
+
+    #[tokio::test]
+    async fn operators_are_not_among_those_who_are_found() {
+        let (_folder, store) = filled(2).await;
+        let id = AccountId { app: AppId::operators(), user: UserId::parse("user-7").unwrap() };
+        let keyring = Keyring::new(MasterKey::generate(&mut Entropy));
+        let mut batch = Batch::new();
+        batch.decided_at(NOW);
+        let account = Account::new(id.clone(), NOW, &mut Entropy);
+        batch.put(account_key(&id), encode_account(&keyring, account).unwrap());
+        store.engine().commit(batch).await.unwrap();
+        let search = store.search(None, |_| true).await.unwrap();
+        assert_eq!((search.found.len(), search.looked_at, search.next), (2, 2, None));
+        assert!(search.found.iter().all(|account| account.id != id));
     }
 
     #[tokio::test]
