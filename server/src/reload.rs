@@ -10,6 +10,7 @@ use crate::audit::{Actor, Origin};
 use crate::config::{Protection, ServeSettings, Settings};
 use crate::context::Context;
 use crate::logging::Logging;
+use crate::master_keys::ReloadError;
 use crate::serve::warn_of_unknown_apps;
 use crate::service_manager;
 use crate::store::retention::Retention;
@@ -57,6 +58,7 @@ impl Reloading {
             let origin = Origin::local(Actor::Operator, context.clock.now());
             match context.master_keys.reload(&origin).await {
                 Ok(keyring) => tracing::info!(keys = keyring.ids().count(), "master keys read again"),
+                Err(error @ ReloadError::Busy) => tracing::warn!(%error, "master keys read again"),
                 Err(error) => tracing::error!(%error, "the master keys were not read again"),
             }
             // Whatever came of it: the server goes on as it is.
@@ -78,6 +80,8 @@ fn take(context: &Context, settings: &Settings) {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
     use clap::Parser;
     use sidekey_core::time::UnixTime;
 
@@ -101,5 +105,24 @@ mod tests {
         take(&context, &settings);
         assert_eq!(context.live.get().audit_retention.seconds, Some(7 * 86_400));
         assert_eq!(context.settings.issuer, "Sidekey");
+    }
+    #[tokio::test]
+    async fn another_secret_in_the_same_file_is_named_and_not_shown() {
+        let (folder, _context) = context(UnixTime::from_secs(1_790_000_000), &[]).await;
+        let (file, secret) = (folder.path().join("sidekey.toml"), folder.path().join("secret"));
+        let hook = "name = \"siem\"\n[notify.webhook]\nurl = \"https://siem.example/\"";
+        std::fs::write(&file, format!("[[notify]]\n{hook}\nsecret_file = \"{}\"\n", secret.display()))
+            .unwrap();
+        let read = |text: &str| {
+            std::fs::write(&secret, text).unwrap();
+            std::fs::set_permissions(&secret, std::fs::Permissions::from_mode(0o600)).unwrap();
+            let flags = ["sidekey", "--development", "--config", file.to_str().unwrap()];
+            Program::try_parse_from(flags).unwrap().serve.check().unwrap()
+        };
+        let before = read("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw\n");
+        assert!(before.fixed_that_differ(&read("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw\n")).is_empty());
+        let after = read("whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD\n");
+        assert_eq!(before.fixed_that_differ(&after), ["notify"]);
+        assert!(!format!("{after:?}").contains("C2FV"));
     }
 }

@@ -11,6 +11,7 @@ use std::time::Duration;
 use sidekey_tests::{Enforcement, Options, Server, Value, json};
 use standardwebhooks::Webhook;
 use tempfile::TempDir;
+use tokio::io::AsyncWriteExt as _;
 use warp::Filter as _;
 use warp::http::{HeaderMap, StatusCode};
 
@@ -264,7 +265,7 @@ async fn a_bot_api_is_told_in_plain_text_and_its_wait_is_kept() {
     let (folder, receiver) = (TempDir::new().unwrap(), Receiver::start().await);
     let token = secret_file(folder.path(), "token", TOKEN);
     let notify = format!(
-        "[[notify]]\nname = \"ops\"\nevents = [\"device_confirmed\"]\n[notify.telegram]\nchat_id = \"-1001\"\ntoken_file = \"{token}\"\napi = \"http://{}\"\n",
+        "[[notify]]\nname = \"ops\"\nevents = [\"device_confirmed\"]\n[notify.telegram]\nchat_id = \"-1001\"\ntoken_file = \"{token}\"\napi = \"http://{}\"\nprivate = true\n",
         receiver.address
     );
     let server = Server::with(options(&folder, &notify));
@@ -281,6 +282,36 @@ async fn a_bot_api_is_told_in_plain_text_and_its_wait_is_kept() {
     assert!(text.starts_with(&format!("device confirmed: ann <b>bold</b> *x* _y_ of {}", app.id)), "{text}");
     let log = server.log();
     assert!(log.contains("Too Many Requests") && !log.contains("AAbbCC"), "{log}");
+}
+
+/// A Bot API whose refusal never ends: what it says first is read, and no more.
+#[tokio::test]
+async fn the_reason_of_a_bot_api_is_read_so_far_and_no_further() {
+    let folder = TempDir::new().unwrap();
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        let mut open = Vec::new();
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let head = "HTTP/1.1 400 Bad Request\r\ncontent-length: 1000000000\r\n\r\n{\"description\": \"chat not found\"}";
+            stream.write_all(head.as_bytes()).await.unwrap();
+            stream.write_all(&[b' '; 32 * 1024]).await.unwrap();
+            open.push(stream);
+        }
+    });
+    let token = secret_file(folder.path(), "token", TOKEN);
+    let notify = format!(
+        "[[notify]]\nname = \"ops\"\nevents = [\"device_confirmed\"]\n[notify.telegram]\nchat_id = \"-1001\"\ntoken_file = \"{token}\"\napi = \"http://{address}\"\nprivate = true\n",
+    );
+    let server = Server::with(options(&folder, &notify));
+    server.app(Enforcement::Optional).await.enrol("ann").await;
+    let said = async {
+        while !server.log().contains("it answers 400") {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(LIMIT, said).await.unwrap();
+    assert!(server.log().contains("it answers 400: chat not found"), "{}", server.log());
 }
 
 #[tokio::test]

@@ -95,10 +95,7 @@ fn write(app: &AppId, out: &Path, key_file: &Path, common: &Common) -> Result<()
             progress.show(done, total);
             Ok(())
         }
-        Part::Data(lines) => {
-            let lines = zeroize::Zeroizing::new(lines);
-            file.write(&writer.users(&lines)).map_err(|error| error.to_string())
-        }
+        Part::Data(lines) => file.write(&writer.users(&lines)).map_err(|error| error.to_string()),
     };
     // The server knows its master keys, also where none is given here.
     let sealed_with = keyring.ids().map(|id| id.to_string()).collect();

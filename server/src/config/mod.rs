@@ -27,7 +27,7 @@ use serde::{Deserialize, Serialize};
 use sidekey_core::key_uri::MAX_ISSUER_BYTES;
 
 pub use address::{BasePath, PublicUrl};
-pub use notify::NotifySettings;
+pub use notify::{Fingerprint, NotifySettings};
 pub use protect::{ProtectSettings, Protection};
 
 use crate::limit::Rate;
@@ -183,6 +183,8 @@ pub struct Settings {
     pub notify: Vec<NotifySettings>,
     /// The same, read.
     pub destinations: Vec<Arc<Destination>>,
+    /// What their secrets were when they were read.
+    pub notify_secrets: Fingerprint,
 }
 
 impl ServeSettings {
@@ -304,7 +306,7 @@ impl ServeSettings {
                 Ok(audit_retention),
                 Ok(log_level),
                 Ok(protection),
-                Ok(destinations),
+                Ok((destinations, notify_secrets)),
             ) if mistakes.is_empty() => Ok(Settings {
                 listen,
                 data: self.data.unwrap_or_else(|| DATA.into()),
@@ -323,6 +325,7 @@ impl ServeSettings {
                 protection,
                 notify: self.notify,
                 destinations,
+                notify_secrets,
             }),
             _ => Err(mistakes),
         }
@@ -356,6 +359,7 @@ impl Settings {
             admin,
             log,
             notify,
+            notify_secrets,
             audit_retention: _,
             log_level: _,
             protection: _,
@@ -374,7 +378,7 @@ impl Settings {
             ("rate_limit, rate_burst", *rate != other.rate),
             ("admin", *admin != other.admin),
             ("log", *log != other.log),
-            ("notify", *notify != other.notify),
+            ("notify", *notify != other.notify || *notify_secrets != other.notify_secrets),
         ];
         differ.into_iter().filter_map(|(key, differs)| differs.then_some(key)).collect()
     }

@@ -15,6 +15,7 @@
 //! [notify.telegram]
 //! chat_id = "-1001234567890"
 //! token_file = "/etc/sidekey/telegram.token"
+//! # api = "https://bots.example.com"             # a Bot API server of one's own; http:// with private = true
 //!
 //! [[notify]]
 //! name = "owners"
@@ -34,12 +35,14 @@
 //! ```
 
 use std::collections::BTreeSet;
+use std::fmt;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
 use sidekey_core::id::AppId;
 use zeroize::Zeroizing;
 
@@ -89,6 +92,8 @@ struct TelegramSettings {
     chat_id: String,
     token_file: PathBuf,
     api: Option<String>,
+    #[serde(default)]
+    private: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
@@ -115,11 +120,11 @@ struct SyslogSettings {
 }
 
 impl MailSettings {
-    fn read(&self) -> Result<Mail, String> {
+    fn read(&self, files: &mut Files) -> Result<Mail, String> {
         let login = match (&self.user, &self.password_file) {
             (None, None) => None,
             (Some(user), Some(path)) => {
-                let text = secret(path)?;
+                let text = files.secret(path)?;
                 let password = Zeroizing::new(text.trim_end_matches(['\r', '\n']).to_owned());
                 if password.is_empty() || password.contains(['\r', '\n', '\0']) {
                     return Err(format!("`{}` must hold a password, on one line", path.display()));
@@ -149,20 +154,33 @@ impl MailSettings {
     }
 }
 
-/// Reads all destinations.
+/// What stood in the files with secrets, to be compared with what stands there later. It shows nothing.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Fingerprint([u8; 32]);
+
+impl fmt::Debug for Fingerprint {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("Fingerprint(…)")
+    }
+}
+
+/// Reads all destinations, and gives the fingerprint of their secrets along.
 ///
 /// # Errors
 /// All mistakes, one sentence each.
-pub(super) fn destinations(typed: &[NotifySettings]) -> Result<Vec<Arc<Destination>>, Vec<String>> {
+pub(super) fn destinations(
+    typed: &[NotifySettings],
+) -> Result<(Vec<Arc<Destination>>, Fingerprint), Vec<String>> {
     if typed.len() > MAX_DESTINATIONS {
         return Err(vec![format!("there are more than {MAX_DESTINATIONS} `[[notify]]`")]);
     }
     let mut mistakes = Vec::new();
     let mut names = BTreeSet::new();
+    let mut files = Files::default();
     let mut destinations = Vec::with_capacity(typed.len());
     for settings in typed {
         let own = |mistake: &String| format!("`[[notify]]` `{}`: {mistake}", settings.name.escape_debug());
-        match settings.read() {
+        match settings.read(&mut files) {
             Ok(destination) => destinations.push(Arc::new(destination)),
             Err(found) => mistakes.extend(found.iter().map(own)),
         }
@@ -170,11 +188,11 @@ pub(super) fn destinations(typed: &[NotifySettings]) -> Result<Vec<Arc<Destinati
             mistakes.push(own(&"there is another one of this name".to_owned()));
         }
     }
-    if mistakes.is_empty() { Ok(destinations) } else { Err(mistakes) }
+    if mistakes.is_empty() { Ok((destinations, files.fingerprint())) } else { Err(mistakes) }
 }
 
 impl NotifySettings {
-    fn read(&self) -> Result<Destination, Vec<String>> {
+    fn read(&self, files: &mut Files) -> Result<Destination, Vec<String>> {
         let mut mistakes = Vec::new();
         let name = Name::parse(&self.name).map_err(|mistake| mistakes.push(format!("`name`: {mistake}")));
         for event in self.events.iter().filter(|event| !EVENT_NAMES.contains(&event.as_str())) {
@@ -190,28 +208,29 @@ impl NotifySettings {
         }
         let rule =
             Rule { events: self.events.iter().cloned().collect(), apps: self.apps.iter().cloned().collect() };
-        let way = self.way().map_err(|mistake| mistakes.push(mistake));
+        let way = self.way(files).map_err(|mistake| mistakes.push(mistake));
         match (name, way) {
             (Ok(name), Ok(way)) if mistakes.is_empty() => Ok(Destination { name, rule, way }),
             _ => Err(mistakes),
         }
     }
 
-    fn way(&self) -> Result<Box<dyn Deliver>, String> {
+    fn way(&self, files: &mut Files) -> Result<Box<dyn Deliver>, String> {
         match (&self.webhook, &self.telegram, &self.mail, &self.syslog) {
             (Some(WebhookSettings { url, secret_file, private }), None, None, None) => {
-                let text = secret(secret_file)?;
+                let text = files.secret(secret_file)?;
                 let secrets =
                     Secrets::parse(&text).map_err(|error| format!("`{}`: {error}", secret_file.display()))?;
                 Ok(Box::new(Webhook::new(url, secrets, *private)?))
             }
-            (None, Some(TelegramSettings { chat_id, token_file, api }), None, None) => {
-                let text = secret(token_file)?;
+            (None, Some(TelegramSettings { chat_id, token_file, api, private }), None, None) => {
+                let text = files.secret(token_file)?;
                 let token =
                     Token::parse(&text).map_err(|error| format!("`{}`: {error}", token_file.display()))?;
-                Ok(Box::new(Telegram::new(api.as_deref().unwrap_or(telegram::API), &token, chat_id)?))
+                let api = api.as_deref().unwrap_or(telegram::API);
+                Ok(Box::new(Telegram::new(api, &token, chat_id, *private)?))
             }
-            (None, None, Some(mail), None) => Ok(Box::new(mail.read()?)),
+            (None, None, Some(mail), None) => Ok(Box::new(mail.read(files)?)),
             (None, None, None, Some(SyslogSettings { address, enterprise })) => {
                 let collector = Collector::parse(address)?;
                 Ok(Box::new(Syslog::new(collector, enterprise.unwrap_or(syslog::ENTERPRISE))))
@@ -222,7 +241,24 @@ impl NotifySettings {
     }
 }
 
-/// The text of a file that only its owner can read.
+/// The files with secrets that were read.
+#[derive(Default)]
+struct Files(Sha256);
+
+impl Files {
+    /// The text of a file that only its owner can read.
+    fn secret(&mut self, path: &Path) -> Result<Zeroizing<String>, String> {
+        let text = secret(path)?;
+        self.0.update((text.len() as u64).to_be_bytes());
+        self.0.update(text.as_bytes());
+        Ok(text)
+    }
+
+    fn fingerprint(self) -> Fingerprint {
+        Fingerprint(self.0.finalize().into())
+    }
+}
+
 fn secret(path: &Path) -> Result<Zeroizing<String>, String> {
     let unusable = |error: std::io::Error| format!("`{}` cannot be read: {error}", path.display());
     let metadata = fs::metadata(path).map_err(unusable)?;
@@ -244,7 +280,7 @@ mod tests {
         struct File {
             notify: Vec<NotifySettings>,
         }
-        destinations(&toml::from_str::<File>(text).unwrap().notify)
+        destinations(&toml::from_str::<File>(text).unwrap().notify).map(|(destinations, _)| destinations)
     }
 
     fn file(folder: &Path, name: &str, text: &str, mode: u32) -> String {
@@ -297,6 +333,24 @@ mod tests {
             let mistakes = mail(&rest).unwrap_err();
             assert!(mistakes[0].contains(expected) && !mistakes[0].contains("geheim"), "{mistakes:?}");
         }
+    }
+
+    #[test]
+    fn a_bot_api_without_tls_is_one_of_ones_own_that_is_called_so() {
+        let folder = tempfile::tempdir().unwrap();
+        let token = file(folder.path(), "t", "123456:AAbbCCddEEffGGhhIIjjKKllMMnn\n", 0o600);
+        let telegram = |rest: &str| {
+            read(&format!(
+                "[[notify]]\nname = \"ops\"\n[notify.telegram]\nchat_id = \"-1001\"\ntoken_file = \"{token}\"\n{rest}"
+            ))
+        };
+        assert!(telegram("api = \"https://bots.example\"").is_ok());
+        assert!(telegram("api = \"http://10.0.0.7:8081\"\nprivate = true").is_ok());
+        for rest in ["api = \"http://10.0.0.7:8081\"", "api = \"http://bots.example\"\nprivate = false"] {
+            let mistakes = telegram(rest).unwrap_err();
+            assert!(mistakes[0].contains("private = true") && !mistakes[0].contains("AAbb"), "{mistakes:?}");
+        }
+        assert!(telegram("api = \"ftp://bots.example\"\nprivate = true").is_err());
     }
 
     #[test]

@@ -115,7 +115,7 @@ async fn query(
             }
         }
         if chunk.len() >= CHUNK {
-            send(parts, Part::Data(std::mem::take(&mut chunk))).await?;
+            send(parts, Part::Data(std::mem::take(&mut chunk).into())).await?;
         }
         let Some((key, _)) = page.last() else { break };
         let done = key.audit_sequence().unwrap_or(first).saturating_sub(first);
@@ -125,11 +125,11 @@ async fn query(
     for line in last {
         chunk.extend_from_slice(&line);
         if chunk.len() >= CHUNK {
-            send(parts, Part::Data(std::mem::take(&mut chunk))).await?;
+            send(parts, Part::Data(std::mem::take(&mut chunk).into())).await?;
         }
     }
     if !chunk.is_empty() {
-        send(parts, Part::Data(chunk)).await?;
+        send(parts, Part::Data(chunk.into())).await?;
     }
     Ok(Reply::AuditTold { entries: count })
 }
@@ -176,7 +176,7 @@ pub(super) async fn export(
             chunk.extend(export::entry(&at, &record.value).ok_or_else(damaged)?);
         }
         if chunk.len() >= CHUNK {
-            send(parts, Part::Data(std::mem::take(&mut chunk))).await?;
+            send(parts, Part::Data(std::mem::take(&mut chunk).into())).await?;
         }
         let (done, total) = (at.sequence().saturating_sub(first), end.saturating_sub(first));
         send(parts, Part::Progress { done, total: total.max(done) }).await?;
@@ -185,7 +185,7 @@ pub(super) async fn export(
         chunk.extend(export::beginning(&engine.id(), &at));
     }
     chunk.extend(export::ending(count, &at));
-    send(parts, Part::Data(chunk)).await?;
+    send(parts, Part::Data(chunk.into())).await?;
     Ok(Reply::AuditTold { entries: count })
 }
 
@@ -217,7 +217,7 @@ mod tests {
         let mut text = Vec::new();
         while let Some(part) = waiting.recv().await {
             if let Part::Data(bytes) = part {
-                text.extend(bytes);
+                text.extend_from_slice(&bytes);
             }
         }
         let lines = text.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());

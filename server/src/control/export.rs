@@ -6,6 +6,7 @@ use sidekey_core::account::Account;
 use sidekey_core::id::AppId;
 use sidekey_core::import::{ImportedDevice, ImportedUser};
 use tokio::sync::mpsc;
+use zeroize::Zeroizing;
 
 use super::{Authority, CommandError, KeyError, Reply};
 use crate::apps::AppError;
@@ -13,6 +14,9 @@ use crate::audit::{Entry, Origin, ServerEvent};
 use crate::import::WireUser;
 use crate::maintenance::Part;
 use crate::store::{Batch, Store};
+
+/// Bytes of a user with two or three devices.
+const USER: usize = 1_024;
 
 /// Hands over all users that have an active device, JSON lines, to whoever seals them with other keys than the store. It is in the audit trail before the first of them leaves.
 pub(super) async fn export(
@@ -40,10 +44,11 @@ pub(super) async fn export(
     loop {
         let (page, last) = store.accounts(app, after.as_ref()).await?;
         looked_at += page.len() as u64;
-        let mut lines = Vec::new();
+        // Wide enough for most pages, so that no smaller one is left behind unwiped.
+        let mut lines = Zeroizing::new(Vec::with_capacity(page.len() * USER));
         for user in page.iter().filter_map(exported) {
             users += 1;
-            serde_json::to_writer(&mut lines, &WireUser::of(&user))
+            serde_json::to_writer(&mut *lines, &WireUser::of(&user))
                 .map_err(|_| CommandError::ExportBrokenOff)?;
             lines.push(b'\n');
         }

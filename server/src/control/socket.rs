@@ -17,6 +17,7 @@ use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, Buf
 use tokio::net::unix::OwnedWriteHalf;
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::Semaphore;
+use zeroize::Zeroizing;
 
 use super::{Authority, Command, Reply, Work};
 use crate::maintenance::Part;
@@ -124,20 +125,24 @@ async fn answer(stream: UnixStream, authority: Authority) -> io::Result<()> {
             "the server does not know this command; use the `sidekey` of its own version".to_owned(),
         ),
     };
-    let mut bytes = zeroize::Zeroizing::new(serde_json::to_vec(&answer)?);
+    let mut bytes = Zeroizing::new(serde_json::to_vec(&answer)?);
     bytes.push(b'\n');
     within(writer.write_all(&bytes)).await
 }
 
 async fn send(writer: &mut OwnedWriteHalf, part: Part) -> io::Result<()> {
     let (line, data) = match part {
-        Part::Progress { done, total } => (Line::Progress { done, total }, Vec::new()),
+        Part::Progress { done, total } => (Line::Progress { done, total }, Zeroizing::default()),
         Part::Data(bytes) => (Line::Data(bytes.len()), bytes),
     };
-    let mut bytes = serde_json::to_vec(&line)?;
-    bytes.push(b'\n');
-    bytes.extend(data);
-    within(writer.write_all(&bytes)).await
+    let mut line = serde_json::to_vec(&line)?;
+    line.push(b'\n');
+    within(async {
+        writer.write_all(&line).await?;
+        // From where they are: they may be secrets, of which there should be no copy that nobody wipes.
+        writer.write_all(&data).await
+    })
+    .await
 }
 
 /// Hands a command to the server that has the store in `data` open, and what comes out before the reply to `take`. `None`:
@@ -178,7 +183,7 @@ pub async fn ask(
             Line::Error(text) => return Err(text),
             Line::Progress { done, total } => take(Part::Progress { done, total })?,
             Line::Data(length) => {
-                let mut data = vec![0; length.min(MAX_DATA)];
+                let mut data = Zeroizing::new(vec![0; length.min(MAX_DATA)]);
                 within(reader.read_exact(&mut data)).await.map_err(unreachable)?;
                 take(Part::Data(data))?;
             }
@@ -194,8 +199,8 @@ async fn within<T>(future: impl Future<Output = io::Result<T>>) -> io::Result<T>
 async fn read_line(
     reader: impl tokio::io::AsyncBufRead + Unpin,
     limit: u64,
-) -> io::Result<zeroize::Zeroizing<Vec<u8>>> {
-    let mut line = zeroize::Zeroizing::new(Vec::new());
+) -> io::Result<Zeroizing<Vec<u8>>> {
+    let mut line = Zeroizing::new(Vec::new());
     reader.take(limit).read_until(b'\n', &mut line).await?;
     if line.last() == Some(&b'\n') { Ok(line) } else { Err(ErrorKind::UnexpectedEof.into()) }
 }
@@ -303,7 +308,7 @@ mod tests {
         let mut bytes = Vec::new();
         let reply = super::ask(data, &Command::Backup, |part| {
             if let Part::Data(data) = part {
-                bytes.extend(data);
+                bytes.extend_from_slice(&data);
             }
             Ok(())
         });

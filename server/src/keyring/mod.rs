@@ -23,6 +23,7 @@ pub mod unlock;
 mod tests;
 
 use std::fmt;
+use std::sync::Arc;
 
 use rand_core::CryptoRng;
 use zeroize::Zeroizing;
@@ -38,14 +39,14 @@ const MAX_KEYS: usize = 16;
 
 /// One or more master keys.
 pub struct Keyring {
-    first: MasterKey,
-    older: Vec<MasterKey>,
+    first: Arc<MasterKey>,
+    older: Vec<Arc<MasterKey>>,
 }
 
 impl Keyring {
     /// A keyring of one key.
     pub fn new(key: MasterKey) -> Self {
-        Self { first: key, older: Vec::new() }
+        Self { first: Arc::new(key), older: Vec::new() }
     }
 
     /// Reads keys, one a line, the sealing one first. Empty lines and those that start with `#` are skipped.
@@ -65,9 +66,16 @@ impl Keyring {
             }
             keys.push(key);
         }
-        let mut keys = keys.into_iter();
+        let mut keys = keys.into_iter().map(Arc::new);
         let first = keys.next().ok_or(ParseError::Empty)?;
         Ok(Self { first, older: keys.collect() })
+    }
+
+    /// These keys, and below them those of another keyring that are not among them; `None`: all of those are. No key is copied.
+    pub fn above(&self, other: &Self) -> Option<Self> {
+        let others: Vec<_> = other.shared().filter(|key| !self.has(key.id())).map(Arc::clone).collect();
+        let older = self.older.iter().map(Arc::clone).chain(others.iter().map(Arc::clone)).collect();
+        (!others.is_empty()).then(|| Self { first: Arc::clone(&self.first), older })
     }
 
     /// The ids of all keys, the sealing one first.
@@ -105,6 +113,10 @@ impl Keyring {
     }
 
     fn keys(&self) -> impl Iterator<Item = &MasterKey> {
+        self.shared().map(|key| &**key)
+    }
+
+    fn shared(&self) -> impl Iterator<Item = &Arc<MasterKey>> {
         std::iter::once(&self.first).chain(&self.older)
     }
 }

@@ -58,7 +58,7 @@ pub async fn write(
 ) -> Result<Summary, BackupError> {
     let title = Title { store_format: FORMAT, store: engine.id(), begun_at: now.as_secs() };
     let (writer, first) = Writer::new(&title);
-    parts.send(Part::Data(first)).await.map_err(|_| BackupError::BrokenOff)?;
+    parts.send(Part::Data(first.into())).await.map_err(|_| BackupError::BrokenOff)?;
     let state =
         State { writer: Some(writer), completeness: Completeness::new(), finding: None, done: 0, total: 0 };
     let state = Arc::new(Mutex::new(state));
@@ -77,7 +77,7 @@ pub async fn write(
     let (mut last, sum) = writer.ok_or(BackupError::BrokenOff)?.end(&head);
     let mac = engine.authenticate(sum).await?;
     last.extend_from_slice(&mac.unwrap_or_default());
-    parts.send(Part::Data(last)).await.map_err(|_| BackupError::BrokenOff)?;
+    parts.send(Part::Data(last.into())).await.map_err(|_| BackupError::BrokenOff)?;
     Ok(Summary { records: head.records(), audit_entries: head.audit_entries() })
 }
 
@@ -117,7 +117,7 @@ impl Visitor for Packing {
         let (done, total) = (state.done, state.total);
         drop(state);
         if let Some(chunk) = chunk {
-            self.send(Part::Data(chunk))?;
+            self.send(Part::Data(chunk.into()))?;
         }
         if done.is_multiple_of(STRIDE) {
             self.send(Part::Progress { done, total })?;
@@ -135,7 +135,7 @@ impl Visitor for Packing {
         state.completeness.correct(key, before, after);
         let chunk = state.writer.as_mut().and_then(|writer| writer.correction(key, before, after));
         drop(state);
-        chunk.map_or(Ok(()), |chunk| self.send(Part::Data(chunk)))
+        chunk.map_or(Ok(()), |chunk| self.send(Part::Data(chunk.into())))
     }
 
     fn log(&mut self, base: Base) -> Result<(), String> {
@@ -143,7 +143,7 @@ impl Visitor for Packing {
         state.completeness.log(base);
         let chunk = state.writer.as_mut().and_then(|writer| writer.log(base));
         drop(state);
-        chunk.map_or(Ok(()), |chunk| self.send(Part::Data(chunk)))
+        chunk.map_or(Ok(()), |chunk| self.send(Part::Data(chunk.into())))
     }
 }
 

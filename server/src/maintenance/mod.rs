@@ -20,11 +20,14 @@ pub mod restore;
 #[cfg(test)]
 mod tests;
 
+use std::fmt;
+
+use zeroize::Zeroizing;
+
 /// Told of progress: how many records are done, and of how many, about.
 pub type OnProgress<'a> = &'a mut (dyn FnMut(u64, u64) + Send);
 
 /// What comes out while a backup or an export is made or a store is checked.
-#[derive(Debug)]
 pub enum Part {
     /// How far it is.
     Progress {
@@ -33,6 +36,26 @@ pub enum Part {
         /// Of so many, about.
         total: u64,
     },
-    /// The next bytes of a backup or an export.
-    Data(Vec<u8>),
+    /// The next bytes of a backup or an export: TOTP secrets in the clear, where users are exported. Wiped on drop, redacted in `Debug`.
+    Data(Zeroizing<Vec<u8>>),
+}
+
+impl fmt::Debug for Part {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Progress { done, total } => write!(formatter, "Progress({done} of {total})"),
+            Self::Data(bytes) => write!(formatter, "Data({} bytes)", bytes.len()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod part_tests {
+    use super::Part;
+
+    #[test]
+    fn a_part_is_told_by_its_length_since_an_export_holds_secrets() {
+        assert_eq!(format!("{:?}", Part::Data(b"secret".to_vec().into())), "Data(6 bytes)");
+        assert_eq!(format!("{:?}", Part::Progress { done: 1, total: 2 }), "Progress(1 of 2)");
+    }
 }

@@ -81,20 +81,39 @@ pub(super) async fn take(engine: &dyn Engine, keyring: &Keyring, origin: &Origin
     try_take(engine, keyring, origin).await
 }
 
-async fn try_take(engine: &dyn Engine, keyring: &Keyring, origin: &Origin) -> Result<(), UnlockError> {
+/// Whether a keyring has every key that is in use. Nothing is noted.
+///
+/// # Errors
+/// A key is missing, or the store fails.
+pub(super) async fn check(engine: &dyn Engine, keyring: &Keyring) -> Result<(), UnlockError> {
     let noted = read(engine).await?;
-    let version = noted.as_ref().map(|(_, record)| record.version);
-    let mut keys = match &noted {
-        Some((noted, _)) => noted.keys.clone(),
+    keys(engine, noted.as_ref().map(|(noted, _)| noted), keyring).await.map(drop)
+}
+
+/// The keys in use, all of which the keyring has.
+async fn keys(
+    engine: &dyn Engine,
+    noted: Option<&InUse>,
+    keyring: &Keyring,
+) -> Result<BTreeSet<KeyId>, UnlockError> {
+    let keys: BTreeSet<_> = match noted {
+        Some(noted) => noted.keys.clone(),
         // Of a store that is new, or older than this record.
         None => count_all(engine).await?.into_keys().collect(),
     };
-    if !keys.iter().all(|id| keyring.has(*id)) {
-        // Noted keys may be in use; these are.
-        let tally = count_all(engine).await?;
-        check_complete(&tally, keyring)?;
-        keys = tally.into_keys().collect();
+    if keys.iter().all(|id| keyring.has(*id)) {
+        return Ok(keys);
     }
+    // Noted keys may be in use; these are.
+    let tally = count_all(engine).await?;
+    check_complete(&tally, keyring)?;
+    Ok(tally.into_keys().collect())
+}
+
+async fn try_take(engine: &dyn Engine, keyring: &Keyring, origin: &Origin) -> Result<(), UnlockError> {
+    let noted = read(engine).await?;
+    let version = noted.as_ref().map(|(_, record)| record.version);
+    let mut keys = keys(engine, noted.as_ref().map(|(noted, _)| noted), keyring).await?;
     keys.insert(keyring.sealing());
     let wanted = InUse { sealing: keyring.sealing(), keys };
     if noted.as_ref().is_some_and(|(noted, _)| *noted == wanted) {

@@ -40,17 +40,21 @@ pub struct MasterKeys {
     before: tokio::sync::Mutex<Vec<Weak<Keyring>>>,
 }
 
-/// Why the keys could not be read anew. The keyring before goes on. The texts are for the operator.
+/// Why the keys could not be read anew. The texts are for the operator.
 #[derive(Debug, thiserror::Error)]
 pub enum ReloadError {
-    /// There is no usable keyring.
+    /// There is no usable keyring. The one before goes on.
     #[error(transparent)]
     Source(#[from] SourceError),
-    /// The new keyring does not open everything in the store.
+    /// The new keyring does not open everything in the store. The one before goes on; where a key that sealed was to go, it does so below
+    /// the new ones.
     #[error(transparent)]
     Unlock(#[from] UnlockError),
-    /// Something holds on to the keyring before.
-    #[error("operations that have begun still use the keys before; try again")]
+    /// The new keyring is in place, and something holds on to the one before.
+    #[error(
+        "the new master keys are in use from now on, but operations that had begun still seal with the ones before: keep all of them in the file, \
+         and have them read again in a moment"
+    )]
     Busy,
 }
 
@@ -107,18 +111,43 @@ impl MasterKeys {
     /// Reads the keys anew from where they came from, and works with them from now on if they open everything that is in the
     /// store. When this returns, nothing is being sealed with the keys before any more. Gives the keyring.
     ///
+    /// A key goes in two steps. First the new keys seal and the ones before still open, until nobody seals with those any more; only then is
+    /// what the store holds the whole of what is sealed with a key, and a key that seals nothing can go.
+    ///
     /// # Errors
-    /// They are no keyring, or lack a key that is in use; the keyring before goes on then.
+    /// See [`ReloadError`], also for which keys go on.
     pub async fn reload(&self, origin: &Origin) -> Result<Arc<Keyring>, ReloadError> {
+        self.reload_within(origin, LOOKS).await
+    }
+
+    async fn reload_within(&self, origin: &Origin, looks: u32) -> Result<Arc<Keyring>, ReloadError> {
         let mut before = self.before.lock().await;
         let Some(fresh) = self.source.read_again()? else { return Ok(self.current.get()) };
         unlock::check(&*self.engine, &fresh).await?;
-        in_use::take(&*self.engine, &fresh, origin).await?;
-        before.push(Arc::downgrade(&self.current.replace(fresh)));
-        for _ in 0..LOOKS {
+        in_use::check(&*self.engine, &fresh).await?;
+        // A statement of its own: nobody may hold on to the current one while it is replaced.
+        let both = fresh.above(&self.current.get());
+        if let Some(both) = both {
+            self.put(both, &mut before, origin, looks).await?;
+        }
+        self.put(fresh, &mut before, origin, looks).await?;
+        Ok(self.current.get())
+    }
+
+    /// Works with this keyring from now on, and waits until nobody does with one before.
+    async fn put(
+        &self,
+        keyring: Keyring,
+        before: &mut Vec<Weak<Keyring>>,
+        origin: &Origin,
+        looks: u32,
+    ) -> Result<(), ReloadError> {
+        in_use::take(&*self.engine, &keyring, origin).await?;
+        before.push(Arc::downgrade(&self.current.replace(keyring)));
+        for _ in 0..looks {
             before.retain(|keyring| keyring.strong_count() > 0);
             if before.is_empty() {
-                return Ok(self.current.get());
+                return Ok(());
             }
             tokio::time::sleep(LOOK_EVERY).await;
         }

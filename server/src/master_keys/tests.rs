@@ -2,6 +2,7 @@ use std::path::{Path, PathBuf};
 
 use futures_util::future::join_all;
 use sidekey_core::account::Account;
+use sidekey_core::event::Event;
 use sidekey_core::id::{AccountId, AppId, LoginId, UserId};
 use tempfile::TempDir;
 
@@ -53,24 +54,11 @@ impl Fixture {
     }
 
     async fn enrol(&self, number: usize) {
-        let change = |account: &mut Account, events: &mut Vec<_>| {
-            let login = LoginId::generate(&mut Entropy);
-            account.start_setup(login, None, false, NOW, &mut Entropy, events).unwrap();
-        };
-        self.change(number, change).await;
+        enrol(&self.store, number).await;
     }
 
-    async fn change(
-        &self,
-        number: usize,
-        change: impl Fn(&mut Account, &mut Vec<sidekey_core::event::Event>) + Send + Sync,
-    ) {
-        let id = id(number);
-        let decide = |state: &mut crate::store::State| {
-            let account = state.account.get_or_insert_with(|| Account::new(id.clone(), NOW, &mut Entropy));
-            change(account, &mut state.events);
-        };
-        self.store.transact(Subject::account(id.clone()), &origin(), NOW, decide).await.unwrap();
+    async fn change(&self, number: usize, change: impl Fn(&mut Account, &mut Vec<Event>) + Send + Sync) {
+        change_in(&self.store, number, change).await;
     }
 
     /// Puts a new key first, and has it read.
@@ -130,6 +118,27 @@ impl Fixture {
         events.retain(|(kind, _)| kind.starts_with("master_key"));
         events
     }
+}
+
+async fn enrol(store: &Store, number: usize) {
+    let change = |account: &mut Account, events: &mut Vec<_>| {
+        let login = LoginId::generate(&mut Entropy);
+        account.start_setup(login, None, false, NOW, &mut Entropy, events).unwrap();
+    };
+    change_in(store, number, change).await;
+}
+
+async fn change_in(
+    store: &Store,
+    number: usize,
+    change: impl Fn(&mut Account, &mut Vec<Event>) + Send + Sync,
+) {
+    let id = id(number);
+    let decide = |state: &mut crate::store::State| {
+        let account = state.account.get_or_insert_with(|| Account::new(id.clone(), NOW, &mut Entropy));
+        change(account, &mut state.events);
+    };
+    store.transact(Subject::account(id.clone()), &origin(), NOW, decide).await.unwrap();
 }
 
 async fn open(engine: &Arc<dyn Engine>, file: &Path) -> Result<MasterKeys, UnlockError> {
@@ -312,6 +321,65 @@ async fn reading_anew_waits_for_those_who_seal_with_the_keys_before() {
     fixture.enrol(2).await;
     drop(held);
     reload.await.unwrap();
+}
+
+#[tokio::test]
+async fn keys_that_not_everybody_works_with_yet_are_in_use_all_the_same() {
+    let fixture = Fixture::with_accounts(1).await;
+    let held = fixture.keys.current();
+    let new = file::add(&fixture.key_file(), &mut Entropy).unwrap().sealing();
+    let busy = fixture.keys.reload_within(&origin(), 1).await.unwrap_err();
+    assert_eq!(fixture.sealing(), new);
+    assert!(busy.to_string().contains("in use from now on"), "{busy}");
+    fixture.enrol(2).await;
+    assert_eq!(fixture.tally().await[&new], 1);
+    drop(held);
+    fixture.keys.reload(&origin()).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_key_that_sealed_goes_when_nobody_seals_with_it_any_more() {
+    let fixture = Fixture::with_accounts(3).await;
+    let text = std::fs::read_to_string(fixture.key_file()).unwrap();
+    let kept = fixture.add_key().await;
+    fixture.rotate().await;
+    let both = std::fs::read_to_string(fixture.key_file()).unwrap();
+    let alone = both.lines().find(|line| line.starts_with(&format!("skm1:{kept}"))).unwrap();
+    std::fs::write(fixture.key_file(), format!("{text}{alone}\n")).unwrap();
+    let leaving = fixture.keys.reload(&origin()).await.unwrap().sealing();
+    assert_ne!(leaving, kept);
+    assert_eq!(fixture.tally().await.get(&leaving), None, "so far it seals nothing");
+
+    std::fs::write(fixture.key_file(), alone).unwrap();
+    // Somebody has taken the keyring to seal with, and commits while the next one is read.
+    let slow = Store::new(Arc::clone(&fixture.engine), Arc::new(Swap::new(fixture.keys.current())));
+    let origin = origin();
+    let mut reload = Box::pin(fixture.keys.reload(&origin));
+    let replaced = async {
+        while fixture.sealing() == leaving {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::select! {
+        biased;
+        _ = &mut reload => panic!("it did not wait"),
+        () = replaced => {}
+    }
+    enrol(&slow, 7).await;
+    drop(slow);
+    let refused = reload.await.unwrap_err();
+    let named =
+        matches!(refused, ReloadError::Unlock(UnlockError::MissingKey { needed, .. }) if needed == leaving);
+    assert!(named, "{refused}");
+    let account = fixture.store.account(&id(7)).await.unwrap().unwrap();
+    assert_eq!(account.pending_devices(NOW).count(), 1);
+    let restarted = open(&fixture.engine, &fixture.key_file()).await.unwrap_err();
+    assert!(matches!(restarted, UnlockError::MissingKey { needed, .. } if needed == leaving), "{restarted}");
+
+    fixture.rotate().await;
+    fixture.keys.reload(&origin).await.unwrap();
+    assert!(!fixture.keys.current().has(leaving));
+    open(&fixture.engine, &fixture.key_file()).await.unwrap();
 }
 
 #[tokio::test]

@@ -15,6 +15,8 @@ use crate::store::engine::Pending;
 pub const API: &str = "https://api.telegram.org";
 /// Most characters of a message (`sendMessage`, "text").
 const MAX_TEXT: usize = 4_096;
+/// Most bytes of a refusal that are read.
+const MAX_ANSWER: usize = 16 * 1024;
 
 /// A bot's token: `123456:ABC…`. Wiped when dropped, redacted in `Debug`.
 #[derive(Clone)]
@@ -70,11 +72,12 @@ struct Parameters {
 }
 
 impl Telegram {
-    /// A chat, by its number or `@name`; `api` is where the Bot API is.
+    /// A chat, by its number or `@name`; `api` is where the Bot API is, and `private` whether it is in a network of one's own, where the
+    /// token may go in the clear.
     ///
     /// # Errors
     /// A sentence: the chat or the API's URL is none.
-    pub fn new(api: &str, token: &Token, chat: &str) -> Result<Self, String> {
+    pub fn new(api: &str, token: &Token, chat: &str, private: bool) -> Result<Self, String> {
         let is_number = chat.strip_prefix('-').unwrap_or(chat).bytes().all(|byte| byte.is_ascii_digit());
         if chat.len() < 2 || chat.len() > 64 || !(is_number || chat.starts_with('@')) {
             return Err(
@@ -85,6 +88,13 @@ impl Telegram {
         let text = format!("{}/bot{}/sendMessage", api.trim_end_matches('/'), *token.0);
         let url = Url::parse(&text).ok().filter(|url| matches!(url.scheme(), "https" | "http"));
         let url = url.ok_or("`api` must be the URL of a Bot API server")?;
+        if url.scheme() != "https" && !private {
+            return Err(
+                "`api` must begin with https://, or the bot's token crosses the network in the clear; a server in a network of your own may \
+                 do without: `private = true`"
+                    .to_owned(),
+            );
+        }
         let client = client().build().map_err(|error| format!("no HTTP client can be made: {error}"))?;
         Ok(Self { client, url, chat: chat.to_owned() })
     }
@@ -108,12 +118,20 @@ impl Deliver for Telegram {
                 "chat_id": self.chat, "text": text, "link_preview_options": { "is_disabled": true },
             });
             let request = self.client.post(self.url.clone()).header("content-type", "application/json");
-            let answer = request.body(message.to_string()).send().await.map_err(Undelivered::by_client)?;
+            let mut answer =
+                request.body(message.to_string()).send().await.map_err(Undelivered::by_client)?;
             let status = answer.status();
             if status.is_success() {
                 return Ok(());
             }
-            let body = answer.bytes().await.unwrap_or_default();
+            let mut body = Vec::new();
+            while let Ok(Some(piece)) = answer.chunk().await {
+                let room = MAX_ANSWER.saturating_sub(body.len());
+                body.extend(piece.into_iter().take(room));
+                if body.len() >= MAX_ANSWER {
+                    break;
+                }
+            }
             let Answer { description, parameters } = serde_json::from_slice(&body).unwrap_or_default();
             let said: String = description.chars().filter(|c| !c.is_control()).take(200).collect();
             let reason = format!("it answers {}: {said}", status.as_u16());
@@ -134,7 +152,7 @@ mod tests {
     #[test]
     fn a_token_is_never_shown() {
         let token = Token::parse(" 123456:AAbbCCddEEffGGhhIIjjKKllMMnn\n").unwrap();
-        let telegram = Telegram::new(API, &token, "-1001234567890").unwrap();
+        let telegram = Telegram::new(API, &token, "-1001234567890", false).unwrap();
         for shown in [format!("{token:?}"), format!("{telegram:?}")] {
             assert!(!shown.contains("AAbb"), "{shown}");
         }
@@ -148,7 +166,7 @@ mod tests {
             assert!(!Token::parse(text).unwrap_err().contains("AAbb"), "{text}");
         }
         for chat in ["", "-", "general", "12a4"] {
-            assert!(Telegram::new(API, &token, chat).is_err(), "{chat}");
+            assert!(Telegram::new(API, &token, chat, false).is_err(), "{chat}");
         }
     }
 }
