@@ -14,12 +14,7 @@ use std::{
 };
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::{
-    entropy::Entropy,
-    http::{Code, Problem},
-    keyring::Pepper,
-    operators::Password,
-};
+use crate::{entropy::Entropy, keyring::Pepper, operators::Password};
 
 /// OWASP's parameters for Argon2id: 19 MiB, two passes, one lane.
 const MEMORY_KIB: u32 = 19 * 1024;
@@ -28,8 +23,17 @@ const LANES: u32 = 1;
 
 /// Requests that may wait for a hash or a set, each; whoever comes later is told to come again.
 const QUEUE: usize = 256;
-/// Seconds after which they may.
-const RETRY: u64 = 2;
+
+/// Why there is no hash. The texts are for the operator.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum HashError {
+    /// Too many wait for theirs already.
+    #[error("too many hashes wait for their turn: try again in a moment")]
+    Busy,
+    /// The computation failed, which the log tells of.
+    #[error("a hash could not be computed, see the server's log")]
+    Failed,
+}
 
 /// Hashes backup codes, a few at a time.
 ///
@@ -82,10 +86,9 @@ impl Turns {
         Self { queue: Arc::new(Semaphore::new(QUEUE)), permits: Arc::new(Semaphore::new(permits)) }
     }
 
-    async fn wait(&self, shared: &Arc<Shared>) -> Result<Permit, Problem> {
-        let busy = || Problem::new(Code::Unavailable).retry_after(RETRY);
-        let place = Arc::clone(&self.queue).try_acquire_owned().map_err(|_| busy())?;
-        let turn = Arc::clone(&self.permits).acquire_owned().await.map_err(|_| busy())?;
+    async fn wait(&self, shared: &Arc<Shared>) -> Result<Permit, HashError> {
+        let place = Arc::clone(&self.queue).try_acquire_owned().map_err(|_| HashError::Busy)?;
+        let turn = Arc::clone(&self.permits).acquire_owned().await.map_err(|_| HashError::Busy)?;
         Ok(Permit { shared: Arc::clone(shared), _permits: (turn, place) })
     }
 }
@@ -107,7 +110,7 @@ impl BackupCodeHasher {
     ///
     /// # Errors
     /// Too many wait already.
-    pub async fn attempt(&self) -> Result<Permit, Problem> {
+    pub async fn attempt(&self) -> Result<Permit, HashError> {
         self.attempts.wait(&self.shared).await
     }
 
@@ -115,7 +118,7 @@ impl BackupCodeHasher {
     ///
     /// # Errors
     /// Too many wait already.
-    pub async fn set(&self) -> Result<Permit, Problem> {
+    pub async fn set(&self) -> Result<Permit, HashError> {
         self.sets.wait(&self.shared).await
     }
 
@@ -123,7 +126,7 @@ impl BackupCodeHasher {
     ///
     /// # Errors
     /// Too many wait already.
-    pub async fn password(&self) -> Result<Permit, Problem> {
+    pub async fn password(&self) -> Result<Permit, HashError> {
         self.passwords.wait(&self.shared).await
     }
 }
@@ -133,16 +136,21 @@ impl Permit {
     ///
     /// # Errors
     /// The computation failed.
-    pub async fn hash(self, account: &AccountId, salt: Salt, code: ReducedCode) -> Result<CodeHash, Problem> {
+    pub async fn hash(
+        self,
+        account: &AccountId,
+        salt: Salt,
+        code: ReducedCode,
+    ) -> Result<CodeHash, HashError> {
         let (hashes, _) = self.hash_all(account, salt, vec![code]).await?;
-        hashes.into_iter().next().ok_or_else(|| Problem::new(Code::Internal))
+        hashes.into_iter().next().ok_or(HashError::Failed)
     }
 
     /// A fresh set of codes.
     ///
     /// # Errors
     /// The computation failed.
-    pub async fn fresh_set(self, account: &AccountId, now: UnixTime) -> Result<FreshSet, Problem> {
+    pub async fn fresh_set(self, account: &AccountId, now: UnixTime) -> Result<FreshSet, HashError> {
         let salt = Salt::generate(&mut Entropy);
         let codes: Vec<_> = (0..CODES).map(|_| BackupCode::generate(&mut Entropy)).collect();
         let reduced = codes.iter().map(ReducedCode::from).collect();
@@ -159,7 +167,7 @@ impl Permit {
         account: &AccountId,
         codes: &[ReducedCode],
         now: UnixTime,
-    ) -> Result<BackupCodes, Problem> {
+    ) -> Result<BackupCodes, HashError> {
         let salt = Salt::generate(&mut Entropy);
         let (hashes, _) = self.hash_all(account, salt, codes.to_vec()).await?;
         Ok(BackupCodes::new(salt, hashes, now))
@@ -174,7 +182,7 @@ impl Permit {
         account: &AccountId,
         salt: Salt,
         codes: Vec<ReducedCode>,
-    ) -> Result<Vec<CodeHash>, Problem> {
+    ) -> Result<Vec<CodeHash>, HashError> {
         Ok(self.hash_all(account, salt, codes).await?.0)
     }
 
@@ -187,7 +195,7 @@ impl Permit {
         operator: &str,
         salt: [u8; 16],
         password: Password,
-    ) -> Result<[u8; 32], Problem> {
+    ) -> Result<[u8; 32], HashError> {
         let operator = operator.to_owned();
         let work = move || {
             let parts = [operator.as_bytes(), password.as_bytes()];
@@ -202,7 +210,7 @@ impl Permit {
             .and_then(|hash| hash.map_err(|error| error.to_string()))
             .map_err(|error| {
                 tracing::error!(%error, "a password cannot be hashed");
-                Problem::new(Code::Internal)
+                HashError::Failed
             })
     }
 
@@ -211,7 +219,7 @@ impl Permit {
         account: &AccountId,
         salt: Salt,
         codes: Vec<ReducedCode>,
-    ) -> Result<(Vec<CodeHash>, Self), Problem> {
+    ) -> Result<(Vec<CodeHash>, Self), HashError> {
         let account = account.clone();
         let work = move || {
             let hashes = self.shared.hash_all(&account, salt, &codes);
@@ -221,7 +229,7 @@ impl Permit {
         let hashes = outcome.map_err(|error| error.to_string());
         hashes.and_then(|hashes| hashes.map_err(|error| error.to_string())).map_err(|error| {
             tracing::error!(%error, "a backup code cannot be hashed");
-            Problem::new(Code::Internal)
+            HashError::Failed
         })
     }
 }

@@ -12,9 +12,8 @@ use crate::apps::Apps;
 use crate::backup_code_hash::BackupCodeHasher;
 use crate::clock::Clock;
 use crate::config::{PublicUrl, Settings};
-use crate::http::{Code, Problem, rate_limit};
 use crate::keyring::Pepper;
-use crate::limit::{AccountLimit, AddressLimit, Level};
+use crate::limit::{AccountLimit, AddressLimit, Level, TooMany};
 use crate::master_keys::MasterKeys;
 use crate::operators::Operators;
 use crate::reload::Live;
@@ -75,24 +74,18 @@ impl Context {
     /// Takes a token from an address's bucket, and gives how full it is then; an address that nobody knows has none.
     ///
     /// # Errors
-    /// `RATE_LIMITED`, with the time to wait.
-    pub fn count_address(&self, address: Option<IpAddr>) -> Result<Option<Level>, Problem> {
+    /// There is none.
+    pub fn count_address(&self, address: Option<IpAddr>) -> Result<Option<Level>, TooMany> {
         let Some((limit, address)) = self.address_limit.as_ref().zip(address) else { return Ok(None) };
-        limit.take(address).map_err(|seconds| {
-            let problem = Problem::new(Code::RateLimited).retry_after(seconds);
-            rate_limit(limit.empty())
-                .into_iter()
-                .fold(problem, |problem, (name, value)| problem.with_header(name, value))
-        })
+        limit.take(address).map_err(|seconds| TooMany { seconds, level: Some(limit.empty()) })
     }
 
     /// Takes a token from an account's bucket, for what its logins may repeat at will.
     ///
     /// # Errors
-    /// `RATE_LIMITED`, with the time to wait.
-    pub fn count_account(&self, account: &AccountId) -> Result<(), Problem> {
-        let taken = self.account_limit.take(account);
-        taken.map_err(|seconds| Problem::new(Code::RateLimited).retry_after(seconds))
+    /// There is none.
+    pub fn count_account(&self, account: &AccountId) -> Result<(), TooMany> {
+        self.account_limit.take(account).map_err(|seconds| TooMany { seconds, level: None })
     }
 
     /// The claims of an access token that counts now.

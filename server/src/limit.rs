@@ -58,6 +58,15 @@ fn network(address: Ipv6Addr) -> [u16; 4] {
     [a, b, c, d]
 }
 
+/// A bucket is empty.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TooMany {
+    /// Seconds until there is something in it again.
+    pub seconds: u64,
+    /// How full it is, where clients are told.
+    pub level: Option<Level>,
+}
+
 /// How full a bucket is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Level {

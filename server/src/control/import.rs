@@ -31,5 +31,5 @@ pub(super) async fn import_users(
     // Whoever waits hears of each user: the hashes of one may take a second. Nobody need listen.
     let told = |done: usize| drop(parts.try_send(Part::Progress { done: done as u64, total }));
     let lines = importer.take_over(users, told).await;
-    Ok(Reply::UsersImported { lines: lines.map_err(|_| CommandError::ImportBrokenOff)? })
+    Ok(Reply::UsersImported { lines: lines.map_err(CommandError::ImportBrokenOff)? })
 }

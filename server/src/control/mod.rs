@@ -30,7 +30,8 @@ use crate::audit::{Actor, Origin};
 use crate::backup_code_hash::BackupCodeHasher;
 use crate::clock::Clock;
 use crate::entropy::Entropy;
-use crate::import::{WireUser, apply::Line};
+use crate::import::WireUser;
+use crate::import::apply::{ImportError, Line};
 use crate::maintenance::Part;
 use crate::maintenance::backup::{self, BackupError, Summary};
 use crate::maintenance::check::{self, Report};
@@ -423,8 +424,8 @@ pub enum CommandError {
     #[error("nobody reads what was asked for")]
     NobodyReads,
     /// Some users of a batch were not taken over.
-    #[error("the import was broken off, see the server's log; run it again: who was taken over stays so")]
-    ImportBrokenOff,
+    #[error("the import was broken off: {0}. Run it again: who was taken over stays so")]
+    ImportBrokenOff(ImportError),
     /// The oldest entries were removed while they were to be read.
     #[error("old audit entries were removed meanwhile: try again")]
     TrailTrimmed,

@@ -2,7 +2,7 @@
 
 use super::{Authority, Command, CommandError, KeyError, Reply};
 use crate::audit::Origin;
-use crate::http::{Code, Problem};
+use crate::backup_code_hash::HashError;
 use crate::operators::{OperatorName, Operators, Password, PasswordHash};
 
 /// Carries out one of them; `None` for another command.
@@ -54,8 +54,8 @@ async fn hashed(
 ) -> Result<PasswordHash, CommandError> {
     let hasher = authority.hasher.as_ref().ok_or(KeyError::NoKeys)?;
     let hash = PasswordHash::of(hasher, name, password).await;
-    hash.map_err(|problem: Problem| match problem.code() {
-        Code::Unavailable => CommandError::Busy,
-        _ => CommandError::Panicked,
+    hash.map_err(|error| match error {
+        HashError::Busy => CommandError::Busy,
+        HashError::Failed => CommandError::Panicked,
     })
 }

@@ -9,11 +9,16 @@ use sidekey_core::{
     session::{AnswerRefusal, Closed, EnrollRefusal},
 };
 
-use super::{Code, IDEMPOTENCY_KEY, Problem};
-use crate::store::StoreError;
+use super::{Code, IDEMPOTENCY_KEY, Problem, rate_limit};
+use crate::{
+    backup_code_hash::HashError, import::apply::ImportError, limit::TooMany, store::StoreError,
+    token::SigningFailed,
+};
 
 /// Seconds after which a client may try again while the store is away.
 const UNAVAILABLE_RETRY: u64 = 5;
+/// The same while too many wait for a slow hash.
+const BUSY_RETRY: u64 = 2;
 
 impl From<Refusal> for Problem {
     fn from(refusal: Refusal) -> Self {
@@ -129,6 +134,39 @@ impl From<KeyRefusal> for Problem {
                 KeyRefusal::Over => "is that of a request whose answer is not given any more: send a new one",
             },
         )
+    }
+}
+
+impl From<HashError> for Problem {
+    fn from(error: HashError) -> Self {
+        match error {
+            HashError::Busy => Self::new(Code::Unavailable).retry_after(BUSY_RETRY),
+            HashError::Failed => Self::new(Code::Internal),
+        }
+    }
+}
+
+impl From<ImportError> for Problem {
+    fn from(error: ImportError) -> Self {
+        match error {
+            ImportError::Store(error) => error.into(),
+            ImportError::Hash(error) => error.into(),
+        }
+    }
+}
+
+impl From<SigningFailed> for Problem {
+    fn from(error: SigningFailed) -> Self {
+        tracing::error!(%error, "a token cannot be signed");
+        Self::new(Code::Internal)
+    }
+}
+
+impl From<TooMany> for Problem {
+    fn from(TooMany { seconds, level }: TooMany) -> Self {
+        let problem = Self::new(Code::RateLimited).retry_after(seconds);
+        let headers = level.map(rate_limit).into_iter().flatten();
+        headers.fold(problem, |problem, (name, value)| problem.with_header(name, value))
     }
 }
 

@@ -14,15 +14,25 @@ use utoipa::ToSchema;
 use super::WireUser;
 use crate::{
     audit::Origin,
-    backup_code_hash::BackupCodeHasher,
+    backup_code_hash::{BackupCodeHasher, HashError},
     clock::Clock,
     entropy::Entropy,
-    http::Problem,
-    store::{Store, Subject},
+    store::{Store, StoreError, Subject},
 };
 
 /// Users that are taken over at once: their commits share a sync.
 const AT_ONCE: usize = 16;
+
+/// Why not all users were looked at. The texts are for the operator.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ImportError {
+    /// The store is not available.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// There is no hash of somebody's recovery codes.
+    #[error(transparent)]
+    Hash(#[from] HashError),
+}
 
 /// What takes users over.
 #[derive(Clone, Copy)]
@@ -141,7 +151,7 @@ impl Importer<'_> {
         self,
         users: &[WireUser],
         mut done: impl FnMut(usize),
-    ) -> Result<Vec<Line>, Problem> {
+    ) -> Result<Vec<Line>, ImportError> {
         let mut lines = Vec::with_capacity(users.len());
         let turn = Mutex::new(());
         let mut waiting = users.iter();
@@ -160,14 +170,14 @@ impl Importer<'_> {
         Ok(lines)
     }
 
-    async fn one(self, user: &WireUser, turn: &Mutex<()>) -> Result<Line, Problem> {
+    async fn one(self, user: &WireUser, turn: &Mutex<()>) -> Result<Line, ImportError> {
         match user.parse() {
             Ok(imported) => self.user(&imported, turn).await,
             Err(refusal) => Ok(Line::refused(&user.user_id, &refusal)),
         }
     }
 
-    async fn user(self, user: &ImportedUser, turn: &Mutex<()>) -> Result<Line, Problem> {
+    async fn user(self, user: &ImportedUser, turn: &Mutex<()>) -> Result<Line, ImportError> {
         let id = AccountId { app: self.app.clone(), user: user.user.clone() };
         // Looked at before anything slow is done for it, and judged for good in the transaction.
         let now = self.clock.now();
@@ -205,7 +215,7 @@ impl Importer<'_> {
     }
 
     /// The account as it is, or as it would begin.
-    async fn account(self, id: &AccountId, now: UnixTime) -> Result<Account, Problem> {
+    async fn account(self, id: &AccountId, now: UnixTime) -> Result<Account, StoreError> {
         let known = self.store.account(id).await?;
         Ok(known.unwrap_or_else(|| Account::new(id.clone(), now, &mut Entropy)))
     }

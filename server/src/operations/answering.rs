@@ -3,7 +3,7 @@
 use sidekey_core::{
     account::{Account, BackupRefusal},
     action::Approval,
-    backup_code::{Attempt, NotABackupCode},
+    backup_code::{Attempt, BackupCodes, NotABackupCode},
     device::Answer,
     event::Event,
     id::AccountId,
@@ -15,6 +15,7 @@ use sidekey_core::{
 };
 
 use crate::{
+    backup_code_hash::FreshSet,
     context::Context,
     http::{Code, Fields, Problem},
     store::State,
@@ -92,6 +93,36 @@ pub(super) fn leading_back(problem: Problem, session: &Session) -> Problem {
             problem.leading_back(session.return_url.as_deref())
         }
         _ => problem,
+    }
+}
+
+/// Carries out what gives a right answer a fresh set of backup codes, which is slow to make: what came of it, and the set.
+///
+/// `attempt` gets the set, if there is one by now. While there is none, it judges and counts a wrong answer, which ends the matter, and leaves a
+/// right one unused: `None`. The set is made in a turn of its own. Many may have waited for theirs with the same answer, and one of them has used
+/// it: `still_right` judges on a copy, so that nothing slow is done for the others. The next attempt judges for good.
+///
+/// # Errors
+/// Those of the two, or too many wait for a set.
+pub(super) async fn with_fresh_set<T, A, R>(
+    context: &Context,
+    account: &AccountId,
+    still_right: impl Fn(UnixTime) -> R,
+    attempt: impl Fn(Option<BackupCodes>, UnixTime) -> A,
+) -> Result<(T, Option<FreshSet>), Problem>
+where
+    R: Future<Output = Result<bool, Problem>>,
+    A: Future<Output = Result<Option<T>, Problem>>,
+{
+    let mut set: Option<FreshSet> = None;
+    loop {
+        let now = context.clock.now();
+        if let Some(outcome) = attempt(set.as_ref().map(|set| set.kept.clone()), now).await? {
+            return Ok((outcome, set));
+        }
+        let permit = context.hasher.set().await?;
+        let still_right = still_right(context.clock.now()).await?;
+        set = if still_right { Some(permit.fresh_set(account, now).await?) } else { None };
     }
 }
 

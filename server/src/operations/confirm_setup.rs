@@ -14,11 +14,10 @@ use sidekey_core::{
 use utoipa::ToSchema;
 
 use super::{
-    answering::{Via, start_login},
+    answering::{Via, start_login, with_fresh_set},
     shown,
 };
 use crate::{
-    backup_code_hash::FreshSet,
     caller::{Enroller, Enrolling, enroller},
     context::Context,
     entropy::Entropy,
@@ -106,11 +105,11 @@ pub(crate) fn described() -> Operation {
         ])
 }
 
-/// What one try ends with: the backup codes that turned out to be needed are made outside the transaction, because that is slow.
-#[expect(clippy::large_enum_variant, reason = "it is made and taken apart at once")]
-enum Tried {
-    Confirmed { family: Family, first: bool, return_url: Option<String> },
-    NeedsBackupCodes,
+/// A device that has become active, whose backup codes are still to be shown, if it is the first one.
+struct Active {
+    family: Family,
+    first: bool,
+    return_url: Option<String>,
 }
 
 /// Confirms a device.
@@ -169,41 +168,33 @@ pub async fn confirm(
     confirming: &Confirming,
 ) -> Result<Confirmed, Problem> {
     let account_id = enroller.account();
-    let mut set: Option<FreshSet> = None;
-    loop {
-        let now = context.clock.now();
-        let kept = set.as_ref().map(|set| &set.kept);
-        let tried =
-            enroller.transact(context, now, |enrolling| attempt(enrolling, confirming, kept, now)).await?;
-        match tried {
-            Tried::NeedsBackupCodes => {
-                let permit = context.hasher.set().await?;
-                // Many may have waited with the same code, and one of them has used it: looked at again before anything slow is done.
-                let account = context.store.account(account_id).await?;
-                let still = account.zip(confirming.device).is_some_and(|(account, device)| {
-                    would_be_first(&account, device, &confirming.answer, context.clock.now())
-                });
-                set = if still { Some(permit.fresh_set(account_id, now).await?) } else { None };
-            }
-            Tried::Confirmed { family, first, return_url } => {
-                let backup_codes = set.filter(|_| first).map(|set| shown::backup_codes(&set.codes));
-                return Ok(Confirmed { family, backup_codes, return_url });
-            }
-        }
-    }
+    let still_right = async |now| {
+        let account = context.store.account(account_id).await?;
+        let known = account.zip(confirming.device);
+        Ok(known.is_some_and(|(account, device)| would_be_first(&account, device, &confirming.answer, now)))
+    };
+    let confirm = async |set: Option<BackupCodes>, now| {
+        let decide = |enrolling: Enrolling<'_>| attempt(enrolling, confirming, set.as_ref(), now);
+        enroller.transact(context, now, decide).await
+    };
+    let (active, set) = with_fresh_set(context, account_id, still_right, confirm).await?;
+    let Active { family, first, return_url } = active;
+    let backup_codes = set.filter(|_| first).map(|set| shown::backup_codes(&set.codes));
+    Ok(Confirmed { family, backup_codes, return_url })
 }
 
+/// Confirms it; `None`, and nothing is used up, if the code is right and the backup codes, which the first device comes with, are still missing.
 fn attempt(
     enrolling: Enrolling<'_>,
     confirming: &Confirming,
     codes: Option<&BackupCodes>,
     now: UnixTime,
-) -> Result<Tried, Problem> {
+) -> Result<Option<Active>, Problem> {
     let Enrolling { account, family, session, started, events } = enrolling;
     let Confirming { device, answer, replaces, via } = confirming;
     let device = device.ok_or_else(|| Problem::new(Code::DeviceNotFound))?;
     if codes.is_none() && would_be_first(account, device, answer, now) {
-        return Ok(Tried::NeedsBackupCodes);
+        return Ok(None);
     }
     let codes = codes.cloned();
     // The tokens are those of a new login: what was given out before had no second factor, and never gets one.
@@ -221,7 +212,7 @@ fn attempt(
         account.replaced(old, device, events);
     }
     let family = start_login(account, return_url.as_deref(), grant, *via, now, started);
-    Ok(Tried::Confirmed { family, first: confirmed.first, return_url })
+    Ok(Some(Active { family, first: confirmed.first, return_url }))
 }
 
 /// Whether confirming would succeed and turn 2FA on: judged on a copy, nothing is counted or used up by it.

@@ -7,9 +7,8 @@ use sidekey_core::{
 };
 use utoipa::ToSchema;
 
-use super::shown;
+use super::{answering::with_fresh_set, shown};
 use crate::{
-    backup_code_hash::FreshSet,
     caller::{Acting, Demand, User, user},
     context::Context,
     http::{Call, Code, Problem, Reply},
@@ -88,32 +87,18 @@ pub async fn run(context: &Context, mut call: Call) -> Result<Reply, Problem> {
 /// # Errors
 /// The user may not, or the code does not count.
 pub async fn renewed(context: &Context, user: &User, answer: &Answer) -> Result<Vec<String>, Problem> {
-    let mut set: Option<FreshSet> = None;
-    loop {
-        let now = context.clock.now();
-        let kept = set.as_ref().map(|set| &set.kept);
-        let renewed = user
-            .transact(
-                context,
-                user.subject(),
-                Demand::SecondFactor,
-                now,
-                |Acting { account, events, .. }| renew(account, answer, kept, now, events),
-            )
-            .await?;
-        if renewed {
-            break;
-        }
-        let permit = context.hasher.set().await?;
-        // Many may have waited with the same code, and one of them has used it: judged again before anything slow is done.
-        let account = user.account(context, context.clock.now()).await?;
-        let still_right = is_right(&account, answer, context.clock.now());
-        set = if still_right { Some(permit.fresh_set(&user.account, now).await?) } else { None };
-    }
+    let still_right =
+        async |now| user.account(context, now).await.map(|account| is_right(&account, answer, now));
+    let renewed = async |set: Option<BackupCodes>, now| {
+        let decide =
+            |Acting { account, events, .. }: Acting<'_>| renew(account, answer, set.as_ref(), now, events);
+        user.transact(context, user.subject(), Demand::SecondFactor, now, decide).await
+    };
+    let ((), set) = with_fresh_set(context, &user.account, still_right, renewed).await?;
     Ok(set.map(|set| shown::backup_codes(&set.codes)).unwrap_or_default())
 }
 
-/// Judges the answer and renews the codes with it; `false`, and nothing is used up or counted, if it is right and the new set,
+/// Judges the answer and renews the codes with it; `None`, and nothing is used up or counted, if it is right and the new set,
 /// which is slow to make, is still missing. A wrong answer is counted here and now: judging and counting are one transaction,
 /// however many answers come at once.
 fn renew(
@@ -122,15 +107,15 @@ fn renew(
     set: Option<&BackupCodes>,
     now: UnixTime,
     events: &mut Vec<Event>,
-) -> Result<bool, Problem> {
+) -> Result<Option<()>, Problem> {
     if set.is_none() && is_right(account, answer, now) {
-        return Ok(false);
+        return Ok(None);
     }
     account.answer(answer, now, events)?;
     if let Some(set) = set {
         account.renew_backup_codes(set.clone(), events);
     }
-    Ok(true)
+    Ok(Some(()))
 }
 
 /// Judged on a copy: nothing is counted or used up by it.

@@ -10,9 +10,8 @@ use subtle::ConstantTimeEq as _;
 use zeroize::Zeroizing;
 
 use super::OperatorName;
-use crate::backup_code_hash::BackupCodeHasher;
+use crate::backup_code_hash::{BackupCodeHasher, HashError};
 use crate::entropy::random;
-use crate::http::Problem;
 
 /// Shortest password, in characters.
 pub const MIN_CHARS: usize = 12;
@@ -98,7 +97,7 @@ impl PasswordHash {
         hasher: &BackupCodeHasher,
         operator: &OperatorName,
         password: &Password,
-    ) -> Result<Self, Problem> {
+    ) -> Result<Self, HashError> {
         let salt = random();
         let hash = hasher.password().await?.password_hash(operator.as_str(), salt, password.clone()).await?;
         Ok(Self { salt, hash })
@@ -113,7 +112,7 @@ impl PasswordHash {
         hasher: &BackupCodeHasher,
         operator: &str,
         typed: Password,
-    ) -> Result<Self, Problem> {
+    ) -> Result<Self, HashError> {
         let salt = kept.map(|kept| kept.salt).unwrap_or_default();
         let hash = hasher.password().await?.password_hash(operator, salt, typed).await?;
         Ok(Self { salt, hash })

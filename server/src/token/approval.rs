@@ -12,12 +12,8 @@ use sidekey_core::{
 };
 use subtle::ConstantTimeEq;
 
-use super::{TokenType, in_force};
-use crate::{
-    context::Context,
-    http::{Code, Problem},
-    keyring::Pepper,
-};
+use super::{SigningFailed, TokenType, in_force};
+use crate::{context::Context, keyring::Pepper};
 
 /// What follows an app's id in the audience.
 const AUDIENCE_SUFFIX: &str = ":action";
@@ -45,7 +41,7 @@ struct Claims {
 ///
 /// # Errors
 /// Signing failed.
-pub fn issue(context: &Context, approval: &Approval, now: UnixTime) -> Result<String, Problem> {
+pub fn issue(context: &Context, approval: &Approval, now: UnixTime) -> Result<String, SigningFailed> {
     let Approval { account, id, action, second_factor } = approval;
     let claims = Claims {
         iss: context.issuer.clone(),
@@ -60,10 +56,7 @@ pub fn issue(context: &Context, approval: &Approval, now: UnixTime) -> Result<St
         action: action.name.to_string(),
         resource: action.resource.as_ref().map(ToString::to_string),
     };
-    context.signer.sign_as(TokenType::Action, claims.iat, &claims).map_err(|error| {
-        tracing::error!(%error, "an action token cannot be signed");
-        Problem::new(Code::Internal)
-    })
+    context.signer.sign_as(TokenType::Action, claims.iat, &claims)
 }
 
 /// Reads a token of this app, if this server signed it and it is not over: what was approved.

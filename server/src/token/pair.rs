@@ -17,11 +17,10 @@ use crate::{
     caller::ENROLLMENT_TOKEN_PREFIX,
     context::Context,
     entropy::random,
-    http::{Code, Problem},
     keyring::Pepper,
     openapi::schemas,
     token::{
-        ACCESS_TOKEN_SECONDS, AccessClaims,
+        ACCESS_TOKEN_SECONDS, AccessClaims, SigningFailed,
         numbered::{Numbered, Purpose},
     },
 };
@@ -51,7 +50,7 @@ impl Tokens {
 ///
 /// # Errors
 /// Signing failed.
-pub fn issue(context: &Context, family: &Family, now: UnixTime) -> Result<Tokens, Problem> {
+pub fn issue(context: &Context, family: &Family, now: UnixTime) -> Result<Tokens, SigningFailed> {
     Ok(Tokens {
         access_token: access_token(context, &family.account, family.login, family.second_factor, now)?,
         refresh_token: refresh_token(&context.pepper, &family.account, family.login, family.number()),
@@ -66,7 +65,7 @@ fn access_token(
     login: LoginId,
     factor: Option<SecondFactor>,
     now: UnixTime,
-) -> Result<String, Problem> {
+) -> Result<String, SigningFailed> {
     let claims = AccessClaims {
         iss: context.issuer.clone(),
         sub: account.user.to_string(),
@@ -79,10 +78,7 @@ fn access_token(
         amr: SecondFactor::amr(factor).iter().map(ToString::to_string).collect(),
         acr: SecondFactor::acr(factor).to_owned(),
     };
-    context.signer.sign(&claims).map_err(|error| {
-        tracing::error!(%error, "an access token cannot be signed");
-        Problem::new(Code::Internal)
-    })
+    context.signer.sign(&claims)
 }
 
 /// The refresh token of a login with this number.
