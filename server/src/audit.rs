@@ -209,6 +209,15 @@ pub enum ServerEvent {
         /// Their name.
         operator: String,
     },
+    /// The audit trail, or a part of it, leaves the admin area as a file.
+    AuditExported,
+    /// An operator had removed what is over.
+    Swept {
+        /// Records.
+        removed: u64,
+        /// Entries of the audit trail.
+        trimmed: u64,
+    },
 }
 
 /// One entry.
@@ -229,7 +238,7 @@ pub struct Entry<'a> {
 }
 
 /// The names of all events, those of accounts first.
-pub const EVENT_NAMES: [&str; 51] = [
+pub const EVENT_NAMES: [&str; 53] = [
     "session_opened",
     "setup_started",
     "device_confirmed",
@@ -281,6 +290,8 @@ pub const EVENT_NAMES: [&str; 51] = [
     "operator_signed_in",
     "operator_sign_in_refused",
     "operator_signed_out",
+    "audit_exported",
+    "swept",
 ];
 
 /// The name of an event, as the audit log has it.

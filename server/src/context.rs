@@ -7,6 +7,7 @@ use std::sync::{Arc, OnceLock};
 use bytes::Bytes;
 use metrics_exporter_prometheus::PrometheusHandle;
 use sidekey_core::id::AccountId;
+use tokio::sync::Semaphore;
 
 use crate::apps::Apps;
 use crate::backup_code_hash::BackupCodeHasher;
@@ -22,6 +23,9 @@ use crate::store::{Engine, Store};
 use crate::swap::Swap;
 use crate::token::{AccessClaims, Signer, TokenError};
 use crate::trail::live::Listeners;
+
+/// Downloads of the audit trail at once: each reads all of it.
+pub const MAX_DOWNLOADS: usize = 2;
 
 /// Made once at start and shared by all requests.
 pub struct Context {
@@ -61,6 +65,8 @@ pub struct Context {
     pub latency: Latency,
     /// Who watches what happens.
     pub listeners: Listeners,
+    /// The places of those who download the trail.
+    pub downloads: Arc<Semaphore>,
     /// What `/openapi.json` shows, from the first time on that somebody asks.
     pub description: OnceLock<Bytes>,
 }
@@ -159,6 +165,7 @@ pub(crate) mod testing {
             description: OnceLock::new(),
             latency: Latency::default(),
             listeners: Listeners::default(),
+            downloads: Arc::new(Semaphore::new(MAX_DOWNLOADS)),
             metrics: metrics_exporter_prometheus::PrometheusBuilder::new().build_recorder().handle(),
         };
         (folder, Arc::new(context))

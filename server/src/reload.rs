@@ -7,6 +7,7 @@ use std::sync::Arc;
 use tokio::signal::unix::Signal;
 
 use crate::audit::{Actor, Origin};
+use crate::config::told::AllTold;
 use crate::config::{Protection, ServeSettings, Settings};
 use crate::context::Context;
 use crate::logging::Logging;
@@ -16,18 +17,21 @@ use crate::service_manager;
 use crate::store::retention::Retention;
 
 /// The settings that are read again.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Live {
     /// What is asked of requests that a proxy holds back.
     pub protection: Protection,
     /// How much of the audit log is kept.
     pub audit_retention: Retention,
+    /// What operators are told of the settings.
+    pub told: AllTold,
 }
 
 impl Live {
     /// Those of the settings that are read again.
     pub fn of(settings: &Settings) -> Self {
-        Self { protection: settings.protection.clone(), audit_retention: settings.audit_retention }
+        let (protection, told) = (settings.protection.clone(), settings.told.clone());
+        Self { protection, audit_retention: settings.audit_retention, told }
     }
 }
 

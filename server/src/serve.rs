@@ -9,6 +9,7 @@ use std::time::Duration;
 use ipnet::IpNet;
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::Semaphore;
 
 use crate::apps::{ApiKey, Apps};
 use crate::backup_code_hash::BackupCodeHasher;
@@ -16,7 +17,7 @@ use crate::banner;
 use crate::cli::{Failure, listed};
 use crate::clock::Clock;
 use crate::config::{ServeSettings, Settings};
-use crate::context::Context;
+use crate::context::{Context, MAX_DOWNLOADS};
 use crate::control::Authority;
 use crate::control::socket::ControlSocket;
 use crate::development::mode::{self, ModeError};
@@ -262,6 +263,7 @@ async fn open_rest(
         metrics,
         latency: Latency::default(),
         listeners: Listeners::default(),
+        downloads: Arc::new(Semaphore::new(MAX_DOWNLOADS)),
     }))
 }
 

@@ -73,7 +73,8 @@ impl<'s> Browser<'s> {
 
     /// The token of the form of the page that is posted to this path.
     pub fn token(&self, path: &str) -> Option<String> {
-        let action = format!("action=\"{}\"", path.split('?').next().unwrap_or_default());
+        // Its query may stand in the form, too.
+        let action = format!("action=\"{}", path.split('?').next().unwrap_or_default());
         let (_, form) = self.html.split_once(&action)?;
         hidden_in(form, "csrf")
     }

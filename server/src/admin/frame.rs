@@ -14,6 +14,10 @@ use crate::pages::{Cookie, Shown, redirect};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Section {
     Overview,
+    Events,
+    Trail,
+    Apps,
+    Server,
     Users,
     Operators,
     /// None of them: a page in between.
@@ -22,12 +26,17 @@ pub(crate) enum Section {
 
 impl Section {
     /// All of them, in the order of the navigation.
-    const ALL: [Self; 3] = [Self::Overview, Self::Users, Self::Operators];
+    const ALL: [Self; 7] =
+        [Self::Overview, Self::Users, Self::Apps, Self::Trail, Self::Events, Self::Server, Self::Operators];
 
     /// Its name, where it is below `/admin/`, and who sees it.
     const fn parts(self) -> (&'static str, &'static str, Role) {
         match self {
             Self::Overview => ("Overview", "", Role::Viewer),
+            Self::Events => ("Live", "events/", Role::Viewer),
+            Self::Trail => ("Audit trail", "trail/", Role::Viewer),
+            Self::Apps => ("Applications", "apps/", Role::Viewer),
+            Self::Server => ("Server", "server/", Role::Viewer),
             Self::Users => ("Users", "users/", Role::Viewer),
             Self::Operators => ("Operators", "operators/", Role::Admin),
             Self::Nowhere => ("", "", Role::Admin),

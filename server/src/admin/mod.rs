@@ -7,7 +7,13 @@
 //! | `enrol` | the first device of an operator, and the backup codes |
 //! | `confirm` | a code again, before something is changed |
 //! | `code` | the fields of a code, and what becomes of it |
-//! | `overview` | the first page |
+//! | `overview` | what happened, in charts, and how the server stands |
+//! | `trail`, `download` | the audit trail, and it as a file |
+//! | `events` | what happens, as it happens |
+//! | `apps`, `app` | host applications, their settings and keys |
+//! | `server` | settings, destinations of events, a sweep at once |
+//! | `entries` | entries of the trail as pages show them |
+//! | `chart` | charts that need no script |
 //! | `users` | the search for a user |
 //! | `user` | one user, and what is done for them |
 //! | `operators` | who may sign in |
@@ -29,25 +35,35 @@
 //!    that nobody has to care;
 //! 5. what was done is said by [`done`]: a redirect to a page that shows the sentence once.
 
+mod app;
+mod apps;
+mod chart;
 mod code;
 mod confirm;
+mod download;
 mod enrol;
+mod entries;
+mod events;
 mod form;
 mod frame;
 mod operators;
 mod overview;
 mod refusal;
 mod second_factor;
+mod server;
 mod sign_in;
+mod trail;
 mod user;
 mod users;
 
 use http::{Method, header};
 
+use crate::apps::AppError;
 use crate::caller::{Arrived, HalfWay, Operator, arrived};
 use crate::context::Context;
 use crate::http::{Call, Code, Problem, Reply};
 use crate::pages::{Form, Shown, csrf, redirect, require_own_origin};
+use crate::store::StoreError;
 
 pub(crate) use form::reason;
 pub(crate) use frame::{Frame, Section, done};
@@ -66,6 +82,13 @@ enum Page {
     Users,
     User,
     Operators,
+    Trail,
+    Events,
+    /// The stream of the events page.
+    EventStream,
+    Apps,
+    App,
+    Server,
 }
 
 impl Page {
@@ -90,12 +113,28 @@ const TABLE: &[(Method, &str, Page)] = &[
     (Method::POST, "sign-out", Page::SignOut),
     (Method::GET, "operators", Page::Operators),
     (Method::POST, "operators", Page::Operators),
+    (Method::GET, "trail", Page::Trail),
+    (Method::POST, "trail", Page::Trail),
+    (Method::GET, "events", Page::Events),
+    (Method::GET, "events/stream", Page::EventStream),
+    (Method::GET, "apps", Page::Apps),
+    (Method::POST, "apps", Page::Apps),
+    (Method::GET, "app", Page::App),
+    (Method::POST, "app", Page::App),
+    (Method::GET, "server", Page::Server),
+    (Method::POST, "server", Page::Server),
 ];
 
 /// Shows a page to somebody who is signed in.
 async fn show(context: &Context, page: Page, operator: &Operator, call: &Call) -> Result<Shown, Problem> {
     match page {
-        Page::Overview => Ok(overview::show(context, operator, call)),
+        Page::Overview => overview::show(context, operator, call).await,
+        Page::Trail => trail::show(context, operator, call).await,
+        Page::Events => events::show(context, operator, call).await,
+        Page::EventStream => events::stream(context, operator, call),
+        Page::Apps => apps::show(context, operator, call).await,
+        Page::App => app::show(context, operator, call).await,
+        Page::Server => server::show(context, operator, call).await,
         Page::Users => users::show(context, operator, call).await,
         Page::User => user::show(context, operator, call).await,
         Page::Operators => operators::show(context, operator, call).await,
@@ -108,7 +147,7 @@ async fn post(
     context: &Context,
     page: Page,
     operator: &Operator,
-    _call: &Call,
+    call: &Call,
     form: &Form,
 ) -> Result<Shown, Problem> {
     match page {
@@ -116,7 +155,11 @@ async fn post(
         Page::User => user::post(context, operator, form).await,
         Page::SignOut => sign_in::out(context, &operator.session, &operator.name, &operator.origin).await,
         Page::SignIn | Page::SecondFactor | Page::Enrol => Ok(redirect(&context.url(ROOT))),
-        Page::Overview | Page::Users => Err(Problem::new(Code::NotFound)),
+        Page::Trail => download::post(context, operator, form).await,
+        Page::Apps => apps::post(context, operator, call, form).await,
+        Page::App => app::post(context, operator, call, form).await,
+        Page::Server => server::post(context, operator, form).await,
+        Page::Overview | Page::Users | Page::Events | Page::EventStream => Err(Problem::new(Code::NotFound)),
     }
 }
 
@@ -208,4 +251,20 @@ fn find(call: &Call) -> Result<Page, Problem> {
         return Err(Problem::new(Code::NotFound));
     }
     Err(Problem::new(Code::MethodNotAllowed).with_header(header::ALLOW, allowed.join(", ")))
+}
+
+/// Why a change of apps and keys is refused.
+fn refused_app(error: AppError) -> Problem {
+    match error {
+        AppError::InvalidName => {
+            Problem::field("name", "must have 1 to 100 characters and no control characters")
+        }
+        AppError::Exists(_) => Problem::field("id", "is that of another application"),
+        AppError::UnknownApp(_) | AppError::UnknownKey { .. } => Problem::new(Code::NotFound),
+        AppError::TooManyKeys(_) => {
+            Problem::new(Code::Forbidden).saying("The application has as many API keys as it can have.")
+        }
+        AppError::Store(error) => error.into(),
+        AppError::Commit(error) => StoreError::from(error).into(),
+    }
 }

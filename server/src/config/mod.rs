@@ -3,6 +3,7 @@
 //! - this file: [`ServeSettings`] as typed by a person, [`Settings`] as used by the server;
 //! - `file`: the TOML file, whose settings count where neither flag nor environment speaks;
 //! - [`catalogue`]: every setting with its default, for the commented file and for who asks what is in force;
+//! - [`told`]: what of them an operator of the admin area sees;
 //! - `notify`: who is told of what happens, and `protect`: the rules of forward-auth; both stand in the file only;
 //! - `address`: the public URL and the base path.
 
@@ -13,6 +14,7 @@ mod notify;
 mod protect;
 #[cfg(test)]
 mod tests;
+pub mod told;
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -29,6 +31,7 @@ use sidekey_core::key_uri::MAX_ISSUER_BYTES;
 pub use address::{BasePath, PublicUrl};
 pub use notify::{Fingerprint, NotifySettings};
 pub use protect::{ProtectSettings, Protection};
+use told::AllTold;
 
 use crate::limit::Rate;
 use crate::logging::LogLevel;
@@ -185,6 +188,8 @@ pub struct Settings {
     pub destinations: Vec<Arc<Destination>>,
     /// What their secrets were when they were read.
     pub notify_secrets: Fingerprint,
+    /// All of them as operators are told.
+    pub told: AllTold,
 }
 
 impl ServeSettings {
@@ -193,7 +198,10 @@ impl ServeSettings {
     /// # Errors
     /// All mistakes, one sentence each; only that of the file if it cannot be read.
     pub fn check(self) -> Result<Settings, Vec<String>> {
-        self.with_file()?.check_values()
+        let given = self.clone();
+        let merged = self.with_file()?;
+        let told = AllTold::of(&given, &merged);
+        Ok(Settings { told, ..merged.check_values()? })
     }
 
     /// These settings, and those of the file where these are silent; values are not looked at.
@@ -326,6 +334,7 @@ impl ServeSettings {
                 notify: self.notify,
                 destinations,
                 notify_secrets,
+                told: AllTold::default(),
             }),
             _ => Err(mistakes),
         }
@@ -364,6 +373,7 @@ impl Settings {
             log_level: _,
             protection: _,
             destinations: _,
+            told: _,
         } = self;
         let differ = [
             ("listen", *listen != other.listen),

@@ -54,6 +54,11 @@ struct Named {
 }
 
 impl Query {
+    /// Whether an entry as it is stored fits; what is no entry fits nothing.
+    pub(crate) fn takes(&self, stored: &[u8]) -> bool {
+        serde_json::from_slice(stored).is_ok_and(|looked| self.fits(&looked))
+    }
+
     fn fits(&self, entry: &Looked) -> bool {
         let Looked { at, app, user, event } = entry;
         self.app.as_ref().is_none_or(|wanted| app.as_deref() == Some(wanted.as_str()))
@@ -82,7 +87,7 @@ pub(super) async fn asked(
 ///
 /// # Errors
 /// The store cannot be read, or an entry in it.
-async fn query(
+pub(crate) async fn query(
     engine: &dyn Engine,
     query: &Query,
     parts: &mpsc::Sender<Part>,
@@ -138,7 +143,7 @@ async fn query(
 ///
 /// # Errors
 /// The store cannot be read, or the oldest entries are removed meanwhile.
-pub(super) async fn export(
+pub(crate) async fn export(
     engine: &dyn Engine,
     stretch: Stretch,
     parts: &mpsc::Sender<Part>,

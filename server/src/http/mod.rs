@@ -27,5 +27,5 @@ pub use fields::Fields;
 pub use idempotency_key::{FIELD as IDEMPOTENCY_KEY, IdempotencyKey};
 pub use problem::{Code, Problem};
 pub use rate_limit::rate_limit;
-pub use reply::{Chunks, Reply};
+pub use reply::{BrokenOff, Chunks, Reply};
 pub use time::rfc3339;

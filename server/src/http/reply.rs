@@ -11,7 +11,12 @@ use super::{Code, Problem};
 
 /// Pieces of a body that is made while it is sent; their end is that of the body. Whoever makes them waits until the client has taken
 /// the one before.
-pub type Chunks = mpsc::Receiver<Bytes>;
+pub type Chunks = mpsc::Receiver<Result<Bytes, BrokenOff>>;
+
+/// The body has no end: the connection is cut, so that nobody takes what has come for the whole.
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+#[error("the answer was broken off")]
+pub struct BrokenOff;
 
 /// An answer, complete but for the request's id.
 pub struct Reply {

@@ -106,6 +106,18 @@ impl Operators {
         Ok(Some((session, operator)))
     }
 
+    /// Whether an operator is signed in with this session, both factors given. That it was asked counts as no use of it.
+    ///
+    /// # Errors
+    /// The store is not available.
+    pub async fn is_signed_in(&self, cookie_hash: &[u8; 32], now: UnixTime) -> Result<bool, StoreError> {
+        let place = record::session_place(cookie_hash);
+        let Some(stored) = self.engine.get(&place).await? else { return Ok(false) };
+        let session = record::decode_session(&place, &stored)?;
+        let Some(operator) = self.find(&session.operator).await? else { return Ok(false) };
+        Ok(matches!(session.stage, Stage::SecondFactor(_)) && session.counts(&operator, now))
+    }
+
     /// Ends the session in which only the password was given and begins the one in which the second factor was, under another cookie.
     /// `None`: it does not count any more.
     ///

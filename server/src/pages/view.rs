@@ -122,6 +122,11 @@ pub(crate) fn attachment(name: &'static str, text: String) -> Shown {
 }
 
 impl Shown {
+    /// What is no page.
+    pub(crate) fn of(reply: Reply) -> Self {
+        Self { reply, leads_to: None }
+    }
+
     /// With a cookie.
     pub(crate) fn with_cookie(self, cookie: &str) -> Self {
         Self { reply: self.reply.and_header(header::SET_COOKIE, cookie), ..self }

@@ -60,9 +60,7 @@ fn sent(reply: Reply) -> warp::reply::Response {
     match reply.into_parts() {
         (response, None) => response.map(Into::into),
         (response, Some(mut chunks)) => {
-            let chunks = futures_util::stream::poll_fn(move |context| {
-                chunks.poll_recv(context).map(|chunk| chunk.map(Ok::<_, Infallible>))
-            });
+            let chunks = futures_util::stream::poll_fn(move |context| chunks.poll_recv(context));
             response.map(|_| warp::reply::stream(chunks).into_response().into_body())
         }
     }

@@ -12,6 +12,7 @@ use serde_json::{Map, Value, json};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
 use crate::audit::told;
+use crate::http::{BrokenOff, Chunks};
 use crate::store::{Engine, Key, Kind, Pending, StoreError};
 
 /// Most listeners at once.
@@ -51,7 +52,7 @@ impl Listeners {
         engine: Arc<dyn Engine>,
         after: Option<u64>,
         may_listen: MayListen,
-    ) -> Option<mpsc::Receiver<Bytes>> {
+    ) -> Option<Chunks> {
         let place = Arc::clone(&self.places).try_acquire_owned().ok()?;
         let end = *engine.audit_log().end();
         // A number that is not there yet is of another store.
@@ -68,7 +69,7 @@ struct Listener {
     engine: Arc<dyn Engine>,
     /// The number of the last entry that was sent.
     at: u64,
-    out: mpsc::Sender<Bytes>,
+    out: mpsc::Sender<Result<Bytes, BrokenOff>>,
     may_listen: MayListen,
     heartbeat: Duration,
     _place: OwnedSemaphorePermit,
@@ -137,7 +138,7 @@ impl Listener {
     }
 
     async fn send(&self, text: String) -> Result<(), Gone> {
-        match tokio::time::timeout(TAKEN, self.out.send(text.into())).await {
+        match tokio::time::timeout(TAKEN, self.out.send(Ok(text.into()))).await {
             Ok(Ok(())) => Ok(()),
             Ok(Err(_)) | Err(_) => Err(Gone),
         }
@@ -183,11 +184,15 @@ mod tests {
         Box::new(move || Box::pin(std::future::ready(answer)))
     }
 
+    async fn next(chunks: &mut Chunks) -> Vec<u8> {
+        chunks.recv().await.expect("it goes on").unwrap().to_vec()
+    }
+
     /// The numbers of the next events, after the comment at the beginning.
-    async fn next_ids(chunks: &mut mpsc::Receiver<Bytes>, count: usize) -> Vec<u64> {
+    async fn next_ids(chunks: &mut Chunks, count: usize) -> Vec<u64> {
         let mut ids = Vec::new();
         while ids.len() < count {
-            let text = String::from_utf8(chunks.recv().await.expect("it goes on").to_vec()).unwrap();
+            let text = String::from_utf8(next(chunks).await).unwrap();
             ids.extend(text.lines().filter_map(|line| line.strip_prefix("id: ")?.parse::<u64>().ok()));
         }
         ids
@@ -211,9 +216,9 @@ mod tests {
     async fn who_is_far_behind_is_told_what_is_missing() {
         let (_folder, engine) = store(MAX_BEHIND + 50).await;
         let mut chunks = Listeners::default().listen(engine, Some(0), always(true)).unwrap();
-        let comment = chunks.recv().await.unwrap();
+        let comment = next(&mut chunks).await;
         assert!(comment.starts_with(b":\n"));
-        let text = String::from_utf8(chunks.recv().await.unwrap().to_vec()).unwrap();
+        let text = String::from_utf8(next(&mut chunks).await).unwrap();
         assert!(
             text.starts_with("event: missed\nid: 50\ndata: {\"from\":1,\"to\":50}\n\nevent: entry\nid: 51\n"),
             "{text}"
@@ -239,11 +244,11 @@ mod tests {
         let (_folder, engine) = store(1).await;
         let listeners = Listeners { heartbeat: Duration::from_millis(5), ..Listeners::default() };
         let mut chunks = listeners.listen(Arc::clone(&engine), None, always(true)).unwrap();
-        chunks.recv().await.unwrap();
-        assert_eq!(chunks.recv().await.unwrap(), ":\n\n");
+        next(&mut chunks).await;
+        assert_eq!(next(&mut chunks).await, b":\n\n");
         let mut chunks = listeners.listen(engine, None, always(false)).unwrap();
-        chunks.recv().await.unwrap();
-        assert_eq!(chunks.recv().await.unwrap(), "event: over\ndata: null\n\n");
+        next(&mut chunks).await;
+        assert_eq!(next(&mut chunks).await, b"event: over\ndata: null\n\n");
         assert!(chunks.recv().await.is_none());
     }
 }
