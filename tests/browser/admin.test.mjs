@@ -110,6 +110,26 @@ test("an operator connects a device, signs in with it, and changes what another 
   await page.getByRole("button", { name: "Sign in", exact: true }).first().click();
   await window.heading("Overview");
 
+  await server.command("app", "create", "--name", "Shop", "--id", "shop");
+  for (const [name, path, heading] of [
+    ["overview", "", "Overview"],
+    ["overview-long", "?days=30", "Overview"],
+    ["trail", "trail/", "Audit trail"],
+    ["apps", "apps/", "Applications"],
+    ["app", "app/?app=shop", "Shop"],
+    ["server", "server/", "Server"],
+    ["events", "events/", "What happens"],
+  ]) {
+    await page.goto(`${server.origin}/admin/${path}`);
+    await window.heading(heading);
+    await page.locator("details").evaluateAll((all) => all.forEach((one) => one.setAttribute("open", "")));
+    await judge(window, name);
+  }
+  await page.locator("[role=status]", { hasText: "Live: what happens appears here." }).waitFor();
+  await server.command("key", "create", "--app", "shop");
+  await page.locator("strong.event", { hasText: "api_key_created" }).nth(1).waitFor();
+  await judge(window, "events-live");
+
   await page.getByRole("link", { name: "Operators" }).click();
   await window.heading("Operators");
   await page.locator("details").evaluateAll((all) => all.forEach((one) => one.setAttribute("open", "")));

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Deserialize;
+use sidekey_core::id::AppId;
 use sidekey_core::time::UnixTime;
 
 use super::KEPT;
@@ -45,6 +46,7 @@ pub enum Round {
 #[derive(Deserialize)]
 struct Looked {
     at: UnixTime,
+    app: Option<String>,
     event: Named,
 }
 
@@ -104,11 +106,13 @@ impl Worker {
         };
         let mut counted: BTreeMap<Hour, Counts> = BTreeMap::new();
         for (key, entry) in &page {
-            let Ok(Looked { at, event }) = serde_json::from_slice(&entry.value) else {
+            let Ok(Looked { at, app, event }) = serde_json::from_slice(&entry.value) else {
                 tracing::error!(entry = %key, "an audit entry cannot be read, and is not counted");
                 continue;
             };
-            if Hour::of(at) > now.before(KEPT) {
+            // The second factors of operators are theirs, and no login of an application.
+            let is_of_operators = app.as_deref() == Some(AppId::operators().as_str());
+            if Hour::of(at) > now.before(KEPT) && !is_of_operators {
                 counted.entry(Hour::of(at)).or_default().add(event.name);
             }
         }
