@@ -29,7 +29,7 @@ async fn an_app_is_made_changed_and_its_keys_come_and_go() {
     );
     ann.get("/admin/apps/").await.ok();
     assert!(!ann.browser.html.contains(&key) && ann.browser.html.contains("?app=shop"));
-    ann.post("/admin/apps/", &new).await.expect(422);
+    ann.post("/admin/apps/", &new).await.expect(400);
 
     ann.get("/admin/app/?app=shop").await.ok();
     assert!(!ann.browser.html.contains(&key), "it was shown once");
@@ -53,7 +53,7 @@ async fn an_app_is_made_changed_and_its_keys_come_and_go() {
     assert!(ann.browser.html.contains("The settings count from now on."));
     let bad =
         change.map(|(name, value)| if name == "return_urls" { (name, "nowhere") } else { (name, value) });
-    ann.post("/admin/app/?app=shop", &bad).await.expect(422);
+    ann.post("/admin/app/?app=shop", &bad).await.expect(400);
 
     ann.get("/admin/app/?app=shop").await.ok();
     ann.post("/admin/app/?app=shop", &[("action", "create-key"), ("reason", "rotation")]).await.ok();
