@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use http::header;
 use tokio::sync::mpsc;
 
@@ -63,7 +64,7 @@ fn file(chunks: Chunks, now: &str) -> Reply {
     Reply::streaming("application/x-ndjson", chunks).with_header(header::CONTENT_DISPOSITION, &disposition)
 }
 
-async fn send(engine: &dyn Engine, wanted: Wanted, out: &mpsc::Sender<Result<bytes::Bytes, BrokenOff>>) {
+async fn send(engine: &dyn Engine, wanted: Wanted, out: &mpsc::Sender<Result<Bytes, BrokenOff>>) {
     let (parts, mut waiting) = mpsc::channel(1);
     let read = async move {
         let told = match wanted {
@@ -76,7 +77,10 @@ async fn send(engine: &dyn Engine, wanted: Wanted, out: &mpsc::Sender<Result<byt
     let passed_on = async move {
         while let Some(part) = waiting.recv().await {
             let Part::Data(bytes) = part else { continue };
-            if !matches!(tokio::time::timeout(TAKEN, out.send(Ok(bytes.into()))).await, Ok(Ok(()))) {
+            if !matches!(
+                tokio::time::timeout(TAKEN, out.send(Ok(Bytes::copy_from_slice(&bytes)))).await,
+                Ok(Ok(()))
+            ) {
                 return;
             }
         }
