@@ -39,6 +39,7 @@
 //! | [`statistics`] | what happened by the hour, and how long answers took |
 //! | [`store`] | records on disk and the durable commit |
 //! | [`swap`] | a value that is replaced while others read it |
+//! | [`telemetry`] | traces, where a collector is named |
 //! | [`trail`] | the audit trail, exported and checked, and watched |
 //! | [`token`] | the pair of tokens a login gets, and the keys that sign access tokens |
 
@@ -82,6 +83,7 @@ pub mod service_manager;
 pub mod statistics;
 pub mod store;
 pub mod swap;
+pub mod telemetry;
 pub mod token;
 pub mod trail;
 

@@ -5,12 +5,13 @@ use std::io::{self, IsTerminal};
 use std::panic::{self, Location};
 use std::str::FromStr as _;
 
-use tracing_subscriber::filter::{EnvFilter, LevelFilter};
+use tracing_subscriber::filter::{EnvFilter, FilterExt as _, LevelFilter, filter_fn};
 use tracing_subscriber::prelude::*;
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::{Layer, Registry, fmt, reload};
 
 use crate::config::LogFormat;
+use crate::telemetry::{SPANS, Telemetry};
 
 /// How much is logged: `error`, `warn`, `info`, `debug`, `trace`, or directives such as `info,sidekey_server=debug`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,18 +54,26 @@ impl Logging {
     }
 }
 
-/// Starts logging; no format means text on a terminal and JSON lines elsewhere.
+/// Starts logging, and what makes traces; no format means text on a terminal and JSON lines elsewhere.
 ///
 /// # Errors
 /// A sentence when logging has been started before.
-pub fn start(level: &LogLevel, format: Option<LogFormat>) -> Result<Logging, String> {
+pub fn start(
+    level: &LogLevel,
+    format: Option<LogFormat>,
+    telemetry: Option<&Telemetry>,
+) -> Result<Logging, String> {
     let (filter, handle) = reload::Layer::new(level.filter());
+    // Spans of traces are none of the log's, or its lines would lose the request that they belong to.
+    let filter = filter.and(filter_fn(|metadata| metadata.target() != SPANS));
     let terminal = io::stderr().is_terminal();
-    let registry = tracing_subscriber::registry().with(filter);
-    let started = match format.unwrap_or(if terminal { LogFormat::Text } else { LogFormat::Json }) {
-        LogFormat::Text => registry.with(fmt::layer().with_ansi(terminal).with_writer(io::stderr)).try_init(),
-        LogFormat::Json => registry.with(json_layer(io::stderr)).try_init(),
+    let lines = match format.unwrap_or(if terminal { LogFormat::Text } else { LogFormat::Json }) {
+        LogFormat::Text => fmt::layer().with_ansi(terminal).with_writer(io::stderr).boxed(),
+        LogFormat::Json => json_layer(io::stderr).boxed(),
     };
+    let mut layers = vec![lines.with_filter(filter).boxed()];
+    layers.extend(telemetry.map(Telemetry::layer));
+    let started = tracing_subscriber::registry().with(layers).try_init();
     started.map_err(|error| format!("cannot start logging: {error}"))?;
     panic::set_hook(Box::new(|panic| log_panic(panic.location(), panic.payload())));
     Ok(Logging(handle))

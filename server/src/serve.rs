@@ -40,6 +40,7 @@ use crate::statistics::worker::Worker as Counting;
 use crate::store::sled::Options;
 use crate::store::{Engine, OpenError, SledEngine, Store, retention, sweep};
 use crate::swap::Swap;
+use crate::telemetry::Telemetry;
 use crate::token::Signer;
 use crate::trail::live::Listeners;
 
@@ -58,12 +59,20 @@ const SWEEP: Duration = Duration::from_mins(1);
 /// When the server cannot start, or the store has failed; the text says what to do.
 pub fn run(given: ServeSettings) -> Result<(), Failure> {
     let settings = given.clone().check().map_err(|mistakes| listed(&mistakes))?;
-    let logging = logging::start(&settings.log_level, settings.log).map_err(Failure::Settings)?;
+    let telemetry = settings.tracing.as_ref().map(Telemetry::to).transpose().map_err(Failure::Settings)?;
+    let logging = logging::start(&settings.log_level, settings.log, telemetry.as_ref());
+    let logging = logging.map_err(Failure::Settings)?;
     // Before the runtime starts its threads: this changes the environment.
     let passed = service_manager::passed_listener().map_err(Failure::Settings)?;
     let runtime =
         tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(Failure::runtime)?;
-    runtime.block_on(serve(settings, passed, Reloading { given, logging }))
+    let Some(telemetry) = telemetry else {
+        return runtime.block_on(serve(settings, passed, Reloading { given, logging }));
+    };
+    telemetry.runs_on(runtime.handle().clone());
+    let served = runtime.block_on(serve(settings, passed, Reloading { given, logging }));
+    telemetry.finish();
+    served
 }
 
 async fn serve(

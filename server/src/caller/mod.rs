@@ -19,6 +19,7 @@ use crate::{
     audit::{Actor, Origin},
     context::Context,
     http::{Call, Code, Problem},
+    telemetry::SPANS,
     token::AccessClaims,
 };
 
@@ -107,6 +108,7 @@ fn credentials(call: &Call) -> Result<Credentials<'_>, Problem> {
 ///
 /// # Errors
 /// `AUTH_REQUIRED` without a valid credential, `FORBIDDEN` with a valid one of another kind.
+#[tracing::instrument(target = SPANS, name = "caller", skip_all)]
 pub async fn host(context: &Context, call: &Call) -> Result<Host, Problem> {
     match credentials(call)? {
         Credentials::ApiKey(key) => host_of(context, call, key).await,
@@ -118,6 +120,7 @@ pub async fn host(context: &Context, call: &Call) -> Result<Host, Problem> {
 ///
 /// # Errors
 /// `AUTH_REQUIRED` without a valid credential, `FORBIDDEN` with a valid one of another kind.
+#[tracing::instrument(target = SPANS, name = "caller", skip_all)]
 pub async fn user(context: &Context, call: &Call) -> Result<User, Problem> {
     match credentials(call)? {
         Credentials::AccessToken(token) => user_of(context, call, token),
@@ -129,6 +132,7 @@ pub async fn user(context: &Context, call: &Call) -> Result<User, Problem> {
 ///
 /// # Errors
 /// `AUTH_REQUIRED` without a valid credential, `FORBIDDEN` with a valid one of another kind.
+#[tracing::instrument(target = SPANS, name = "caller", skip_all)]
 pub async fn enroller(context: &Context, call: &Call) -> Result<Enroller, Problem> {
     match credentials(call)? {
         Credentials::AccessToken(token) => user_of(context, call, token).map(Enroller::User),
@@ -152,6 +156,7 @@ pub enum Opener {
 ///
 /// # Errors
 /// `AUTH_REQUIRED` without a valid credential, `FORBIDDEN` with an enrolment token.
+#[tracing::instrument(target = SPANS, name = "caller", skip_all)]
 pub async fn opener(context: &Context, call: &Call) -> Result<Opener, Problem> {
     match credentials(call)? {
         Credentials::ApiKey(key) => host_of(context, call, key).await.map(Opener::Host),

@@ -15,6 +15,7 @@ mod protect;
 #[cfg(test)]
 mod tests;
 pub mod told;
+mod traces;
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -32,6 +33,7 @@ pub use address::{BasePath, PublicUrl};
 pub use notify::{Fingerprint, NotifySettings};
 pub use protect::{ProtectSettings, Protection};
 use told::AllTold;
+pub use traces::{Tracing, TracingSettings};
 
 use crate::limit::Rate;
 use crate::logging::LogLevel;
@@ -138,6 +140,9 @@ pub struct ServeSettings {
     /// Who is told of what happens.
     #[arg(skip)]
     pub notify: Vec<NotifySettings>,
+    /// Where traces go.
+    #[arg(skip)]
+    pub tracing: Option<TracingSettings>,
 }
 
 /// How log lines look.
@@ -190,6 +195,8 @@ pub struct Settings {
     pub notify_secrets: Fingerprint,
     /// All of them as operators are told.
     pub told: AllTold,
+    /// Where traces go; `None`: nowhere.
+    pub tracing: Option<Tracing>,
 }
 
 impl ServeSettings {
@@ -237,6 +244,7 @@ impl ServeSettings {
             protect: other.protect,
             sign_in: other.sign_in,
             notify: other.notify,
+            tracing: other.tracing,
         }
     }
 
@@ -281,6 +289,8 @@ impl ServeSettings {
         };
         let protection = protect::protection(&self.protect, &self.sign_in);
         let protection = protection.map_err(|mistakes| mistakes.into_iter().for_each(&mut note));
+        let tracing = self.tracing.as_ref().map(TracingSettings::read).transpose();
+        let tracing = tracing.map_err(|mistakes| mistakes.into_iter().for_each(&mut note));
         let destinations = notify::destinations(&self.notify);
         let destinations = destinations.map_err(|mistakes| mistakes.into_iter().for_each(&mut note));
         if !self.protect.is_empty() && self.trusted_proxies.is_empty() {
@@ -305,7 +315,8 @@ impl ServeSettings {
                 "development mode listens on this machine only: `--listen {listen}` would let everybody in"
             ));
         }
-        match (listen, public_url, base_path, rate, audit_retention, log_level, protection, destinations) {
+        let told = destinations.and_then(|destinations| Ok((destinations, tracing?)));
+        match (listen, public_url, base_path, rate, audit_retention, log_level, protection, told) {
             (
                 Ok(listen),
                 Ok(public_url),
@@ -314,7 +325,7 @@ impl ServeSettings {
                 Ok(audit_retention),
                 Ok(log_level),
                 Ok(protection),
-                Ok((destinations, notify_secrets)),
+                Ok(((destinations, notify_secrets), tracing)),
             ) if mistakes.is_empty() => Ok(Settings {
                 listen,
                 data: self.data.unwrap_or_else(|| DATA.into()),
@@ -335,6 +346,7 @@ impl ServeSettings {
                 destinations,
                 notify_secrets,
                 told: AllTold::default(),
+                tracing,
             }),
             _ => Err(mistakes),
         }
@@ -369,6 +381,7 @@ impl Settings {
             log,
             notify,
             notify_secrets,
+            tracing,
             audit_retention: _,
             log_level: _,
             protection: _,
@@ -387,6 +400,7 @@ impl Settings {
             ("trusted_proxies", *trusted_proxies != other.trusted_proxies),
             ("rate_limit, rate_burst", *rate != other.rate),
             ("admin", *admin != other.admin),
+            ("tracing", *tracing != other.tracing),
             ("log", *log != other.log),
             ("notify", *notify != other.notify || *notify_secrets != other.notify_secrets),
         ];

@@ -5,10 +5,13 @@ use std::collections::{HashMap, VecDeque};
 use futures_util::StreamExt as _;
 use futures_util::stream;
 
+use tracing::Instrument as _;
+
 use super::Destination;
 use crate::clock::Clock;
 use crate::notify::owner::Owners;
 use crate::notify::{Notice, Subject, Surroundings, Undelivered};
+use crate::telemetry::SPANS;
 
 /// Users who are told of at once.
 const AT_ONCE: usize = 8;
@@ -100,7 +103,17 @@ impl Delivery<'_> {
         while let Some(notice) = left.front() {
             // Read at each attempt: a receiver refuses a signature whose time is some minutes old, and a line may be long.
             let with = Surroundings { now: self.clock.now(), owners: self.owners };
-            if let Err(failure) = self.destination.way.deliver(notice, &with).await {
+            let span = tracing::info_span!(
+                target: SPANS,
+                "delivery",
+                otel.kind = "producer",
+                otel.status_code = tracing::field::Empty,
+                destination = %self.destination.name,
+                event = notice.event,
+            );
+            let told = self.destination.way.deliver(notice, &with).instrument(span.clone()).await;
+            if let Err(failure) = told {
+                span.record("otel.status_code", "ERROR");
                 return Outcome { subject, delivered, left, failure: Some(failure) };
             }
             left.pop_front();

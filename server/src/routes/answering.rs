@@ -17,7 +17,7 @@ use crate::{
     context::Context,
     forwarded,
     http::{BodyStream, Call, Code, Problem, Reply, rate_limit},
-    metering, pages,
+    metering, pages, telemetry,
     token::session_link,
 };
 
@@ -45,6 +45,7 @@ pub(super) async fn answer(
     let found = find(settings.base_path.as_str(), settings.development, &method, path);
     let route = found.as_ref().map_or_else(|missed| missed.pattern, |found| found.pattern);
     let span = tracing::info_span!("request", request_id = %request_id);
+    let trace = telemetry::of_request(settings.tracing.as_ref(), &method, route, &headers, peer);
     let user_agent = headers.get(header::USER_AGENT).and_then(|value| value.to_str().ok());
     let origin = Origin {
         at: context.clock.now(),
@@ -64,7 +65,8 @@ pub(super) async fn answer(
         Ok(Found { access, endpoint, name, .. }) => {
             let via_proxy = peer.is_some_and(|peer| forwarded::is_proxy(peer, &settings.trusted_proxies));
             let call = Call::new(method.clone(), headers, name, query, origin, body).sent(path, via_proxy);
-            let work = admitted(context, access, endpoint, call).instrument(span.clone());
+            let work =
+                admitted(context, access, endpoint, call).instrument(span.clone()).instrument(trace.clone());
             // A panic is a defect of ours: it ends this request and nobody else's. States are loaded anew for each, so none is left half changed.
             AssertUnwindSafe(work).catch_unwind().await.unwrap_or_else(|_| {
                 span.in_scope(|| tracing::error!(route, "a request panicked"));
@@ -82,6 +84,7 @@ pub(super) async fn answer(
     let milliseconds = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
     // The pattern and never the path: paths name sessions and users.
     span.in_scope(|| tracing::info!(%method, route, status, code, milliseconds, "answered"));
+    telemetry::answered(&trace, status);
     let took = started.elapsed();
     metering::answered(route, status, took);
     if is_work(route) {

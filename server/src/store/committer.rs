@@ -27,6 +27,7 @@ use super::engine::{Batch, CommitError, StoreError, Version};
 use super::head::{Head, HeadKey};
 use super::head_file::HeadFile;
 use super::walk::{self, Drift, Visitor};
+use crate::telemetry::SPANS;
 use worker::Worker;
 
 pub(super) use disk::{Disk, Steps};
@@ -121,6 +122,7 @@ impl Committer {
     }
 
     /// Hands a batch over and waits until it is durable or refused.
+    #[tracing::instrument(target = SPANS, name = "commit", skip_all)]
     pub(super) async fn commit(&self, batch: Batch) -> Result<(), CommitError> {
         let (reply, answer) = oneshot::channel();
         let request = Message::Commit(Request { batch, reply });

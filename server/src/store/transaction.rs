@@ -31,6 +31,7 @@ use crate::{
     keyring::Keyring,
     metering,
     swap::Swap,
+    telemetry::SPANS,
 };
 
 /// How often a decision is made again before the store counts as too busy. The account's lock keeps most others out; those that take
@@ -231,6 +232,7 @@ impl Store {
     ///
     /// # Errors
     /// The store is not available; nobody knows then whether the change will be there after a restart.
+    #[tracing::instrument(target = SPANS, name = "transaction", skip_all)]
     pub async fn transact<T>(
         &self,
         subject: Subject,
