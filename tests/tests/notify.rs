@@ -295,7 +295,7 @@ async fn the_reason_of_a_bot_api_is_read_so_far_and_no_further() {
         while let Ok((mut stream, _)) = listener.accept().await {
             let head = "HTTP/1.1 400 Bad Request\r\ncontent-length: 1000000000\r\n\r\n{\"description\": \"chat not found\"}";
             stream.write_all(head.as_bytes()).await.unwrap();
-            stream.write_all(&[b' '; 32 * 1024]).await.unwrap();
+            stream.write_all(" ".repeat(32 * 1024).as_bytes()).await.unwrap();
             open.push(stream);
         }
     });
