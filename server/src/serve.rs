@@ -16,7 +16,7 @@ use crate::backup_code_hash::BackupCodeHasher;
 use crate::banner;
 use crate::cli::{Failure, listed};
 use crate::clock::Clock;
-use crate::config::{ServeSettings, Settings};
+use crate::config::{ServeSettings, Settings, StoreChoice};
 use crate::context::{Context, MAX_DOWNLOADS};
 use crate::control::Authority;
 use crate::control::socket::ControlSocket;
@@ -37,8 +37,9 @@ use crate::routes;
 use crate::service_manager;
 use crate::statistics::latency::Latency;
 use crate::statistics::worker::Worker as Counting;
+use crate::store::shared::SharedFolder;
 use crate::store::sled::Options;
-use crate::store::{Engine, OpenError, SledEngine, Store, retention, sweep};
+use crate::store::{Engine, Lead, OpenError, PostgresEngine, SledEngine, Store, retention, sweep};
 use crate::swap::Swap;
 use crate::telemetry::Telemetry;
 use crate::token::Signer;
@@ -49,6 +50,10 @@ pub const DEVELOPMENT_KEY: &str = "development-master.key";
 
 /// Between two clean-ups of the metrics, without which histograms grow.
 const UPKEEP: Duration = Duration::from_secs(5);
+
+/// Between two looks whether another process has started, and how many there are: a minute in all.
+const START_TURN: Duration = Duration::from_millis(100);
+const START_TURNS: u32 = 600;
 
 /// Between two sweeps of what is over.
 const SWEEP: Duration = Duration::from_mins(1);
@@ -98,12 +103,15 @@ async fn serve(
     let stopped = listener::stop_signal().map_err(Failure::runtime)?;
     let hangup = signal(SignalKind::hangup()).map_err(Failure::runtime)?;
 
-    let engine = open_store(&settings.data).await?;
+    let (engine, _folder) = open_store(&settings).await?;
+    // Of several that start at once, one makes what a new store needs.
+    let starting = begin_start(&*engine).await?;
     // Before development mode makes a key: in a folder of real accounts, commands would take it for theirs.
     mode::check(&*engine, settings.development).await.map_err(other_mode)?;
     let context = open_rest(settings, bound, given, Arc::clone(&engine)).await?;
     mode::bind(&*engine, context.settings.development).await.map_err(other_mode)?;
     let demo = demo_key(&context).await?;
+    drop(starting);
     let has_apps = !context.apps.list().await.map_err(Failure::runtime)?.is_empty();
 
     let authority = Authority {
@@ -217,7 +225,31 @@ fn given_keyring(settings: &Settings) -> Result<Option<(Keyring, Origin)>, Failu
     Ok(given)
 }
 
-async fn open_store(data: &Path) -> Result<Arc<dyn Engine>, Failure> {
+/// The engine, and the data folder where it is not the engine's own.
+async fn open_store(settings: &Settings) -> Result<(Arc<dyn Engine>, Option<SharedFolder>), Failure> {
+    match &settings.store_choice {
+        StoreChoice::Sled => Ok((open_sled(&settings.data).await?, None)),
+        StoreChoice::Postgres(options) => {
+            let folder = SharedFolder::open(&settings.data).map_err(Failure::settings)?;
+            let engine = PostgresEngine::open(options, entropy::random()).await.map_err(Failure::runtime)?;
+            folder.belongs_to(engine.id()).map_err(Failure::settings)?;
+            Ok((Arc::new(engine), Some(folder)))
+        }
+    }
+}
+
+/// Waits until no other process is at its start.
+async fn begin_start(engine: &dyn Engine) -> Result<Lead, Failure> {
+    for _ in 0..START_TURNS {
+        if let Some(lead) = engine.lead("start").await.map_err(Failure::runtime)? {
+            return Ok(lead);
+        }
+        tokio::time::sleep(START_TURN).await;
+    }
+    Err(Failure::Runtime("another server has been starting on this store for a long time".to_owned()))
+}
+
+async fn open_sled(data: &Path) -> Result<Arc<dyn Engine>, Failure> {
     let (folder, options) = (data.to_owned(), Options::new(entropy::random()));
     let opened = tokio::task::spawn_blocking(move || SledEngine::open(&folder, &options)).await;
     match opened.map_err(Failure::runtime)? {
@@ -344,6 +376,13 @@ async fn sweeping(context: Arc<Context>) {
 
 async fn sweep_once(context: Arc<Context>) {
     let now = context.clock.now();
+    take_up_keys(&context).await;
+    // One process sweeps for all of them.
+    let _lead = match context.engine.lead("sweep").await {
+        Ok(Some(lead)) => lead,
+        Ok(None) => return,
+        Err(error) => return tracing::warn!(%error, "cannot sweep"),
+    };
     match sweep::sweep(&context.store, now).await {
         Ok(0) => {}
         Ok(removed) => tracing::debug!(removed, "swept what is over"),
@@ -354,8 +393,21 @@ async fn sweep_once(context: Arc<Context>) {
         Ok(removed) => tracing::info!(removed, "old audit entries were removed"),
         Err(error) => tracing::error!(%error, "old audit entries cannot be removed"),
     }
+    take_up_keys(&context).await;
+}
+
+/// Reads the signing keys again: another process may have made or removed some, and so may the sweep.
+async fn take_up_keys(context: &Context) {
     if let Err(error) = context.signer.reload(&*context.engine, &context.master_keys.current()).await {
         tracing::warn!(%error, "cannot read the signing keys again");
+    }
+    match context.master_keys.left_behind().await {
+        Ok(Some(key)) => tracing::warn!(
+            key,
+            "another server of this store seals with another master key: give this one the same key file and reload it"
+        ),
+        Ok(None) => {}
+        Err(error) => tracing::warn!(%error, "cannot read which master key is in use"),
     }
 }
 

@@ -4,6 +4,7 @@
 //! | module | purpose |
 //! |---|---|
 //! | [`server`] | one running `sidekey serve`: start, address, logs, clock, stop |
+//! | [`cluster`] | a database server, in which servers under test keep everything if that is wanted |
 //! | [`command`] | the other commands of the binary, with a time limit |
 //! | [`client`] | one HTTP call; every answer passes [`answer`]'s checks |
 //! | [`answer`] | an answer, and what the contract demands of each one |
@@ -27,6 +28,7 @@ pub mod authenticator;
 pub mod browser;
 pub mod client;
 pub mod clock;
+pub mod cluster;
 pub mod command;
 pub mod folder;
 pub mod jwt;

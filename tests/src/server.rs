@@ -13,7 +13,7 @@ use tempfile::TempDir;
 
 use crate::app::{App, Enforcement};
 use crate::client::Call;
-use crate::{clock, command};
+use crate::{clock, cluster, command};
 
 /// A start that takes longer has failed.
 const START_LIMIT: Duration = Duration::from_mins(1);
@@ -116,6 +116,9 @@ impl Server {
         }
         for name in command::foreign_variables() {
             command.env_remove(name);
+        }
+        if cluster::is_wanted() {
+            command.args(cluster::arguments(&folder));
         }
         command.args(&options.arguments).envs(options.environment.clone());
         let mut child = command

@@ -82,6 +82,7 @@ const STEPS: &[Step] = &[
         run: deb::run,
     },
     Step { name: "http", about: "the release binary over HTTP, with crashes and power cuts", run: http },
+    Step { name: "cluster", about: "what it promises over HTTP once more, over PostgreSQL", run: cluster },
     Step { name: "openapi", about: "the server does what its OpenAPI document says", run: openapi::run },
     Step {
         name: "examples",
@@ -172,6 +173,33 @@ fn http(workspace: &Workspace) -> Outcome {
     let mut command = workspace.cargo("test");
     // Of the load client a smoke test, which looks at no number.
     command.args(["--package", "sidekey-tests", "--package", "sidekey-bench"]);
+    process::run(with_programs(&mut command, workspace)?)
+}
+
+/// The suites whose subject is not the data folder, its commands or the server's own settings.
+const OVER_A_DATABASE: &[&str] = &[
+    "actions",
+    "activity",
+    "backup_codes",
+    "callers",
+    "devices",
+    "disable",
+    "enrolment",
+    "idempotency",
+    "linearizability",
+    "replay",
+    "sessions",
+    "throttle",
+    "tokens",
+    "trusted_browsers",
+    "verification",
+];
+
+fn cluster(workspace: &Workspace) -> Outcome {
+    server(workspace)?;
+    let mut command = workspace.cargo("test");
+    command.args(["--package", "sidekey-tests"]).env("SIDEKEY_TEST_ENGINE", "postgres");
+    command.args(OVER_A_DATABASE.iter().flat_map(|suite| ["--test", suite]));
     process::run(with_programs(&mut command, workspace)?)
 }
 

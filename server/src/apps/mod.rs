@@ -114,7 +114,8 @@ pub enum AppError {
 /// The apps of a store.
 ///
 /// Look-ups are remembered; every change that goes through this value is seen by the look-ups that begin after it has
-/// returned. So there is one value for a running server, and its control socket uses the same one.
+/// returned. So there is one value for a running server, and its control socket uses the same one. Changes of other processes are
+/// seen some seconds later.
 #[derive(Clone)]
 pub struct Apps {
     engine: Arc<dyn Engine>,
@@ -124,7 +125,8 @@ pub struct Apps {
 impl Apps {
     /// The apps in this store.
     pub fn new(engine: Arc<dyn Engine>) -> Self {
-        Self { engine, cache: Arc::default() }
+        let lasts = engine.is_shared().then_some(cache::STALE);
+        Self { engine, cache: Arc::new(Cache::lasting(lasts)) }
     }
 
     /// The app that an API key belongs to; `None` for whatever is no valid key.

@@ -125,7 +125,12 @@ fn in_force(
     file: Option<&Path>,
     source: impl Fn(&str) -> Option<ValueSource>,
 ) -> InForce {
-    let value = said.get(&setting.key).filter(|value| !is_empty(value)).cloned();
+    // `table.key` is a key in a table.
+    let value = match setting.key.split_once('.') {
+        Some((table, key)) => said.get(table).and_then(|table| table.get(key)),
+        None => said.get(&setting.key),
+    };
+    let value = value.filter(|value| !is_empty(value)).cloned();
     let source = match (source(&setting.key), &value, file) {
         (Some(ValueSource::CommandLine), ..) => setting.flag.clone(),
         (Some(ValueSource::EnvVariable), ..) => setting.variable.clone(),

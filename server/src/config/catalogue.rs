@@ -111,6 +111,8 @@ fn default(key: &str) -> Option<toml::Value> {
         "audit_max_entries" => number(AUDIT_MAX_ENTRIES),
         "admin" => Some(true.into()),
         "log_level" => Some(LOG_LEVEL.into()),
+        "store.engine" => Some("sled".into()),
+        "store.pool_size" => number(super::store::POOL_SIZE.into()),
         _ => None,
     }
 }
@@ -121,6 +123,10 @@ fn example(key: &str) -> &'static str {
         "public_url" => "https://login.example.com",
         "master_key_file" => "/etc/sidekey/master.key",
         "log" => "json",
+        "store.url" => "postgres://sidekey@db.example.com/sidekey",
+        "store.url_file" => "/etc/sidekey/store.url",
+        "store.ca_file" => "/etc/sidekey/store-ca.pem",
+        "store.tls" => "require",
         _ => "",
     }
 }

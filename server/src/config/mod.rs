@@ -5,6 +5,7 @@
 //! - [`catalogue`]: every setting with its default, for the commented file and for who asks what is in force;
 //! - [`told`]: what of them an operator of the admin area sees;
 //! - `notify`: who is told of what happens, and `protect`: the rules of forward-auth; both stand in the file only;
+//! - [`StoreSettings`]: where everything is stored;
 //! - `address`: the public URL and the base path.
 
 mod address;
@@ -12,6 +13,7 @@ pub mod catalogue;
 mod file;
 mod notify;
 mod protect;
+mod store;
 #[cfg(test)]
 mod tests;
 pub mod told;
@@ -32,6 +34,7 @@ use sidekey_core::key_uri::MAX_ISSUER_BYTES;
 pub use address::{BasePath, PublicUrl};
 pub use notify::{Fingerprint, NotifySettings};
 pub use protect::{ProtectSettings, Protection};
+pub use store::{StoreChoice, StoreSettings};
 use told::AllTold;
 pub use traces::{Tracing, TracingSettings};
 
@@ -131,6 +134,9 @@ pub struct ServeSettings {
     /// Form of the log on standard error: `text` or `json`; default: text on a terminal, JSON elsewhere
     #[arg(long, env = "SIDEKEY_LOG_FORMAT", value_name = "FORM")]
     pub log: Option<String>,
+    /// Where everything is stored.
+    #[command(flatten)]
+    pub store: StoreSettings,
     /// Which requests of a proxy need a second factor.
     #[arg(skip)]
     pub protect: Vec<ProtectSettings>,
@@ -185,6 +191,10 @@ pub struct Settings {
     pub log_level: LogLevel,
     /// The form of log lines; `None`: by the kind of standard error.
     pub log: Option<LogFormat>,
+    /// Where everything is stored, as it was typed.
+    pub store: StoreSettings,
+    /// The same, read.
+    pub store_choice: StoreChoice,
     /// What is asked of requests that a proxy holds back.
     pub protection: Protection,
     /// Who is told of what happens, as it was typed.
@@ -241,6 +251,7 @@ impl ServeSettings {
             admin: self.admin.or(other.admin),
             log_level: self.log_level.or(other.log_level),
             log: self.log.or(other.log),
+            store: self.store.over(other.store),
             protect: other.protect,
             sign_in: other.sign_in,
             notify: other.notify,
@@ -287,6 +298,7 @@ impl ServeSettings {
                 None
             }
         };
+        let store_choice = self.store.check(development).map_err(&mut note);
         let protection = protect::protection(&self.protect, &self.sign_in);
         let protection = protection.map_err(|mistakes| mistakes.into_iter().for_each(&mut note));
         let tracing = self.tracing.as_ref().map(TracingSettings::read).transpose();
@@ -316,7 +328,17 @@ impl ServeSettings {
             ));
         }
         let told = destinations.and_then(|destinations| Ok((destinations, tracing?)));
-        match (listen, public_url, base_path, rate, audit_retention, log_level, protection, told) {
+        match (
+            listen,
+            public_url,
+            base_path,
+            rate,
+            audit_retention,
+            log_level,
+            store_choice,
+            protection,
+            told,
+        ) {
             (
                 Ok(listen),
                 Ok(public_url),
@@ -324,6 +346,7 @@ impl ServeSettings {
                 Ok(rate),
                 Ok(audit_retention),
                 Ok(log_level),
+                Ok(store_choice),
                 Ok(protection),
                 Ok(((destinations, notify_secrets), tracing)),
             ) if mistakes.is_empty() => Ok(Settings {
@@ -341,6 +364,8 @@ impl ServeSettings {
                 admin: self.admin.unwrap_or(true),
                 log_level,
                 log,
+                store: self.store,
+                store_choice,
                 protection,
                 notify: self.notify,
                 destinations,
@@ -379,6 +404,7 @@ impl Settings {
             rate,
             admin,
             log,
+            store,
             notify,
             notify_secrets,
             tracing,
@@ -402,6 +428,7 @@ impl Settings {
             ("admin", *admin != other.admin),
             ("tracing", *tracing != other.tracing),
             ("log", *log != other.log),
+            ("store", *store != other.store),
             ("notify", *notify != other.notify || *notify_secrets != other.notify_secrets),
         ];
         differ.into_iter().filter_map(|(key, differs)| differs.then_some(key)).collect()

@@ -32,13 +32,22 @@ pub struct AllTold {
     rules: toml::Table,
 }
 
+/// The value under a key, or under `table.key` in a table.
+fn value_of<'t>(said: &'t toml::Table, key: &str) -> Option<&'t toml::Value> {
+    match key.split_once('.') {
+        Some((table, key)) => said.get(table)?.get(key),
+        None => said.get(key),
+    }
+}
+
 impl AllTold {
     /// Of what flags and environment say (`given`), and the same with the file.
     pub(super) fn of(given: &ServeSettings, merged: &ServeSettings) -> Self {
         let table = |settings| toml::Table::try_from(settings).unwrap_or_default();
         let (here, said) = (table(given), table(merged));
         let file = given.config.as_ref().map(|file| file.display().to_string()).unwrap_or_default();
-        let is_set = |table: &toml::Table, key: &str| table.get(key).is_some_and(|value| !is_empty(value));
+        let is_set =
+            |table: &toml::Table, key: &str| value_of(table, key).is_some_and(|value| !is_empty(value));
         let told = |Setting { key, flag, variable, about, default }: Setting| {
             let source = if is_set(&here, &key) {
                 format!("{flag} or {variable}")
@@ -47,7 +56,7 @@ impl AllTold {
             } else {
                 "default".to_owned()
             };
-            let value = said.get(&key).filter(|value| !is_empty(value)).cloned().or(default);
+            let value = value_of(&said, &key).filter(|value| !is_empty(value)).cloned().or(default);
             Told { value: value.map(|value| value.to_string()), key, source, about }
         };
         let rules = RULES.into_iter().filter_map(|(key, _)| Some((key.to_owned(), said.get(key)?.clone())));

@@ -154,6 +154,16 @@ impl MasterKeys {
         Err(ReloadError::Busy)
     }
 
+    /// The key that another process has begun to seal with, if it is not the one that this process seals with: its file has to be
+    /// read again.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub async fn left_behind(&self) -> Result<Option<String>, StoreError> {
+        let noted = in_use::read(&*self.engine).await?.map(|(noted, _)| noted.sealing);
+        Ok(noted.filter(|noted| *noted != self.current.get().sealing()).map(|noted| noted.to_string()))
+    }
+
     /// Does the next piece of a rotation to the first key, see [`rotation`].
     ///
     /// # Errors

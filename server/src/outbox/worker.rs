@@ -116,6 +116,9 @@ impl Worker {
     /// # Errors
     /// The store is not available.
     pub async fn round(&mut self) -> Result<Round, StoreError> {
+        // Two processes that tell the same would tell it twice, and not in its order.
+        let (engine, task) = (Arc::clone(&self.engine), format!("outbox {}", self.destination.name));
+        let Some(_lead) = engine.lead(&task).await? else { return Ok(Round::Idle) };
         let Some((at, cursor)) = self.cursor().await? else {
             return self.begin().await;
         };

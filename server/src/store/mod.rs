@@ -8,6 +8,7 @@
 //! | `committer` | the one thread that writes: group commit, compare-and-set, one sync |
 //! | [`sled`] | the engine for one machine |
 //! | [`postgres`] | the engine for clusters |
+//! | [`shared`] | the data folder of a server whose store is in a database |
 //! | `stripes` | locks of one process |
 //! | `group` | a group of batches as it is put together |
 //! | [`head`], `head_file` | what the store should hold: authenticated, and once more outside the database |
@@ -52,6 +53,7 @@ pub mod postgres;
 pub mod record;
 pub mod retention;
 pub mod search;
+pub mod shared;
 pub mod sled;
 mod stripes;
 pub mod sweep;

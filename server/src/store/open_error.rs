@@ -45,6 +45,38 @@ pub enum OpenError {
         /// The folder.
         folder: PathBuf,
     },
+    /// The folder is of a server whose store is in a database.
+    #[error(
+        "the store of the server of `{}` is in a database: start the server, which this command then speaks to",
+        folder.display()
+    )]
+    InDatabase {
+        /// The data folder.
+        folder: PathBuf,
+    },
+    /// The store shall be in a database, and the folder has one.
+    #[error(
+        "there is a store in `{}` already, and the settings say `store.engine = \"postgres\"`: name another folder with --data",
+        folder.display()
+    )]
+    OtherEngine {
+        /// The data folder.
+        folder: PathBuf,
+    },
+    /// The database has another store than before.
+    #[error(
+        "the database holds store {found}, and the server of `{}` has used store {known}: it was emptied or replaced, or it is \
+         another database; a server that shall use it begins with an empty folder",
+        folder.display()
+    )]
+    OtherStore {
+        /// The data folder.
+        folder: PathBuf,
+        /// The id of the store that was used before.
+        known: String,
+        /// The id of the store that is there.
+        found: String,
+    },
     /// The database has lost something that it needs.
     #[error(
         "the store in `{}` is damaged: {reason}. Keep a copy of the folder, see all damage with \

@@ -7,12 +7,16 @@ use std::time::Duration;
 use super::folder::Folder;
 use super::head_file;
 use super::open_error::OpenError;
+use super::shared;
 
 /// Opens the database; if that fails for damage, once more without its snapshots, after a copy was put aside.
 ///
 /// A database that no store has been made in yet holds nothing: a first start that was cut short can leave sled's own files
 /// half written, and the next one puts them aside and begins again.
 pub(super) fn open_or_recover(folder: &Folder, cache_bytes: u64) -> Result<::sled::Db, OpenError> {
+    if folder.path().join(shared::MARK).exists() {
+        return Err(OpenError::InDatabase { folder: folder.path().to_owned() });
+    }
     let first = match open_database(folder, cache_bytes) {
         Err(OpenError::Damaged { reason, .. }) => reason,
         other => return other,

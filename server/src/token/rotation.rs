@@ -23,6 +23,9 @@ use crate::store::{Batch, CommitError, Engine, Key, Record};
 /// Longest overlap, in seconds: 30 days.
 pub const MAX_OVERLAP: u64 = 30 * 24 * 60 * 60;
 
+/// Seconds until another process of a cluster has read the signing keys again: it does with each sweep.
+const READ_AGAIN: u64 = 60;
+
 /// Attempts against a rotation at the same time.
 const ATTEMPTS: usize = 8;
 
@@ -114,7 +117,9 @@ async fn try_rotate(
     origin: &Origin,
     rng: &mut (impl CryptoRng + Send),
 ) -> Result<Vec<KeyStatus>, RotationError> {
-    let (now, turn) = (origin.at, origin.at.plus(overlap));
+    // Other processes publish the new key when they have read it.
+    let lag = if engine.is_shared() { READ_AGAIN } else { 0 };
+    let (now, turn) = (origin.at, origin.at.plus(overlap).plus(lag));
     // Judged and changed is one and the same reading, whose versions the commit expects.
     let records = stored::scan(engine).await.map_err(SignerError::from)?;
     let next = statuses(&records, now)?.into_iter().find(|key| key.phase == Phase::Next);

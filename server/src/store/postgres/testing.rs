@@ -34,15 +34,11 @@ pub(crate) async fn database() -> Options {
 
 /// The folder of the server's programs: Debian keeps them out of the path.
 fn programs() -> PathBuf {
-    let mut found: Vec<PathBuf> = std::fs::read_dir("/usr/lib/postgresql")
-        .into_iter()
-        .flatten()
-        .filter_map(|entry| Some(entry.ok()?.path().join("bin")))
-        .chain(std::env::var_os("PATH").iter().flat_map(std::env::split_paths))
-        .filter(|folder| folder.join("initdb").exists())
-        .collect();
-    found.sort();
-    found.pop().expect(
+    let has_all = |folder: &PathBuf| ["initdb", "pg_ctl"].iter().all(|program| folder.join(program).exists());
+    let debian = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten();
+    let debian = debian.filter_map(|entry| Some(entry.ok()?.path().join("bin"))).filter(has_all).max();
+    let path = || std::env::split_paths(&std::env::var_os("PATH")?).find(has_all);
+    debian.or_else(path).expect(
         "PostgreSQL's server programs are needed for these tests: install Debian's `postgresql`, or name a running \
          server with SIDEKEY_TEST_POSTGRES",
     )

@@ -1,0 +1,79 @@
+//! The data folder of a server whose store is in a database: the lock, the control socket, and which store it is.
+
+use std::fs;
+use std::path::Path;
+
+use super::engine::StoreId;
+use super::folder::{Folder, hex};
+use super::open_error::OpenError;
+
+/// Says that the store of a folder is in a database, so that no command makes another one in the folder.
+pub(super) const MARK: &str = "store.in-database";
+
+/// A data folder that this process has locked, until the value is dropped.
+pub struct SharedFolder(Folder);
+
+impl SharedFolder {
+    /// Makes the folder if it is missing, takes its lock and marks it.
+    ///
+    /// # Errors
+    /// It is in use, not to be used, or has a store in it.
+    pub fn open(path: &Path) -> Result<Self, OpenError> {
+        let folder = Folder::open(path)?;
+        if folder.database().exists() {
+            return Err(OpenError::OtherEngine { folder: path.to_owned() });
+        }
+        let mark = path.join(MARK);
+        if !mark.exists() {
+            fs::write(&mark, "").map_err(|error| OpenError::io(&mark, error))?;
+        }
+        Ok(Self(folder))
+    }
+
+    /// Whether the database still has the store that it had when this folder was used before; remembers a new one.
+    ///
+    /// # Errors
+    /// It has another one, or the folder cannot be written.
+    pub fn belongs_to(&self, store: StoreId) -> Result<(), OpenError> {
+        match self.0.known_store()? {
+            Some(known) if known != hex(store) => {
+                let (folder, found) = (self.0.path().to_owned(), hex(store));
+                Err(OpenError::OtherStore { folder, known, found })
+            }
+            _ => self.0.remember_store(store),
+        }
+    }
+}
+
+impl std::fmt::Debug for SharedFolder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "SharedFolder({})", self.0.path().display())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::{Inspection, Options, SledEngine};
+
+    #[test]
+    fn no_store_is_made_in_the_folder_of_a_server_with_a_database() {
+        let folder = tempfile::tempdir().unwrap();
+        let shared = SharedFolder::open(folder.path()).unwrap();
+        assert!(matches!(SharedFolder::open(folder.path()), Err(OpenError::Locked { .. })));
+        drop(shared);
+        let refused = SledEngine::open(folder.path(), &Options::new([7; 16])).unwrap_err();
+        assert!(matches!(refused, OpenError::InDatabase { .. }), "{refused}");
+        drop(SharedFolder::open(folder.path()).unwrap().belongs_to([7; 16]));
+        assert!(matches!(Inspection::open(folder.path()).map(drop), Err(OpenError::InDatabase { .. })));
+        let refused = SharedFolder::open(folder.path()).unwrap().belongs_to([8; 16]).unwrap_err();
+        assert!(refused.to_string().contains(&hex([8; 16])), "{refused}");
+    }
+
+    #[test]
+    fn a_folder_with_a_store_in_it_is_not_taken() {
+        let folder = tempfile::tempdir().unwrap();
+        drop(SledEngine::open(folder.path(), &Options::new([7; 16])).unwrap());
+        assert!(matches!(SharedFolder::open(folder.path()), Err(OpenError::OtherEngine { .. })));
+    }
+}
