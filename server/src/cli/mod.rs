@@ -60,7 +60,7 @@ struct Sidekey {
 #[derive(Debug, Subcommand)]
 enum Subject {
     /// Start the server
-    Serve(ServeSettings),
+    Serve(Box<ServeSettings>),
     /// Host applications
     #[command(subcommand, arg_required_else_help = true)]
     App(app::AppVerb),
@@ -276,7 +276,7 @@ pub fn main() -> ExitCode {
 fn run(command: Subject, matches: &ArgMatches) -> Result<(), Failure> {
     use crate::control::Command;
     match command {
-        Subject::Serve(settings) => serve::run(settings),
+        Subject::Serve(settings) => serve::run(*settings),
         Subject::App(verb) => verb.run(),
         Subject::Key(KeyVerb::Create { app, common }) => operate::run(Command::CreateKey { app }, &common),
         Subject::Key(KeyVerb::List { app, common }) => operate::run(Command::ListKeys { app }, &common),

@@ -271,9 +271,8 @@ impl ServeSettings {
         let public_url = self.public_url.as_deref().map(PublicUrl::parse).transpose().map_err(&mut note);
         let base_path = BasePath::parse(self.base_path.as_deref().unwrap_or_default()).map_err(&mut note);
         let issuer = self.issuer.unwrap_or_else(|| ISSUER.to_owned());
-        if let Err(mistake) = check_issuer(&issuer) {
-            note(mistake);
-        }
+        // Its mistake has been noted.
+        let _ = check_issuer(&issuer).map_err(&mut note);
         let mut trusted_proxies = Vec::new();
         for text in &self.trusted_proxies {
             match parse_network(text) {
@@ -289,15 +288,7 @@ impl ServeSettings {
         let most_entries = self.audit_max_entries.unwrap_or(AUDIT_MAX_ENTRIES);
         let audit_retention = check_retention(retention_days, most_entries).map_err(&mut note);
         let log_level = LogLevel::parse(self.log_level.as_deref().unwrap_or(LOG_LEVEL)).map_err(&mut note);
-        let log = match self.log.as_deref() {
-            None => None,
-            Some("text") => Some(LogFormat::Text),
-            Some("json") => Some(LogFormat::Json),
-            Some(other) => {
-                note(format!("`--log` must be `text` or `json`, not `{other}`"));
-                None
-            }
-        };
+        let log = parse_log(self.log.as_deref()).map_err(&mut note).unwrap_or_default();
         let store_choice = self.store.check(development).map_err(&mut note);
         let protection = protect::protection(&self.protect, &self.sign_in);
         let protection = protection.map_err(|mistakes| mistakes.into_iter().for_each(&mut note));
@@ -364,7 +355,7 @@ impl ServeSettings {
                 admin: self.admin.unwrap_or(true),
                 log_level,
                 log,
-                store: self.store,
+                store: self.store.filled(),
                 store_choice,
                 protection,
                 notify: self.notify,
@@ -485,6 +476,15 @@ fn check_rate(per_second: u32, burst: u32) -> Result<Option<Rate>, String> {
     match NonZeroU32::new(burst) {
         Some(burst) if per_second.get().max(burst.get()) <= RATE_MAX => Ok(Some(Rate { per_second, burst })),
         _ => Err(format!("`--rate-limit` must be 0 to {RATE_MAX} and `--rate-burst` 1 to {RATE_MAX}")),
+    }
+}
+
+fn parse_log(text: Option<&str>) -> Result<Option<LogFormat>, String> {
+    match text {
+        None => Ok(None),
+        Some("text") => Ok(Some(LogFormat::Text)),
+        Some("json") => Ok(Some(LogFormat::Json)),
+        Some(other) => Err(format!("`--log` must be `text` or `json`, not `{other}`")),
     }
 }
 

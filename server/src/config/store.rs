@@ -78,6 +78,12 @@ impl StoreSettings {
         }
     }
 
+    /// These settings with what counts where nobody says anything.
+    pub(super) fn filled(self) -> Self {
+        let engine = self.engine.or_else(|| Some("sled".to_owned()));
+        Self { engine, pool_size: self.pool_size.or(Some(POOL_SIZE)), ..self }
+    }
+
     /// What they choose. A development server takes a database that may lose what it acknowledges.
     ///
     /// # Errors
