@@ -403,6 +403,7 @@ impl Settings {
             log_level: _,
             protection: _,
             destinations: _,
+            store_choice: _,
             told: _,
         } = self;
         let differ = [
