@@ -75,6 +75,8 @@ pub(super) async fn show(context: &Context, operator: &Operator, call: &Call) ->
     let is_long = call.parameter("days").as_deref() == Some("30");
     let (hour, grain) = (Hour::of(now), if is_long { Grain::Day } else { Grain::Hour });
     let first = if is_long { hour.day().before(29 * 24) } else { hour.before(23) };
+    // First, so that no chart lacks what the page says is counted.
+    let uncounted = statistics::behind(engine).await?;
     let counts = statistics::of_hours(engine, first..=hour).await?;
     let mut charts: Vec<_> = COUNTED
         .iter()
@@ -90,7 +92,7 @@ pub(super) async fn show(context: &Context, operator: &Operator, call: &Call) ->
         is_healthy: engine.is_healthy(),
         clock_behind: context.clock.behind(),
         audit_entries: log.end().saturating_add(1).saturating_sub(*log.start()),
-        uncounted: statistics::behind(engine).await?,
+        uncounted,
     };
     Ok(page(StatusCode::OK, &shown))
 }
