@@ -308,16 +308,7 @@ impl ServeSettings {
         {
             note(mistake);
         }
-        if self.seed.is_some() && !development {
-            note("`--seed` makes users whose secrets everybody knows: it needs `--development`".to_owned());
-        }
-        if let (Ok(listen), true) = (&listen, development)
-            && !listen.ip().is_loopback()
-        {
-            note(format!(
-                "development mode listens on this machine only: `--listen {listen}` would let everybody in"
-            ));
-        }
+        check_development(listen.ok(), self.seed, development).into_iter().for_each(&mut note);
         let told = destinations.and_then(|destinations| Ok((destinations, tracing?)));
         match (
             listen,
@@ -478,6 +469,17 @@ fn check_rate(per_second: u32, burst: u32) -> Result<Option<Rate>, String> {
         Some(burst) if per_second.get().max(burst.get()) <= RATE_MAX => Ok(Some(Rate { per_second, burst })),
         _ => Err(format!("`--rate-limit` must be 0 to {RATE_MAX} and `--rate-burst` 1 to {RATE_MAX}")),
     }
+}
+
+/// What is wrong with users for tests, and with a development server that others reach.
+fn check_development(listen: Option<SocketAddr>, seed: Option<u64>, development: bool) -> Option<String> {
+    if !development {
+        let mistake = "`--seed` makes users whose secrets everybody knows: it needs `--development`";
+        return seed.map(|_| mistake.to_owned());
+    }
+    listen.filter(|listen| !listen.ip().is_loopback()).map(|listen| {
+        format!("development mode listens on this machine only: `--listen {listen}` would let everybody in")
+    })
 }
 
 fn parse_log(text: Option<&str>) -> Result<Option<LogFormat>, String> {
