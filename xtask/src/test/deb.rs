@@ -1,4 +1,5 @@
-//! The step `deb`: the Debian package is built, looked at, and installed on this system with a file system in memory over it.
+//! The step `deb`: the Debian package is built, looked at (also by lintian, where that is installed), and installed on this
+//! system with a file system in memory over it.
 
 use std::path::Path;
 use std::process::Command;
@@ -23,6 +24,14 @@ const CONTENTS: &[&str] = &[
     "./usr/share/fish/vendor_completions.d/sidekey.fish",
     "./usr/share/doc/sidekey/operations.md",
     "./usr/share/doc/sidekey/copyright",
+    "./usr/share/doc/sidekey/changelog.gz",
+    "./usr/share/doc/sidekey/changelog.Debian.gz",
+];
+
+/// Errors of lintian that are meant to be there.
+const MEANT: &[&str] = &[
+    // `strip = "debuginfo"` of the release build keeps the names of functions, for the backtrace of a crash.
+    "unstripped-binary-or-object",
 ];
 
 pub(super) fn run(workspace: &Workspace) -> Outcome {
@@ -33,6 +42,7 @@ pub(super) fn run(workspace: &Workspace) -> Outcome {
         return Ok(());
     }
     contents(&process::read(Command::new("dpkg-deb").arg("--contents").arg(&package))?)?;
+    lint(&package)?;
     if let Some(lacking) = lacking(&workspace.target) {
         println!("NOT INSTALLED: {lacking}.");
         println!("NOT INSTALLED: run `cargo xtask test --only deb` as root on a Debian system.");
@@ -51,6 +61,17 @@ fn contents(list: &str) -> Outcome {
         return Ok(());
     }
     Err(Failure::new(format!("the package lacks {}", missing.join(", "))))
+}
+
+/// Fails where lintian finds an error; its warnings are printed.
+fn lint(package: &Path) -> Outcome {
+    if process::find(&["lintian"]).is_none() {
+        println!("NOT LINTED: lintian is not installed (Debian: apt-get install lintian).");
+        return Ok(());
+    }
+    let mut lintian = Command::new("lintian");
+    lintian.args(["--allow-root", "--fail-on", "error", "--suppress-tags", &MEANT.join(",")]);
+    process::run(lintian.arg(package))
 }
 
 /// Why the package cannot be installed here, if so.
@@ -79,5 +100,13 @@ mod tests {
         contents(&all).unwrap();
         let without: String = CONTENTS.iter().skip(1).map(line).collect();
         assert_eq!(contents(&without).unwrap_err().to_string(), "the package lacks ./usr/bin/sidekey");
+    }
+
+    #[test]
+    fn the_changelog_of_the_package_begins_with_its_version() {
+        let changelog = include_str!("../../../server/packaging/debian/changelog");
+        // cargo-deb gives the package the revision 1.
+        let expected = format!("sidekey ({}-1) ", env!("CARGO_PKG_VERSION"));
+        assert!(changelog.starts_with(&expected), "{changelog}");
     }
 }
