@@ -1,5 +1,6 @@
 //! What the admin area tells of the server: charts, the audit trail, what happens as it happens, settings.
 
+use std::os::unix::fs::PermissionsExt as _;
 use std::time::Duration;
 
 use sidekey_tests::command::run;
@@ -227,7 +228,6 @@ async fn the_server_page_names_settings_and_their_places_and_no_secret() {
         secret.display()
     );
     std::fs::write(&file, settings).unwrap();
-    use std::os::unix::fs::PermissionsExt as _;
     std::fs::set_permissions(&secret, std::fs::Permissions::from_mode(0o600)).unwrap();
     let server = Server::with(Options {
         arguments: vec!["--config".to_owned(), file.display().to_string()],
