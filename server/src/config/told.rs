@@ -122,7 +122,8 @@ mod tests {
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(
             file.path(),
-            "issuer = \"Shop\"\nlog_level = \"info\"\n[sign_in]\nshop = \"/login/\"\n",
+            "issuer = \"Shop\"\nlog_level = \"info\"\ntrusted_proxies = [\"127.0.0.1\"]\n\
+             [sign_in]\nshop = \"/login/\"\n[[protect]]\napp = \"shop\"\npath = \"/\"\n",
         )
         .unwrap();
         let at_start = told(file.path(), &["--rate-limit", "7"]);
