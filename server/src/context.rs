@@ -17,6 +17,7 @@ use crate::keyring::Pepper;
 use crate::limit::{AccountLimit, AddressLimit, Level, TooMany};
 use crate::master_keys::MasterKeys;
 use crate::operators::Operators;
+use crate::probe::Probes;
 use crate::reload::Live;
 use crate::statistics::latency::Latency;
 use crate::store::{Engine, Store};
@@ -67,6 +68,8 @@ pub struct Context {
     pub listeners: Listeners,
     /// The places of those who download the trail.
     pub downloads: Arc<Semaphore>,
+    /// Requests of `sidekey doctor`, told back to it.
+    pub probes: Arc<Probes>,
     /// What `/openapi.json` shows, from the first time on that somebody asks.
     pub description: OnceLock<Bytes>,
 }
@@ -146,8 +149,10 @@ pub(crate) mod testing {
         let signer =
             Signer::load_or_create(&*engine, &master_keys.current(), now, &mut Entropy).await.unwrap();
         let public_url = settings.public_url_on(settings.listen);
+        let issuer = format!("{public_url}{}", settings.base_path);
         let context = Context {
-            issuer: format!("{public_url}{}", settings.base_path),
+            probes: Arc::new(Probes::new(issuer.clone(), settings.public_url.is_some())),
+            issuer,
             public_url,
             live: Swap::new(Live::of(&settings)),
             settings,

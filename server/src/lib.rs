@@ -21,6 +21,7 @@
 //! | [`logging`] | log lines on standard error |
 //! | [`maintenance`] | checks, backups, restores, migrations |
 //! | [`master_keys`] | which master keys are in use, and their rotation |
+//! | [`probe`] | by which way a request of the doctor came |
 //! | [`reload`] | settings that change while the server runs |
 //! | [`serve`] | `sidekey serve`, from opening to closing |
 //! | [`service_manager`] | a socket from systemd, and what systemd is told |
@@ -75,6 +76,7 @@ pub mod operations;
 pub mod operators;
 pub mod outbox;
 pub mod pages;
+pub mod probe;
 pub mod reload;
 pub mod routes;
 pub mod serve;

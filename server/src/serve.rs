@@ -32,6 +32,7 @@ use crate::metering;
 use crate::notify::owner::Owners;
 use crate::operators::Operators;
 use crate::outbox;
+use crate::probe::Probes;
 use crate::reload::{Live, Reloading};
 use crate::routes;
 use crate::service_manager;
@@ -120,6 +121,7 @@ async fn serve(
         hasher: Some(Arc::clone(&context.hasher)),
         signer: Some(Arc::clone(&context.signer)),
         destinations: context.settings.destinations.iter().map(|to| to.name.clone()).collect(),
+        probes: Some(Arc::clone(&context.probes)),
         apps: context.apps.clone(),
         clock: context.clock.clone(),
     };
@@ -287,8 +289,10 @@ async fn open_rest(
         .map_err(Failure::runtime)?;
     let metrics = metering::install().map_err(Failure::runtime)?;
     let public_url = settings.public_url_on(bound);
+    let issuer = format!("{public_url}{}", settings.base_path);
     Ok(Arc::new(Context {
-        issuer: format!("{public_url}{}", settings.base_path),
+        probes: Arc::new(Probes::new(issuer.clone(), settings.public_url.is_some())),
+        issuer,
         public_url,
         address_limit: settings.rate.map(|rate| AddressLimit::new(rate, settings.development)),
         account_limit: AccountLimit::new(),

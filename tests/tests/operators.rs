@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 use sidekey_tests::command::{Finished, finish, run, sidekey};
 use sidekey_tests::{Enforcement, Options, Server, Value, json};
 use tempfile::TempDir;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
 
 /// A folder with a master key and a file of settings.
 struct Setup {
@@ -157,7 +159,16 @@ async fn the_doctor_names_what_is_wrong_with_its_remedy() {
     assert_eq!(level(&findings, "backups"), "problem", "there is none yet");
     server.command(["backup", "--out", &setup.text("today.backup")]).await;
     let findings = looked(0).await;
-    for check in ["settings", "data folder", "master key", "server", "master keys in use", "backups"] {
+    for check in [
+        "settings",
+        "data folder",
+        "master key",
+        "server",
+        "store format",
+        "proxies",
+        "master keys in use",
+        "backups",
+    ] {
         assert_eq!(level(&findings, check), "good", "{check}: {findings:?}");
     }
     fs::set_permissions(&data, fs::Permissions::from_mode(0o755)).unwrap();
@@ -169,6 +180,67 @@ async fn the_doctor_names_what_is_wrong_with_its_remedy() {
     server.stop();
     let findings = looked(0).await;
     assert_eq!(level(&findings, "server"), "note", "none runs");
+    assert_eq!(level(&findings, "store format"), "note", "nobody has it open");
+}
+
+/// A proxy on 127.0.0.1: passes each request on, one a connection, with `lines` below its first line; `/livez` is not for everybody.
+async fn proxy(listener: TcpListener, upstream: String, lines: String) {
+    while let Ok((mut client, _)) = listener.accept().await {
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            head.push(client.read_u8().await.unwrap());
+        }
+        let head = String::from_utf8(head).unwrap();
+        if head.starts_with("GET /livez") {
+            let refused = b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
+            client.write_all(refused).await.unwrap();
+            continue;
+        }
+        let (first, rest) = head.split_once("\r\n").unwrap();
+        let mut server = TcpStream::connect(&upstream).await.unwrap();
+        let passed_on = format!("{first}\r\n{lines}connection: close\r\n{rest}");
+        server.write_all(passed_on.as_bytes()).await.unwrap();
+        let mut answer = Vec::new();
+        server.read_to_end(&mut answer).await.unwrap();
+        client.write_all(&answer).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn the_doctor_says_which_proxy_is_to_be_trusted() {
+    let forwarded = "x-forwarded-for: 203.0.113.7\r\n";
+    let two = "x-forwarded-for: 203.0.113.7, 10.1.0.9\r\n";
+    for (trusted, lines, level, found, remedy) in [
+        ("", forwarded, "problem", "came through 127.0.0.1, which is not among", "--trusted-proxy 127.0.0.1"),
+        ("127.0.0.1", forwarded, "good", "taken to be 203.0.113.7", ""),
+        ("127.0.0.1", "", "problem", "no `X-Forwarded-For`", "Let the proxy add it"),
+        ("127.0.0.1", two, "problem", "came through 10.1.0.9, which is not", "--trusted-proxy 10.1.0.9"),
+    ] {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let public_url = format!("http://{}", listener.local_addr().unwrap());
+        let trusting = if trusted.is_empty() { String::new() } else { format!("\"{trusted}\"") };
+        let settings = format!("public_url = \"{public_url}\"\ntrusted_proxies = [{trusting}]\n");
+        let setup = Setup::new(&settings).await;
+        let server = serving(&setup);
+        let data = server.data().to_str().unwrap().to_owned();
+        let looked = async || {
+            let finished = setup.run(["doctor", "--json", "--data", &data]).await.json();
+            let mut findings = finished["findings"].as_array().unwrap().iter();
+            findings.find(|finding| finding["check"] == "proxies").unwrap().clone()
+        };
+        let upstream = server.address().trim_start_matches("http://").to_owned();
+        let proxy = tokio::spawn(proxy(listener, upstream, lines.to_owned()));
+        let finding = looked().await;
+        assert_eq!(finding["level"], level, "{finding}");
+        assert!(finding["found"].as_str().unwrap().contains(found), "{finding}");
+        assert!(finding["remedy"].as_str().unwrap_or_default().contains(remedy), "{finding}");
+        assert_eq!(finding["remedy"].is_null(), remedy.is_empty(), "{finding}");
+        proxy.abort();
+        assert!(proxy.await.unwrap_err().is_cancelled());
+        let finding = looked().await;
+        assert_eq!(finding["level"], "note", "{finding}");
+        assert!(finding["found"].as_str().unwrap().contains("not reached from here"), "{finding}");
+    }
 }
 
 #[tokio::test]

@@ -9,7 +9,7 @@ use super::maintain::{block_on, print};
 use super::{Failure, listed};
 use crate::clock::Clock;
 use crate::config::ServeSettings;
-use crate::doctor::{Finding, Level, backups, folder, machine, server, settings, told};
+use crate::doctor::{Finding, Level, backups, folder, machine, server, settings, told, way_in};
 
 /// The settings of the server, and what else to look at.
 #[derive(Debug, Args)]
@@ -40,7 +40,8 @@ impl DoctorArgs {
         let now = Clock::system().now();
 
         let (right, mut findings) = settings(&serve);
-        let destinations = right.map(|settings| settings.destinations).unwrap_or_default();
+        let (destinations, proxies) =
+            right.map(|settings| (settings.destinations, settings.trusted_proxies)).unwrap_or_default();
         findings.extend(folder::data(&data));
         findings.push(folder::master_key(key_file, &data, development));
         findings.extend(machine::clock(now));
@@ -49,6 +50,7 @@ impl DoctorArgs {
         findings.extend(block_on(async {
             let mut findings = server::running(&data).await;
             findings.extend(server::keys_in_use(&data, key_file).await);
+            findings.extend(way_in::look(&data, &proxies).await);
             findings.extend(told::destinations(&data, &destinations).await);
             Ok(findings)
         })?);

@@ -217,7 +217,8 @@ impl Alone {
             }
         }
         let (apps, destinations) = (Apps::new(Arc::clone(&engine)), Vec::new());
-        Ok(Self { authority: Authority { engine, keys, hasher, signer: None, destinations, apps, clock } })
+        let (signer, probes) = (None, None);
+        Ok(Self { authority: Authority { engine, keys, hasher, signer, destinations, probes, apps, clock } })
     }
 
     async fn carry_out(&self, command: Command, take: Take<'_>) -> Result<Reply, Failure> {
@@ -265,6 +266,8 @@ fn to_json(reply: Reply) -> Value {
         Reply::OutboxLetters { letters, .. } => json!(letters),
         Reply::OutboxChanged { count } => json!({ "changed": count }),
         Reply::Status(status) => json!(status),
+        Reply::ProbeBegun { url, .. } => json!({ "url": url }),
+        Reply::ProbeEnded { seen } => json!(seen),
         Reply::AuditTold { entries } => json!({ "entries": entries }),
         Reply::Operators(operators) => admin::listed_as_json(&operators),
         Reply::OperatorChanged { name, done } => json!({ "name": name, "done": done }),
@@ -330,6 +333,10 @@ fn to_text(reply: Reply) -> Zeroizing<String> {
         Reply::OutboxLetters { letters, behind } => outbox::letters(&letters, &behind),
         Reply::OutboxChanged { count } => outbox::changed(count),
         Reply::Status(status) => format!("Version {}", status.version),
+        Reply::ProbeBegun { url, .. } => format!("A request to `{url}` is watched for."),
+        Reply::ProbeEnded { seen } => {
+            seen.map_or_else(|| "It did not come.".to_owned(), |seen| format!("It came from {}.", seen.peer))
+        }
         Reply::AuditTold { entries } => format!("{entries} audit entries"),
         Reply::Operators(operators) => admin::listed(&operators),
         Reply::OperatorChanged { name, done } => admin::changed(&name, &done),

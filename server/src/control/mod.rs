@@ -39,7 +39,8 @@ use crate::master_keys::MasterKeys;
 use crate::operators::{OperatorError, OperatorLine, OperatorName, Password, Role};
 use crate::outbox::Name;
 use crate::outbox::orders::{self, Chosen, Letter, Standing};
-use crate::store::{Engine, StoreError};
+use crate::probe::{Probes, Seen};
+use crate::store::{Engine, FORMAT, StoreError};
 use crate::token::Signer;
 use crate::token::rotation::KeyStatus;
 use crate::trail::export::Stretch;
@@ -140,6 +141,13 @@ pub enum Command {
     },
     /// Asks the running server how it stands.
     Status,
+    /// Has the running server watch for one request to it.
+    BeginProbe,
+    /// Asks by which way that request came.
+    EndProbe {
+        /// What it carried.
+        marker: String,
+    },
     /// Reads the audit trail, which comes in parts.
     Audit(audit::Query),
     /// Hands over a stretch of the audit trail with its hashes, in parts.
@@ -203,6 +211,8 @@ impl Command {
             | Self::MasterKeyUse
             | Self::ListSigningKeys
             | Self::Status
+            | Self::BeginProbe
+            | Self::EndProbe { .. }
             | Self::OutboxStanding
             | Self::OutboxLetters { .. }
             | Self::Audit(_)
@@ -314,6 +324,20 @@ pub enum Reply {
     },
     /// How the server stands.
     Status(Status),
+    /// A request with this marker is watched for.
+    ProbeBegun {
+        /// What it has to carry.
+        marker: String,
+        /// The public URL below which it is to be sent, with the base path.
+        url: String,
+        /// Whether the operator has named that public URL, or it is the address listened on.
+        is_named: bool,
+    },
+    /// By which way a request came.
+    ProbeEnded {
+        /// `None`: it did not come.
+        seen: Option<Seen>,
+    },
     /// The end of the audit entries that were asked for.
     AuditTold {
         /// How many there were.
@@ -349,6 +373,9 @@ pub struct Status {
     pub is_healthy: bool,
     /// How many seconds the system's time is behind the time that it shows.
     pub behind: u64,
+    /// The format of its store; `None`: it is of a version that does not tell.
+    #[serde(default)]
+    pub format: Option<u16>,
 }
 
 /// An app in the list.
@@ -390,6 +417,8 @@ pub struct Authority {
     pub signer: Option<Arc<Signer>>,
     /// In a running server, whom it tells of events.
     pub destinations: Vec<Name>,
+    /// In a running server, the requests of `sidekey doctor`.
+    pub probes: Option<Arc<Probes>>,
     /// The apps; in a running server the same value that its requests use, or a revoked key would live on.
     pub apps: Apps,
     /// The time.
@@ -420,6 +449,9 @@ pub enum CommandError {
     /// The store is not available.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// There is no running server.
+    #[error("this is known while a server runs")]
+    NoServer,
     /// Whoever asked has gone.
     #[error("nobody reads what was asked for")]
     NobodyReads,
@@ -503,7 +535,17 @@ pub async fn execute(
             version: env!("CARGO_PKG_VERSION").to_owned(),
             is_healthy: engine.is_healthy(),
             behind: clock.behind(),
+            format: Some(FORMAT),
         })),
+        Command::BeginProbe => {
+            let probes = authority.probes.as_ref().ok_or(CommandError::NoServer)?;
+            let (url, is_named) = (probes.url().to_owned(), probes.is_named());
+            Ok(Reply::ProbeBegun { marker: probes.begin(Clock::instant()), url, is_named })
+        }
+        Command::EndProbe { marker } => {
+            let probes = authority.probes.as_ref().ok_or(CommandError::NoServer)?;
+            Ok(Reply::ProbeEnded { seen: probes.end(&marker, Clock::instant()) })
+        }
         Command::Audit(query) => audit::asked(authority, &query, &parts).await,
         Command::AuditExport(stretch) => audit::export(&**engine, stretch, &parts).await,
         Command::CreateOperator { .. }

@@ -248,7 +248,8 @@ mod tests {
         let engine: Arc<dyn Engine> = Arc::new(SledEngine::open(data, &Options::new([7; 16])).unwrap());
         let clock = Clock::standing(UnixTime::from_secs(1_790_000_000));
         let apps = Apps::new(Arc::clone(&engine));
-        Authority { apps, engine, keys: None, hasher: None, signer: None, destinations: Vec::new(), clock }
+        let destinations = Vec::new();
+        Authority { apps, engine, keys: None, hasher: None, signer: None, destinations, probes: None, clock }
     }
 
     async fn ask(data: &Path, command: &Command) -> Result<Option<Reply>, String> {

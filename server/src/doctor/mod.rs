@@ -3,17 +3,19 @@
 //! - this file: [`Finding`], and the settings;
 //! - [`folder`]: who can read the data folder and the key file;
 //! - [`machine`]: the clock, the disk, open files;
-//! - [`server`]: the running server, its version and keys;
+//! - [`server`]: the running server, its version, its store's format and its keys;
+//! - [`way_in`]: the proxies between the public URL and the server;
 //! - [`told`]: whether those who are told of events have got them;
 //! - [`backups`]: how old the newest one is.
 //!
-//! It reads and changes nothing. What cannot be told is said to be so: nothing is called good that was not looked at.
+//! It reads and changes nothing; one request is sent to the public URL. What cannot be told is said to be so: nothing is called good that was not looked at.
 
 pub mod backups;
 pub mod folder;
 pub mod machine;
 pub mod server;
 pub mod told;
+pub mod way_in;
 
 use serde::Serialize;
 

@@ -63,6 +63,9 @@ pub(super) async fn answer(
     let refused_on_a_page = for_people.then(|| headers.clone());
     let outcome = match found {
         Ok(Found { access, endpoint, name, .. }) => {
+            if let (Endpoint::Live | Endpoint::Jwks, Some(peer)) = (endpoint, peer) {
+                context.probes.note(peer, &headers, &settings.trusted_proxies, started);
+            }
             let via_proxy = peer.is_some_and(|peer| forwarded::is_proxy(peer, &settings.trusted_proxies));
             let call = Call::new(method.clone(), headers, name, query, origin, body).sent(path, via_proxy);
             let work =
