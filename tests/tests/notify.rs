@@ -1,6 +1,7 @@
 //! Who is told of what happens: webhooks as their reference implementation verifies them, and a Bot API.
 
 use std::collections::{BTreeSet, VecDeque};
+use std::ffi::OsStr;
 use std::fs;
 use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt as _;
@@ -8,6 +9,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use sidekey_tests::command::run;
 use sidekey_tests::{Enforcement, Options, Server, Value, json};
 use standardwebhooks::Webhook;
 use tempfile::TempDir;
@@ -48,6 +50,7 @@ impl Receiver {
         let told: Arc<Mutex<Vec<Told>>> = Arc::default();
         let answers: Arc<Mutex<VecDeque<(u16, Value)>>> = Arc::default();
         let (keep, say) = (Arc::clone(&told), Arc::clone(&answers));
+        let there = warp::head().map(|| StatusCode::METHOD_NOT_ALLOWED);
         let route = warp::post()
             .and(warp::path::full())
             .and(warp::header::headers_cloned())
@@ -60,7 +63,7 @@ impl Receiver {
             });
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        tokio::spawn(warp::serve(route).incoming(listener).run());
+        tokio::spawn(warp::serve(there.or(route)).incoming(listener).run());
         Self { address, told, answers }
     }
 
@@ -282,6 +285,52 @@ async fn a_bot_api_is_told_in_plain_text_and_its_wait_is_kept() {
     assert!(text.starts_with(&format!("device confirmed: ann <b>bold</b> *x* _y_ of {}", app.id)), "{text}");
     let log = server.log();
     assert!(log.contains("Too Many Requests") && !log.contains("AAbbCC"), "{log}");
+}
+
+/// The findings of the doctor about those who are told, and what they say.
+async fn doctor(folder: &TempDir, server: &Server) -> Vec<(String, String)> {
+    let settings = folder.path().join("sidekey.toml");
+    let arguments = ["doctor", "--json", "--development", "--config"].map(OsStr::new);
+    let more = [settings.as_os_str(), OsStr::new("--data"), server.data().as_os_str()];
+    let found = run(arguments.into_iter().chain(more)).await.json();
+    let findings = found["findings"].as_array().unwrap().iter();
+    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    findings.filter(|f| f["check"] == "notify").map(|f| (text(&f["level"]), text(&f["found"]))).collect()
+}
+
+#[tokio::test]
+async fn the_doctor_asks_webhooks_and_the_bot_api_without_telling_them_anything() {
+    let (folder, hook, bot) = (TempDir::new().unwrap(), Receiver::start().await, Receiver::start().await);
+    let token = secret_file(folder.path(), "token", TOKEN);
+    let nothing = "events = [\"user_erased\"]";
+    let notify = format!(
+        "{}\n[[notify]]\nname = \"ops\"\n{nothing}\n[notify.telegram]\nchat_id = \"-1001\"\ntoken_file = \"{token}\"\napi = \"http://{}\"\nprivate = true\n",
+        webhook(&folder, &hook, nothing),
+        bot.address
+    );
+    let server = Server::with(options(&folder, &notify));
+    let (good, problem) = ("good".to_owned(), "problem".to_owned());
+    let levels = |found: &[(String, String)]| {
+        [1, 3].map(|place: usize| found.get(place).map(|(level, _)| level.clone()).unwrap_or_default())
+    };
+    let found = doctor(&folder, &server).await;
+    assert_eq!(levels(&found), [good.clone(), good.clone()], "{found:?}");
+    let asked = bot.told.lock().unwrap().clone();
+    assert_eq!((asked.len(), hook.told.lock().unwrap().len()), (1, 0), "nobody is told anything");
+    assert_eq!(
+        (&*asked[0].path, asked[0].json()),
+        (&*format!("/bot{TOKEN}/getChat"), json!({"chat_id": "-1001"}))
+    );
+
+    bot.answers([(400, json!({"ok": false, "description": "Bad Request: chat not found"}))]);
+    let found = doctor(&folder, &server).await;
+    assert_eq!(levels(&found), [good, problem.clone()], "{found:?}");
+    assert!(found[3].1.contains("chat not found") && !found[3].1.contains("AAbbCC"), "{found:?}");
+
+    let elsewhere = notify.replace(&hook.address.to_string(), "127.0.0.1:9");
+    fs::write(folder.path().join("sidekey.toml"), elsewhere).unwrap();
+    let found = doctor(&folder, &server).await;
+    assert_eq!(found[1].0, problem, "{found:?}");
 }
 
 /// A Bot API whose refusal never ends: what it says first is read, and no more.

@@ -90,8 +90,7 @@ fn show(
         .map(|setting| in_force(setting, &said, file.as_deref(), &source))
         .collect();
     let key = key_of(&merged);
-    let rules =
-        ["sign_in", "protect", "notify"].map(|key| (key, said.get(key).filter(|value| !is_empty(value))));
+    let rules = catalogue::TABLES.map(|(key, _)| (key, said.get(key).filter(|value| !is_empty(value))));
     if as_json {
         let mut all: serde_json::Map<_, _> = in_force
             .into_iter()

@@ -10,8 +10,12 @@ use super::{
     ServeSettings,
 };
 
-/// What a file may say besides settings of one value.
-const RULES: &str = r#"
+/// What a file may say besides settings of one value, and whether that is read again while the server runs.
+pub const TABLES: [(&str, bool); 4] =
+    [("sign_in", true), ("protect", true), ("tracing", false), ("notify", false)];
+
+/// The same as a commented file.
+const TABLES_OF_A_FILE: &str = r#"
 # Forward-auth: where an application's own login is (a path of the protected host, or a URL), and what a proxy's requests need.
 # `sidekey protect check` tries the rules out. What no rule speaks of does not pass.
 #[sign_in]
@@ -32,6 +36,12 @@ const RULES: &str = r#"
 #app = "shop"
 #path = "/login/"
 #public = true
+
+# OpenTelemetry traces, over OTLP/HTTP.
+#[tracing]
+#otlp_endpoint = "http://127.0.0.1:4318/v1/traces"
+#sample = 0.1
+#traceparent_from = ["10.0.0.0/8"]
 
 # Who is told of what happens; `sidekey outbox` shows what was not delivered.
 #[[notify]]
@@ -142,7 +152,7 @@ pub fn commented_file() -> String {
         // Writing to a string cannot fail.
         let _ = write!(text, "\n# {about} ({variable})\n#{key} = {value}\n");
     }
-    text + RULES
+    text + TABLES_OF_A_FILE
 }
 
 #[cfg(test)]

@@ -5,12 +5,10 @@
 use std::fmt;
 
 use super::ServeSettings;
-use super::catalogue::{self, Setting};
+use super::catalogue::{self, Setting, TABLES};
 
 /// Settings that are read again while the server runs.
 const LIVE: [&str; 3] = ["log_level", "audit_retention_days", "audit_max_entries"];
-/// What a file may say besides settings of one value, and whether it is read again.
-const RULES: [(&str, bool); 3] = [("sign_in", true), ("protect", true), ("notify", false)];
 
 /// A setting that is in force.
 #[derive(Clone, PartialEq, Eq)]
@@ -59,7 +57,7 @@ impl AllTold {
             let value = value_of(&said, &key).filter(|value| !is_empty(value)).cloned().or(default);
             Told { value: value.map(|value| value.to_string()), key, source, about }
         };
-        let rules = RULES.into_iter().filter_map(|(key, _)| Some((key.to_owned(), said.get(key)?.clone())));
+        let rules = TABLES.into_iter().filter_map(|(key, _)| Some((key.to_owned(), said.get(key)?.clone())));
         Self {
             settings: catalogue::settings().into_iter().map(told).collect(),
             rules: rules.filter(|(_, value)| !is_empty(value)).collect(),
@@ -76,7 +74,7 @@ impl AllTold {
 
     /// Tables of the file as TOML, those that are read again as they were read last.
     pub fn rules_with_live(&self, live: &Self) -> String {
-        let in_force = RULES.into_iter().filter_map(|(key, is_live)| {
+        let in_force = TABLES.into_iter().filter_map(|(key, is_live)| {
             let rules = if is_live { &live.rules } else { &self.rules };
             Some((key.to_owned(), rules.get(key)?.clone()))
         });

@@ -1,10 +1,11 @@
-//! Those who are told of events: whether they have got them, and whether mail would go out.
+//! Those who are told of events: whether they have got them, and whether they answer.
 
 use std::path::Path;
 use std::sync::Arc;
 
 use super::{Finding, Level};
 use crate::control::{Command, Reply, socket};
+use crate::notify::Probe;
 use crate::outbox::Destination;
 use crate::outbox::orders::Standing;
 
@@ -34,16 +35,14 @@ pub async fn destinations(data: &Path, destinations: &[Arc<Destination>]) -> Vec
             Some(None) => Finding::untold(CHECK, format!("`{name}` has not been told of anything yet.")),
             Some(Some(standing)) => stands(name, standing),
         });
-        if let Some(answer) = destination.way.probe() {
+        if let Some(Probe { of, settings, answer }) = destination.way.probe() {
             findings.push(match answer.await {
-                Ok(()) => {
-                    Finding::good(CHECK, format!("The mail server of `{name}` takes what it is given."))
-                }
+                Ok(()) => Finding::good(CHECK, format!("The {of} of `{name}` answers as it should.")),
                 Err(failure) => Finding::bad(
                     CHECK,
                     Level::Problem,
-                    format!("The mail server of `{name}` does not: {}.", failure.reason()),
-                    "Correct `smtp`, `user` or `password_file` below `[notify.mail]`, or mend that server.",
+                    format!("The {of} of `{name}` does not: {}.", failure.reason()),
+                    format!("Correct {settings}, or mend what answers there."),
                 ),
             });
         }

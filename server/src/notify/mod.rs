@@ -162,10 +162,20 @@ pub trait Deliver: Send + Sync + fmt::Debug {
         with: &'a Surroundings<'a>,
     ) -> Pending<'a, Result<(), Undelivered>>;
 
-    /// Asks whether the destination would take something, without telling it anything; `None`: it cannot be asked.
-    fn probe(&self) -> Option<Pending<'_, Result<(), Undelivered>>> {
+    /// Who would be asked whether the destination takes something, without telling it anything; `None`: it cannot be asked.
+    fn probe(&self) -> Option<Probe<'_>> {
         None
     }
+}
+
+/// A question to a destination that tells it nothing.
+pub struct Probe<'a> {
+    /// Who is asked, such as `mail server`.
+    pub of: &'static str,
+    /// What in the settings is to be looked at where it fails.
+    pub settings: &'static str,
+    /// The answer.
+    pub answer: Pending<'a, Result<(), Undelivered>>,
 }
 
 /// What a way may use besides the notice.

@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use reqwest::Url;
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
-use super::{Deliver, Notice, Surroundings, Undelivered, client};
+use super::{Deliver, Notice, Probe, Surroundings, Undelivered, client};
 use crate::store::engine::Pending;
 
 /// Where the Bot API is, unless a server of one's own is named.
@@ -53,7 +53,8 @@ impl fmt::Debug for Token {
 /// A chat that a bot writes to.
 pub struct Telegram {
     client: reqwest::Client,
-    url: Url,
+    send_message: Url,
+    get_chat: Url,
     chat: String,
 }
 
@@ -85,10 +86,13 @@ impl Telegram {
             );
         }
         // The Bot API has the token in its path: this URL is never shown, and errors are told without it.
-        let text = format!("{}/bot{}/sendMessage", api.trim_end_matches('/'), *token.0);
-        let url = Url::parse(&text).ok().filter(|url| matches!(url.scheme(), "https" | "http"));
-        let url = url.ok_or("`api` must be the URL of a Bot API server")?;
-        if url.scheme() != "https" && !private {
+        let method = |name: &str| {
+            let url = Url::parse(&format!("{}/bot{}/{name}", api.trim_end_matches('/'), *token.0)).ok();
+            url.filter(|url| matches!(url.scheme(), "https" | "http"))
+                .ok_or("`api` must be the URL of a Bot API server")
+        };
+        let (send_message, get_chat) = (method("sendMessage")?, method("getChat")?);
+        if send_message.scheme() != "https" && !private {
             return Err(
                 "`api` must begin with https://, or the bot's token crosses the network in the clear; a server in a network of your own may \
                  do without: `private = true`"
@@ -96,7 +100,7 @@ impl Telegram {
             );
         }
         let client = client().build().map_err(|error| format!("no HTTP client can be made: {error}"))?;
-        Ok(Self { client, url, chat: chat.to_owned() })
+        Ok(Self { client, send_message, get_chat, chat: chat.to_owned() })
     }
 }
 
@@ -117,31 +121,45 @@ impl Deliver for Telegram {
             let message = json!({
                 "chat_id": self.chat, "text": text, "link_preview_options": { "is_disabled": true },
             });
-            let request = self.client.post(self.url.clone()).header("content-type", "application/json");
-            let mut answer =
-                request.body(message.to_string()).send().await.map_err(Undelivered::by_client)?;
-            let status = answer.status();
-            if status.is_success() {
-                return Ok(());
-            }
-            let mut body = Vec::new();
-            while let Ok(Some(piece)) = answer.chunk().await {
-                let room = MAX_ANSWER.saturating_sub(body.len());
-                body.extend(piece.into_iter().take(room));
-                if body.len() >= MAX_ANSWER {
-                    break;
-                }
-            }
-            let Answer { description, parameters } = serde_json::from_slice(&body).unwrap_or_default();
-            let said: String = description.chars().filter(|c| !c.is_control()).take(200).collect();
-            let reason = format!("it answers {}: {said}", status.as_u16());
-            let wait = parameters.retry_after.map(Duration::from_secs);
-            if status.is_server_error() || wait.is_some() || matches!(status.as_u16(), 401 | 404 | 429) {
-                // 401 and 404 say that the token is none (any more): no message would fare better.
-                return Err(Undelivered::Unreachable { reason, wait });
-            }
-            Err(Undelivered::Refused { reason })
+            self.call(&self.send_message, &message).await
         })
+    }
+
+    /// Whether the token is one, and the bot knows the chat.
+    fn probe(&self) -> Option<Probe<'_>> {
+        let answer =
+            Box::pin(async move { self.call(&self.get_chat, &json!({ "chat_id": self.chat })).await });
+        let settings = "`token_file` or `chat_id` below `[notify.telegram]`";
+        Some(Probe { of: "Bot API", settings, answer })
+    }
+}
+
+impl Telegram {
+    /// Calls a method of the Bot API.
+    async fn call(&self, method: &Url, message: &Value) -> Result<(), Undelivered> {
+        let request = self.client.post(method.clone()).header("content-type", "application/json");
+        let mut answer = request.body(message.to_string()).send().await.map_err(Undelivered::by_client)?;
+        let status = answer.status();
+        if status.is_success() {
+            return Ok(());
+        }
+        let mut body = Vec::new();
+        while let Ok(Some(piece)) = answer.chunk().await {
+            let room = MAX_ANSWER.saturating_sub(body.len());
+            body.extend(piece.into_iter().take(room));
+            if body.len() >= MAX_ANSWER {
+                break;
+            }
+        }
+        let Answer { description, parameters } = serde_json::from_slice(&body).unwrap_or_default();
+        let said: String = description.chars().filter(|c| !c.is_control()).take(200).collect();
+        let reason = format!("it answers {}: {said}", status.as_u16());
+        let wait = parameters.retry_after.map(Duration::from_secs);
+        if status.is_server_error() || wait.is_some() || matches!(status.as_u16(), 401 | 404 | 429) {
+            // 401 and 404 say that the token is none (any more): no message would fare better.
+            return Err(Undelivered::Unreachable { reason, wait });
+        }
+        Err(Undelivered::Refused { reason })
     }
 }
 

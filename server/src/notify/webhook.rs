@@ -14,7 +14,7 @@ use sha2::Sha256;
 use zeroize::Zeroizing;
 
 use super::reach::{GlobalOnly, is_global};
-use super::{Deliver, Notice, Surroundings, Undelivered, client, retry_after};
+use super::{Deliver, Notice, Probe, Surroundings, Undelivered, client, retry_after};
 use crate::audit::told;
 use crate::http::rfc3339;
 use crate::store::engine::Pending;
@@ -129,6 +129,18 @@ impl Deliver for Webhook {
             let answer = request.send().await.map_err(Undelivered::by_client)?;
             judged(answer.status(), retry_after(&answer))
         })
+    }
+
+    /// Any answer but that of trouble will do: a receiver need not know HEAD, and nothing is signed that it could refuse.
+    fn probe(&self) -> Option<Probe<'_>> {
+        let answer = Box::pin(async move {
+            let answer = self.client.head(self.url.clone()).send().await.map_err(Undelivered::by_client)?;
+            match judged(answer.status(), None) {
+                Ok(()) | Err(Undelivered::Refused { .. }) => Ok(()),
+                unreachable => unreachable,
+            }
+        });
+        Some(Probe { of: "webhook", settings: "`url` below `[notify.webhook]`", answer })
     }
 }
 

@@ -19,7 +19,7 @@ use lettre::transport::smtp::Error;
 use lettre::{Address, AsyncSmtpTransport, AsyncTransport as _, Message, Tokio1Executor};
 use sidekey_core::time::UnixTime;
 
-use super::{Deliver, Notice, Surroundings, TIME_LIMIT, Undelivered, one_line};
+use super::{Deliver, Notice, Probe, Surroundings, TIME_LIMIT, Undelivered, one_line};
 use crate::pages::locale::Locale;
 use crate::store::engine::Pending;
 use words::Words;
@@ -150,15 +150,17 @@ impl Deliver for Mail {
         })
     }
 
-    fn probe(&self) -> Option<Pending<'_, Result<(), Undelivered>>> {
-        Some(Box::pin(async move {
+    fn probe(&self) -> Option<Probe<'_>> {
+        let answer = Box::pin(async move {
             let tried = tokio::time::timeout(TIME_LIMIT, self.transport.test_connection()).await;
             match tried.map_err(|_| too_slow())? {
                 Ok(true) => Ok(()),
                 Ok(false) => Err(Undelivered::Unreachable { reason: "it hangs up".to_owned(), wait: None }),
                 Err(error) => Err(judged(&error, false)),
             }
-        }))
+        });
+        let settings = "`smtp`, `user` or `password_file` below `[notify.mail]`";
+        Some(Probe { of: "mail server", settings, answer })
     }
 }
 
