@@ -54,7 +54,7 @@ const COUNTED: &[(Head, &[&str])] = &[
         Head {
             id: "throttled",
             title: "Throttled accounts",
-            about: "Accounts that had to wait, or were locked, after wrong codes.",
+            about: "How often an account had to wait, or was locked, after wrong codes.",
         },
         &["account_throttled", "account_locked"],
     ),
