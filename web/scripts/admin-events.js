@@ -20,16 +20,16 @@ const KEPT = 200;
  * @property {Record<string, unknown> & { type: string }} event
  */
 
-const status = document.querySelector("[data-stream]");
-const list = document.querySelector("ol.entries");
-if (status instanceof HTMLElement && list) follow(status, list);
+const standing = document.querySelector("[data-stream]");
+const entries = document.querySelector("ol.entries");
+if (standing instanceof HTMLElement && entries) follow(standing, entries);
 
 /**
  * @param {HTMLElement} status
  * @param {Element} list
  */
 function follow(status, list) {
-  const stream = new EventSource(status.dataset.stream ?? "");
+  const stream = new EventSource(status.dataset["stream"] ?? "");
   const say = (/** @type {string} */ text) => {
     // What has not changed is not read out again.
     if (status.textContent !== text) status.textContent = text;
