@@ -58,6 +58,8 @@ pub struct Context {
     pub clock: Clock,
     /// What client addresses may do without credentials; `None`: whatever they like.
     pub address_limit: Option<AddressLimit>,
+    /// How often a client address may try an operator's password; a bucket of its own, because each try writes and takes a slow hash.
+    pub password_limit: AddressLimit,
     /// What the logins of an account may repeat at will.
     pub account_limit: AccountLimit,
     /// What `/metrics` shows.
@@ -87,6 +89,15 @@ impl Context {
     pub fn count_address(&self, address: Option<IpAddr>) -> Result<Option<Level>, TooMany> {
         let Some((limit, address)) = self.address_limit.as_ref().zip(address) else { return Ok(None) };
         limit.take(address).map_err(|seconds| TooMany { seconds, level: Some(limit.empty()) })
+    }
+
+    /// Takes a token from an address's bucket for the passwords of operators.
+    ///
+    /// # Errors
+    /// There is none.
+    pub fn count_password(&self, address: Option<IpAddr>) -> Result<(), TooMany> {
+        let Some(address) = address else { return Ok(()) };
+        self.password_limit.take(address).map(drop).map_err(|seconds| TooMany { seconds, level: None })
     }
 
     /// Takes a token from an account's bucket, for what its logins may repeat at will.
@@ -166,6 +177,7 @@ pub(crate) mod testing {
             signer: Arc::new(signer),
             clock: Clock::standing(now),
             address_limit: None,
+            password_limit: AddressLimit::of_passwords(true),
             account_limit: AccountLimit::new(),
             description: OnceLock::new(),
             latency: Latency::default(),

@@ -110,6 +110,9 @@ pub struct AddressLimit<C: Clock = Monotonic> {
     spares_loopback: bool,
 }
 
+/// Tries at operators' passwords from one address.
+const PASSWORDS: Rate = Rate { per_second: NonZeroU32::MIN, burst: NonZeroU32::MIN.saturating_add(19) };
+
 /// The buckets of all accounts, by the first half of a hash.
 pub struct AccountLimit<C: Clock = Monotonic>(Buckets<[u8; 16], C>);
 
@@ -136,6 +139,11 @@ impl AddressLimit {
     /// Full buckets. In development mode tests and tools knock from the loopback addresses, which are then `spared`.
     pub fn new(rate: Rate, spares_loopback: bool) -> Self {
         Self::on(Monotonic, rate, spares_loopback)
+    }
+
+    /// Those for the passwords of operators: as many as somebody types who has forgotten which of theirs it is.
+    pub fn of_passwords(spares_loopback: bool) -> Self {
+        Self::new(PASSWORDS, spares_loopback)
     }
 }
 

@@ -294,6 +294,7 @@ async fn open_rest(
         probes: Arc::new(Probes::new(issuer.clone(), settings.public_url.is_some())),
         issuer,
         public_url,
+        password_limit: AddressLimit::of_passwords(settings.development),
         address_limit: settings.rate.map(|rate| AddressLimit::new(rate, settings.development)),
         account_limit: AccountLimit::new(),
         live: Swap::new(Live::of(&settings)),

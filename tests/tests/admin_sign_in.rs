@@ -45,6 +45,30 @@ async fn an_unknown_name_looks_like_a_wrong_password() {
 }
 
 #[tokio::test]
+async fn an_address_tries_some_passwords_in_a_row_and_then_waits() {
+    let arguments = ["--trusted-proxy", "127.0.0.1"].map(String::from).to_vec();
+    let server = Server::with(Options { arguments, ..Options::default() });
+    let attempt = async |address: &str| {
+        let form = "name=bob&password=correct+horse+battery";
+        let call = server.post("/admin/sign-in/").header("x-forwarded-for", address);
+        call.body("application/x-www-form-urlencoded", form).await
+    };
+    let mut tried = 0;
+    let refused = loop {
+        let answer = attempt("203.0.113.7").await;
+        if answer.status == 429 {
+            break answer;
+        }
+        answer.expect(403);
+        tried += 1;
+        assert!(tried < 200, "never refused");
+    };
+    assert!(tried >= 20, "{tried}");
+    assert!(refused.header("retry-after").parse::<u64>().unwrap() >= 1);
+    attempt("203.0.113.8").await.expect(403);
+}
+
+#[tokio::test]
 async fn wrong_passwords_are_counted_and_a_restart_forgets_none() {
     let server = Server::start();
     Operator::make(&server, "ann", "admin").await;
@@ -119,7 +143,7 @@ async fn the_cookie_is_this_sites_alone_and_no_script_reads_it() {
     let answer = give_password(&mut Browser::new(&server), "ann", PASSWORD).await.expect(303);
     let cookie = answer.header("set-cookie");
     assert!(cookie.starts_with("sidekey-admin="), "{cookie}");
-    assert!(cookie.contains("; HttpOnly; SameSite=Strict") && cookie.contains("Path=/;"), "{cookie}");
+    assert!(cookie.contains("; HttpOnly; SameSite=Strict") && cookie.contains("Path=/admin;"), "{cookie}");
 }
 
 #[tokio::test]

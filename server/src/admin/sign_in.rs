@@ -46,8 +46,9 @@ pub(super) async fn show(context: &Context, call: &Call) -> Result<Shown, Proble
 /// Judges name and password.
 ///
 /// # Errors
-/// Too many wait, or the store is not available.
+/// Too many tries from this address, too many wait, or the store is not available.
 pub(super) async fn post(context: &Context, call: &Call, form: &Form) -> Result<Shown, Problem> {
+    context.count_password(call.origin().ip_address)?;
     let to = target(form.text(TO));
     let (name, password) = (form.text("name"), form.exact("password"));
     match context.operators.sign_in(&context.hasher, name, password, call.origin()).await {

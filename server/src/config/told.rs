@@ -58,10 +58,9 @@ impl AllTold {
             Told { value: value.map(|value| value.to_string()), key, source, about }
         };
         let rules = TABLES.into_iter().filter_map(|(key, _)| Some((key.to_owned(), said.get(key)?.clone())));
-        Self {
-            settings: catalogue::settings().into_iter().map(told).collect(),
-            rules: rules.filter(|(_, value)| !is_empty(value)).collect(),
-        }
+        let mut rules: toml::Table = rules.filter(|(_, value)| !is_empty(value)).collect();
+        rules.iter_mut().for_each(|(_, value)| shorten_addresses(value));
+        Self { settings: catalogue::settings().into_iter().map(told).collect(), rules }
     }
 
     /// All settings, those that are read again as they were read last.
@@ -79,6 +78,21 @@ impl AllTold {
             Some((key.to_owned(), rules.get(key)?.clone()))
         });
         toml::to_string(&in_force.collect::<toml::Table>()).unwrap_or_default()
+    }
+}
+
+/// Whoever knows the address of a webhook or a collector may be all that it asks for: where it is is told, and no more.
+fn shorten_addresses(value: &mut toml::Value) {
+    match value {
+        toml::Value::Array(list) => list.iter_mut().for_each(shorten_addresses),
+        toml::Value::Table(table) => table.iter_mut().for_each(|(key, value)| match value {
+            toml::Value::String(text) if matches!(key.as_str(), "url" | "otlp_endpoint") => {
+                let origin = reqwest::Url::parse(text).map(|url| url.origin().ascii_serialization());
+                *text = format!("{}/…", origin.unwrap_or_default());
+            }
+            value => shorten_addresses(value),
+        }),
+        _ => {}
     }
 }
 
@@ -121,7 +135,8 @@ mod tests {
         std::fs::write(
             file.path(),
             "issuer = \"Shop\"\nlog_level = \"info\"\ntrusted_proxies = [\"127.0.0.1\"]\n\
-             [sign_in]\nshop = \"/login/\"\n[[protect]]\napp = \"shop\"\npath = \"/\"\n",
+             [sign_in]\nshop = \"/login/\"\n[[protect]]\napp = \"shop\"\npath = \"/\"\n\
+             [tracing]\notlp_endpoint = \"https://collector.example:4318/v1/traces?token=abc\"\n",
         )
         .unwrap();
         let at_start = told(file.path(), &["--rate-limit", "7"]);
@@ -138,6 +153,8 @@ mod tests {
         assert_eq!(of("rate_limit"), ("7".to_owned(), "--rate-limit or SIDEKEY_RATE_LIMIT".to_owned()));
         assert_eq!(of("public_url"), (String::new(), "default".to_owned()));
         assert!(at_start.rules_with_live(&at_start).contains("shop = \"/login/\""));
-        assert!(at_start.rules_with_live(&live).is_empty(), "taken away");
+        let rules = at_start.rules_with_live(&live);
+        assert!(!rules.contains("/login/"), "taken away: {rules}");
+        assert!(rules.contains("otlp_endpoint = \"https://collector.example:4318/…\""), "{rules}");
     }
 }

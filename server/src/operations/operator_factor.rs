@@ -89,6 +89,10 @@ pub async fn enrol(
             let State { account: Some(account), events, .. } = state else {
                 return Err(Problem::new(Code::DeviceNotFound));
             };
+            // A password alone connects the first device and no other, also where two are being connected at once.
+            if account.is_protected() {
+                return Err(Problem::new(Code::Forbidden));
+            }
             // The codes are made outside the transaction, because that is slow.
             if kept.is_none() && would_be_first(account, device, answer, now) {
                 return Ok(None);
@@ -102,5 +106,47 @@ pub async fn enrol(
                 return Ok(set.map(|set| shown::backup_codes(&set.codes)).unwrap_or_default());
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use sidekey_core::{
+        code::Code as TotpCode,
+        id::{AppId, UserId},
+        secret::Secret,
+        time::{Step, UnixTime},
+        totp::{TotpParams, code_at},
+    };
+
+    use super::*;
+    use crate::{audit::Actor, context::testing::context};
+
+    const NOW: UnixTime = UnixTime::from_secs(1_790_000_000);
+
+    fn answer(setup: &Setup) -> Answer {
+        let secret = Secret::from_base32(&setup.secret).unwrap();
+        let params = TotpParams::default();
+        let code = code_at(&secret, params, Step::at(NOW, params.period));
+        Answer::of(TotpCode::parse(&code).unwrap())
+    }
+
+    #[tokio::test]
+    async fn of_two_setups_at_once_one_connects_a_device_and_the_other_does_not() {
+        let (_folder, context) = context(NOW, &[]).await;
+        let origin = Origin::local(Actor::Server, NOW);
+        let account = AccountId { app: AppId::operators(), user: UserId::parse("ann").unwrap() };
+        let mut setups = Vec::new();
+        for _ in 0..2 {
+            let login = LoginId::generate(&mut Entropy);
+            setups.push(start(&context, &account, login, false, &origin).await.unwrap());
+        }
+        assert_ne!(setups[0].device, setups[1].device);
+        let codes = enrol(&context, &account, setups[0].device, &answer(&setups[0]), &origin).await.unwrap();
+        assert_eq!(codes.len(), 10);
+        let refused = enrol(&context, &account, setups[1].device, &answer(&setups[1]), &origin).await;
+        assert_eq!(refused.unwrap_err().code(), Code::Forbidden);
+        let account = context.store.account(&account).await.unwrap().unwrap();
+        assert_eq!(account.active_devices().len(), 1);
     }
 }

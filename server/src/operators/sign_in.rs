@@ -48,7 +48,15 @@ impl Operators {
         let typed = PasswordHash::attempt(kept, hasher, salted, Password::attempt(password)).await?;
         match (name, found) {
             (Some(name), Some(_)) => self.judge(&name, &typed, origin).await,
-            _ => Err(self.refuse(origin).await),
+            (name, _) => {
+                // As for a name that somebody has, one after another, or the time would tell the two apart.
+                let place = name.as_ref().map(record::operator_place);
+                let _guard = match &place {
+                    Some(place) => Some(self.engine.lock(place).await),
+                    None => None,
+                };
+                Err(self.refuse(origin).await)
+            }
         }
     }
 

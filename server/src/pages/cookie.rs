@@ -11,6 +11,8 @@ use sidekey_core::{id::AccountId, trusted_browser};
 
 use crate::context::Context;
 
+/// How a name begins that ties a cookie to this host and to TLS.
+const HOST: &str = "__Host-";
 /// How the names begin under which browsers keep the trust of an account.
 const BROWSER: &str = "sidekey-browser-";
 /// Accounts whose trust one browser keeps: the cookies of many would fill the headers of every request.
@@ -53,7 +55,8 @@ impl Cookie {
 
     /// Those of the trust of any account that stand in a request, in its order: browsers send the oldest first (RFC 6265 §5.4).
     pub(super) fn browsers(context: &Context, headers: &HeaderMap) -> Vec<Self> {
-        let prefix = format!("{}{BROWSER}", prefix(context));
+        let host = if context.public_url.is_https() { HOST } else { "" };
+        let prefix = format!("{host}{BROWSER}");
         let mut found = Vec::new();
         for (name, _) in pairs(headers) {
             let mark = name.strip_prefix(&prefix).and_then(|mark| HEXLOWER.decode(mark.as_bytes()).ok());
@@ -80,7 +83,7 @@ impl Cookie {
     }
 
     fn full_name(self, context: &Context) -> String {
-        format!("{}{}", prefix(context), self.name())
+        format!("{}{}", self.prefix(context), self.name())
     }
 
     /// Its value in a request. Of several cookies of one name none counts: somebody has added one.
@@ -120,13 +123,26 @@ impl Cookie {
     fn header(self, context: &Context, value: &str, max_age: Option<u64>) -> String {
         let secure = if context.public_url.is_https() { "; Secure" } else { "" };
         let max_age = max_age.map(|seconds| format!("; Max-Age={seconds}")).unwrap_or_default();
-        let (name, same_site) = (self.full_name(context), self.same_site());
-        format!("{name}={value}; Path=/; HttpOnly; SameSite={same_site}{secure}{max_age}")
+        let (name, path, same_site) = (self.full_name(context), self.path(context), self.same_site());
+        format!("{name}={value}; Path={path}; HttpOnly; SameSite={same_site}{secure}{max_age}")
     }
-}
 
-fn prefix(context: &Context) -> &'static str {
-    if context.public_url.is_https() { "__Host-" } else { "" }
+    /// An application that has its pages on this host must not be handed the cookie of an operator.
+    fn path(self, context: &Context) -> String {
+        match self {
+            Self::Admin | Self::AdminDone => format!("{}/admin", context.settings.base_path),
+            _ => "/".to_owned(),
+        }
+    }
+
+    fn prefix(self, context: &Context) -> &'static str {
+        match self {
+            _ if !context.public_url.is_https() => "",
+            // `__Host-` demands the path `/`.
+            Self::Admin | Self::AdminDone => "__Secure-",
+            _ => HOST,
+        }
+    }
 }
 
 /// The names and values of all cookies of a request.
@@ -156,7 +172,7 @@ mod tests {
         );
         assert_eq!(
             Cookie::Admin.set(&context, "abc"),
-            "__Host-sidekey-admin=abc; Path=/; HttpOnly; SameSite=Strict; Secure"
+            "__Secure-sidekey-admin=abc; Path=/admin; HttpOnly; SameSite=Strict; Secure"
         );
         assert_eq!(
             Cookie::Login.clear(&context),

@@ -110,7 +110,8 @@ impl Listener {
     async fn send_new(&mut self) -> Result<(), Gone> {
         match self.unsent().await {
             Ok(text) if text.is_empty() => Ok(()),
-            Ok(text) => self.send(text).await,
+            Ok(text) if (self.may_listen)().await => self.send(text).await,
+            Ok(_) => self.beat().await,
             Err(error) => {
                 tracing::warn!(%error, "what happens cannot be shown");
                 Err(Gone)

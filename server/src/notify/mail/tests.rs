@@ -60,6 +60,17 @@ async fn message(mail: &Mail, notice: &Notice, owners: &dyn Owners) -> Option<St
 }
 
 #[tokio::test]
+async fn a_mail_about_the_links_use_carries_no_other_link() {
+    let disputed = notice(&Event::OwnerDisputed);
+    let (owner, link) = owner_with_link("ann@example.com", "Shop", &disputed);
+    let text = message(&mail(To::Owner(english())), &disputed, &One(owner)).await.unwrap();
+    let read = MessageParser::default().parse(text.as_bytes()).unwrap();
+    for body in [read.body_text(0).unwrap(), read.body_html(0).unwrap()] {
+        assert!(!body.contains("/2fa/dispute/") && !body.contains(&link), "{body}");
+    }
+}
+
+#[tokio::test]
 async fn an_owner_reads_what_happened_when_and_from_where_in_both_parts() {
     let used = Event::SecondFactorAccepted { method: Method::BackupCode, device: None };
     let (owner, link) = owner_with_link("ann@example.com", "Müller & Söhne <Shop>", &notice(&used));

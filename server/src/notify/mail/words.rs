@@ -82,7 +82,9 @@ impl Words {
         let text = Text { locale, issuer: one_line(&owner.issuer), app: one_line(&owner.app) };
         let happened = Happened::of(&text, notice, owner.backup_codes_left)?;
         // What an operator did is asked of operators: it was not done by a login, and ending those helps against nothing.
-        let link = owner.link.as_ref().filter(|_| !by_operator(notice)).map(DisputeLink::expose);
+        // Nor does a mail that tells of the link's use carry the next one: it would never end.
+        let ends_nothing = by_operator(notice) || notice.event == "owner_disputed";
+        let link = owner.link.as_ref().filter(|_| !ends_nothing).map(DisputeLink::expose);
         let advice = match &link {
             _ if by_operator(notice) => text.t("mail.by-operator"),
             Some(_) => text.with("mail.advice", "date", in_utc(dispute::ends_at(notice))),
