@@ -37,6 +37,11 @@ impl Authenticator {
         format!("{:06}", (u32::from_be_bytes(bytes) & 0x7fff_ffff) % 1_000_000)
     }
 
+    /// The code that was given last: of its step, whatever step it is by now.
+    pub fn used_code(&self) -> String {
+        self.code_of(self.given)
+    }
+
     /// A code that was never given before; the server's clock moves on where the current step's was.
     pub async fn fresh_code(&mut self, server: &Server) -> String {
         let mut step = server.step().await;

@@ -97,9 +97,8 @@ async fn the_code_that_confirmed_cannot_verify_afterwards() {
     let server = Server::start();
     let app = server.app(Enforcement::Optional).await;
     let user = app.enrol("ann").await;
-    let code = user.phone.code_of(server.step().await);
     let session = user.challenge().await;
-    user.answer(&session, &code).await.refused(400, "INVALID_CODE");
+    user.answer(&session, &user.phone.used_code()).await.refused(400, "INVALID_CODE");
 }
 
 #[tokio::test]
