@@ -142,6 +142,44 @@ pub enum Event {
     UserErased,
 }
 
+impl Event {
+    /// Its name, as it is written down.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::SessionOpened { .. } => "session_opened",
+            Self::SetupStarted { .. } => "setup_started",
+            Self::DeviceConfirmed { .. } => "device_confirmed",
+            Self::SecondFactorAccepted { .. } => "second_factor_accepted",
+            Self::AnswerRefused { .. } => "answer_refused",
+            Self::AccountThrottled { .. } => "account_throttled",
+            Self::AccountLocked => "account_locked",
+            Self::AccountUnlocked => "account_unlocked",
+            Self::SessionFailed => "session_failed",
+            Self::DeviceRenamed { .. } => "device_renamed",
+            Self::PrimaryChanged { .. } => "primary_changed",
+            Self::DeviceRemoved { .. } => "device_removed",
+            Self::DeviceDisabled { .. } => "device_disabled",
+            Self::DeviceEnabled { .. } => "device_enabled",
+            Self::TwoFactorReset => "two_factor_reset",
+            Self::TwoFactorDisabled => "two_factor_disabled",
+            Self::BackupCodesRenewed => "backup_codes_renewed",
+            Self::RefreshTokenReused => "refresh_token_reused",
+            Self::ReturnCodeReused => "return_code_reused",
+            Self::LoginRevoked => "login_revoked",
+            Self::BrowserTrusted { .. } => "browser_trusted",
+            Self::TrustedBrowserUsed { .. } => "trusted_browser_used",
+            Self::TrustedBrowserReused { .. } => "trusted_browser_reused",
+            Self::BrowserForgotten { .. } => "browser_forgotten",
+            Self::SignedOutEverywhere => "signed_out_everywhere",
+            Self::OwnerDisputed => "owner_disputed",
+            Self::ActionSpent { .. } => "action_spent",
+            Self::ActionRefused { .. } => "action_refused",
+            Self::UserImported { .. } => "user_imported",
+            Self::UserErased => "user_erased",
+        }
+    }
+}
+
 /// What a session asks of its user.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "snake_case"))]

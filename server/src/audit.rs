@@ -294,12 +294,6 @@ pub const EVENT_NAMES: [&str; 53] = [
     "swept",
 ];
 
-/// The name of an event, as the audit log has it.
-pub fn name_of(event: &Event) -> String {
-    let event = serde_json::to_value(event).unwrap_or_default();
-    event.get("type").and_then(|name| name.as_str()).unwrap_or_default().to_owned()
-}
-
 /// An entry as others are told of it: with its number, times as text, and what is in the event as the API writes it.
 pub fn told(sequence: u64, entry: &Map<String, Value>) -> Map<String, Value> {
     let time = |value: &Value| serde_json::from_value(value.clone()).map(rfc3339).ok();
@@ -379,8 +373,8 @@ impl Shown {
     }
 
     /// The name of the event, as the audit log has it.
-    pub fn name(&self) -> String {
-        name_of(&self.event)
+    pub fn name(&self) -> &'static str {
+        self.event.name()
     }
 
     /// How it went.
@@ -592,10 +586,26 @@ mod tests {
             let written = serde_json::to_value(&event).unwrap();
             let mut fields: Vec<_> =
                 written.as_object().unwrap().keys().filter(|key| *key != "type").collect();
-            let (_, mut told) = documented.iter().find(|(name, _)| *name == name_of(&event)).unwrap().clone();
+            let (_, mut told) = documented.iter().find(|(name, _)| *name == event.name()).unwrap().clone();
             fields.sort();
             told.sort();
             assert_eq!(fields, told.iter().collect::<Vec<_>>(), "{event:?}");
+        }
+    }
+
+    #[test]
+    fn an_event_is_called_as_it_is_written() {
+        let mut members = json!({
+            "asks": "nothing", "device": DeviceId::from_bytes([1; 16]), "first": true, "method": Method::Otp, "replayed": true,
+            "until": 7, "notify": true, "browser": BrowserId::from_bytes([1; 16]), "action": "transfer", "devices": 1,
+            "backup_codes": 2,
+        });
+        let (of_accounts, of_the_server) = EVENT_NAMES.split_at(30);
+        assert_eq!(of_the_server.first(), Some(&"app_created"));
+        for name in of_accounts {
+            members["type"] = (*name).into();
+            let event: Event = serde_json::from_value(members.clone()).unwrap();
+            assert_eq!(event.name(), *name);
         }
     }
 

@@ -9,7 +9,6 @@ use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, Promet
 use metrics_process::Collector;
 use sidekey_core::event::Event;
 
-use crate::audit::name_of;
 use crate::context::Context;
 use crate::outbox::Name;
 
@@ -82,7 +81,7 @@ pub fn answered(route: &'static str, status: u16, took: Duration) {
 
 /// Something happened to an account, and is on disk.
 pub fn happened(event: &Event) {
-    counter!(EVENTS, "event" => name_of(event)).increment(1);
+    counter!(EVENTS, "event" => event.name()).increment(1);
 }
 
 /// A connection was refused.

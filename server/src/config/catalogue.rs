@@ -122,6 +122,7 @@ fn default(key: &str) -> Option<toml::Value> {
         "admin" => Some(true.into()),
         "log_level" => Some(LOG_LEVEL.into()),
         "store.engine" => Some("sled".into()),
+        "store.cache_mb" => number(super::store::CACHE_MB.into()),
         "store.pool_size" => number(super::store::POOL_SIZE.into()),
         _ => None,
     }

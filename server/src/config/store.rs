@@ -1,6 +1,7 @@
 //! Where everything is stored.
 
 use std::fs;
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -14,6 +15,11 @@ use tokio_postgres::config::Host;
 
 use crate::store::postgres::connect::Options;
 
+/// Mebibytes of memory that sled caches pages in where nobody says how many.
+pub(super) const CACHE_MB: u32 = 64;
+/// Fewest and most that may be asked for.
+const CACHE: RangeInclusive<u32> = 8..=1_048_576;
+
 /// Connections of a process where nobody says how many.
 pub(super) const POOL_SIZE: u32 = 16;
 /// Most that may be asked for.
@@ -26,6 +32,14 @@ pub struct StoreSettings {
     /// What keeps everything: `sled`, in the data folder, or `postgres`, a database that several servers may share [default: sled]
     #[arg(id = "store.engine", long = "store-engine", env = "SIDEKEY_STORE_ENGINE", value_name = "ENGINE")]
     pub engine: Option<String>,
+    /// Mebibytes of memory for the pages of sled, about: more is quicker for many users who come in turn [default: 64]
+    #[arg(
+        id = "store.cache_mb",
+        long = "store-cache-mb",
+        env = "SIDEKEY_STORE_CACHE_MB",
+        value_name = "NUMBER"
+    )]
+    pub cache_mb: Option<u32>,
     /// Address of the database without a password, as in `postgres://sidekey@db.example.com/sidekey`
     #[arg(id = "store.url", long = "store-url", env = "SIDEKEY_STORE_URL", value_name = "URL")]
     pub url: Option<String>,
@@ -57,7 +71,10 @@ pub struct StoreSettings {
 #[derive(Clone, Debug)]
 pub enum StoreChoice {
     /// sled, in the data folder.
-    Sled,
+    Sled {
+        /// Bytes of memory that it caches pages in.
+        cache_bytes: u64,
+    },
     /// A database.
     Postgres(Box<Options>),
 }
@@ -70,6 +87,7 @@ impl StoreSettings {
         let (url, url_file) = if names { (self.url, self.url_file) } else { (other.url, other.url_file) };
         Self {
             engine: self.engine.or(other.engine),
+            cache_mb: self.cache_mb.or(other.cache_mb),
             url,
             url_file,
             pool_size: self.pool_size.or(other.pool_size),
@@ -81,7 +99,8 @@ impl StoreSettings {
     /// These settings with what counts where nobody says anything.
     pub(super) fn filled(self) -> Self {
         let engine = self.engine.or_else(|| Some("sled".to_owned()));
-        Self { engine, pool_size: self.pool_size.or(Some(POOL_SIZE)), ..self }
+        let cache_mb = self.cache_mb.or(Some(CACHE_MB));
+        Self { engine, cache_mb, pool_size: self.pool_size.or(Some(POOL_SIZE)), ..self }
     }
 
     /// What they choose. A development server takes a database that may lose what it acknowledges.
@@ -90,7 +109,7 @@ impl StoreSettings {
     /// The first mistake, a sentence.
     pub(super) fn check(&self, development: bool) -> Result<StoreChoice, String> {
         match self.engine.as_deref().unwrap_or("sled") {
-            "sled" => return Ok(StoreChoice::Sled),
+            "sled" => return self.sled(),
             "postgres" => {}
             other => return Err(format!("`--store-engine` must be `sled` or `postgres`, not `{other}`")),
         }
@@ -120,6 +139,15 @@ impl StoreSettings {
                 .to_owned());
         }
         Ok(StoreChoice::Postgres(Box::new(options)))
+    }
+
+    fn sled(&self) -> Result<StoreChoice, String> {
+        let cache_mb = self.cache_mb.unwrap_or(CACHE_MB);
+        if !CACHE.contains(&cache_mb) {
+            let (least, most) = (CACHE.start(), CACHE.end());
+            return Err(format!("`--store-cache-mb` must be {least} to {most}"));
+        }
+        Ok(StoreChoice::Sled { cache_bytes: u64::from(cache_mb) << 20 })
     }
 
     fn address(&self) -> Result<Config, String> {
@@ -191,7 +219,12 @@ mod tests {
 
     #[test]
     fn without_a_word_everything_is_in_the_data_folder() {
-        assert!(matches!(StoreSettings::default().check(false), Ok(StoreChoice::Sled)));
+        let unsaid = StoreSettings::default();
+        assert!(matches!(unsaid.check(false), Ok(StoreChoice::Sled { cache_bytes: 0x400_0000 })));
+        for cache_mb in [0, 7, u32::MAX] {
+            let cache_mb = Some(cache_mb);
+            assert!(mistake(&StoreSettings { cache_mb, ..unsaid.clone() }).contains("--store-cache-mb"));
+        }
         let unknown = StoreSettings { engine: Some("mysql".to_owned()), ..StoreSettings::default() };
         assert!(mistake(&unknown).contains("`sled` or `postgres`"));
     }
@@ -215,7 +248,7 @@ mod tests {
             let settings = StoreSettings { tls: tls.map(str::to_owned), ..postgres(url) };
             settings.check(false).map(|choice| match choice {
                 StoreChoice::Postgres(options) => options.tls.is_some(),
-                StoreChoice::Sled => panic!("sled"),
+                StoreChoice::Sled { .. } => panic!("sled"),
             })
         };
         assert_eq!(tls("postgres://a@db.example/b", None), Ok(true));

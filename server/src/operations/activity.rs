@@ -44,7 +44,7 @@ struct Happened {
     at: String,
     /// What happened, such as `session_opened`, `second_factor_accepted`, `answer_refused`, `account_throttled`,
     /// `device_confirmed`, `two_factor_disabled`. There will be more.
-    event: String,
+    event: &'static str,
     /// `refused` where something was not right, and somebody may have tried what they should not.
     outcome: Outcome,
     /// `totp` or `backup_code`, where it is about one.

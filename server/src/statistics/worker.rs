@@ -38,7 +38,8 @@ pub struct Worker {
 pub enum Round {
     /// There may be more to do at once.
     Moved,
-    /// Everything is counted.
+    /// Everything that was there is counted. What has come since waits for a pause: under load, counting a few entries at once would be
+    /// a commit beside each group of logins.
     Idle,
 }
 
@@ -129,7 +130,7 @@ impl Worker {
             batch.put(place, counts_bytes(&counts));
         }
         self.commit(batch).await?;
-        Ok(Round::Moved)
+        Ok(if page.len() < PAGE { Round::Idle } else { Round::Moved })
     }
 
     /// Removes the hours that are past their time.

@@ -69,34 +69,51 @@ struct Request {
     reply: oneshot::Sender<Result<(), CommitError>>,
 }
 
-/// What readers and waiters learn from the thread.
+/// What readers and waiters learn from the thread. The two are apart because everybody who commits waits for the end, and must not
+/// be woken by each group that is another's.
 struct Progress {
-    state: watch::Sender<State>,
+    durable: watch::Sender<Durable>,
+    end: watch::Sender<Option<End>>,
     /// The version of the last group that deleted something, set before it is applied.
     deleted: AtomicU64,
 }
 
+/// What is on disk.
 #[derive(Clone, Debug)]
-struct State {
-    /// Everything up to this version is on disk.
-    durable: u64,
-    failure: Option<String>,
-    closed: bool,
+struct Durable {
+    /// Everything up to this version.
+    version: u64,
     /// The numbers of the audit entries that are kept.
     audit: RangeInclusive<u64>,
 }
 
-impl State {
-    fn unavailable(&self) -> Option<StoreError> {
-        let reason = self.failure.clone().or_else(|| self.closed.then(|| "it is closed".to_owned()))?;
-        Some(StoreError::Unavailable(reason))
+/// Why the thread commits nothing more.
+#[derive(Clone, Debug)]
+enum End {
+    Failed(String),
+    Closed,
+}
+
+impl From<&End> for StoreError {
+    fn from(end: &End) -> Self {
+        Self::Unavailable(match end {
+            End::Failed(reason) => reason.clone(),
+            End::Closed => "it is closed".to_owned(),
+        })
     }
 }
 
 impl Progress {
     fn unavailable(&self) -> StoreError {
-        let reason = || StoreError::Unavailable("it is closing".to_owned());
-        self.state.borrow().unavailable().unwrap_or_else(reason)
+        let closing = || StoreError::Unavailable("it is closing".to_owned());
+        self.end.borrow().as_ref().map_or_else(closing, StoreError::from)
+    }
+
+    fn failure(&self) -> Option<String> {
+        match &*self.end.borrow() {
+            Some(End::Failed(reason)) => Some(reason.clone()),
+            Some(End::Closed) | None => None,
+        }
     }
 }
 
@@ -104,9 +121,11 @@ impl Committer {
     /// Starts the thread. Errors: the system has no thread to give.
     pub(super) fn start(disk: Disk, head_file: HeadFile) -> io::Result<Self> {
         let audit = disk.head.audit_log();
-        let state = State { durable: disk.version, failure: None, closed: false, audit };
-        let progress =
-            Arc::new(Progress { state: watch::Sender::new(state), deleted: AtomicU64::new(disk.version) });
+        let progress = Arc::new(Progress {
+            durable: watch::Sender::new(Durable { version: disk.version, audit }),
+            end: watch::Sender::new(None),
+            deleted: AtomicU64::new(disk.version),
+        });
         let (sender, receiver) = mpsc::channel(MAX_QUEUE);
         let progress_of_worker = Arc::clone(&progress);
         let worker = Worker {
@@ -178,11 +197,11 @@ impl Committer {
     /// Waits for the thread's answer to a message. A message that is sent in the moment in which the thread ends may stay in the channel,
     /// neither answered nor dropped, so the end of the thread is waited for as well.
     async fn answered<T>(&self, answer: oneshot::Receiver<T>) -> Result<T, StoreError> {
-        let mut state = self.progress.state.subscribe();
+        let mut end = self.progress.end.subscribe();
         tokio::select! {
             biased;
             answer = answer => answer.map_err(|_| self.unavailable()),
-            _ = state.wait_for(|state| state.unavailable().is_some()) => Err(self.unavailable()),
+            _ = end.wait_for(Option::is_some) => Err(self.unavailable()),
         }
     }
 
@@ -197,23 +216,27 @@ impl Committer {
     }
 
     async fn reached(&self, version: u64) -> Result<(), StoreError> {
-        if self.progress.state.borrow().durable >= version {
+        if self.progress.durable.borrow().version >= version {
             return Ok(());
         }
-        let mut state = self.progress.state.subscribe();
-        let over = |state: &State| state.durable >= version || state.unavailable().is_some();
-        let Ok(state) = state.wait_for(over).await else { return Err(self.unavailable()) };
-        if state.durable >= version { Ok(()) } else { Err(self.unavailable()) }
+        let (mut durable, mut end) = (self.progress.durable.subscribe(), self.progress.end.subscribe());
+        tokio::select! {
+            biased;
+            reached = durable.wait_for(|durable| durable.version >= version) => {
+                reached.map(drop).map_err(|_| self.unavailable())
+            }
+            _ = end.wait_for(Option::is_some) => Err(self.unavailable()),
+        }
     }
 
     /// The numbers of the audit entries that are kept, as far as they are on disk.
     pub(super) fn audit_log(&self) -> RangeInclusive<u64> {
-        self.progress.state.borrow().audit.clone()
+        self.progress.durable.borrow().audit.clone()
     }
 
     /// Errors once the engine has failed or is closed: what sled shows then may not be on disk.
     pub(super) fn check(&self) -> Result<(), StoreError> {
-        self.progress.state.borrow().unavailable().map_or(Ok(()), Err)
+        self.progress.end.borrow().as_ref().map_or(Ok(()), |end| Err(end.into()))
     }
 
     fn unavailable(&self) -> StoreError {
@@ -222,11 +245,11 @@ impl Committer {
 
     /// Waits for a failure and returns its reason; a store that is closed in good order never fails.
     pub(super) async fn failed(&self) -> String {
-        let mut state = self.progress.state.subscribe();
-        if let Ok(state) = state.wait_for(|state| state.failure.is_some()).await
-            && let Some(reason) = &state.failure
+        let mut end = self.progress.end.subscribe();
+        if end.wait_for(|end| matches!(end, Some(End::Failed(_)))).await.is_ok()
+            && let Some(reason) = self.progress.failure()
         {
-            return reason.clone();
+            return reason;
         }
         std::future::pending().await
     }
@@ -238,8 +261,7 @@ impl Committer {
         let thread = Arc::clone(&self.thread);
         // Joining blocks; a failed join is the thread's own failure, which the state tells.
         let _ = tokio::task::spawn_blocking(move || join(&thread)).await;
-        let failure = self.progress.state.borrow().failure.clone();
-        failure.map_or(Ok(()), |reason| Err(StoreError::Unavailable(reason)))
+        self.progress.failure().map_or(Ok(()), |reason| Err(StoreError::Unavailable(reason)))
     }
 }
 

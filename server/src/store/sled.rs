@@ -44,9 +44,9 @@ pub struct Options {
 }
 
 impl Options {
-    /// 256 MiB of cache, and `new_id` for a new store.
+    /// 64 MiB of cache, and `new_id` for a new store.
     pub fn new(new_id: StoreId) -> Self {
-        Self { cache_bytes: 256 << 20, new_id }
+        Self { cache_bytes: 64 << 20, new_id }
     }
 }
 

@@ -215,6 +215,28 @@ fn a_changed_token_is_refused() {
 }
 
 #[test]
+fn a_token_that_was_verified_before_is_judged_anew_and_lends_its_signature_to_no_other() {
+    let fixture = fixture();
+    let token = fixture.signer.sign(&claims()).unwrap();
+    for _ in 0..3 {
+        assert_eq!(fixture.verify(&token), Ok(claims()));
+    }
+    assert_eq!(fixture.signer.verify(&token, claims().exp, ISSUER), Err(TokenError::Expired));
+    assert_eq!(fixture.signer.verify(&token, NOW, "https://other.example"), Err(TokenError::ForeignIssuer));
+    let of_an_action = fixture.signer.verify_as::<AccessClaims>(super::TokenType::Action, &token, NOW);
+    assert_eq!(of_an_action, Err(TokenError::WrongType));
+    let promoted = AccessClaims { sub: "43".to_owned(), ..claims() };
+    let forged = with_parts(&token, &part(&token, 0), &serde_json::to_value(promoted).unwrap());
+    assert_eq!(fixture.verify(&forged), Err(TokenError::BadSignature));
+    let other = fixture.signer.sign(&AccessClaims { jti: "two".to_owned(), ..claims() }).unwrap();
+    let (signed, _) = token.rsplit_once('.').unwrap();
+    let (_, signature) = other.rsplit_once('.').unwrap();
+    assert_eq!(fixture.verify(&format!("{signed}.{signature}")), Err(TokenError::BadSignature));
+    fixture.signer.replace(Vec::new());
+    assert_eq!(fixture.verify(&token), Err(TokenError::UnknownKey));
+}
+
+#[test]
 fn a_claim_that_is_missing_makes_it_no_token_of_ours() {
     let fixture = fixture();
     for missing in ["iss", "sub", "aud", "iat", "exp", "jti", "sid", "amr", "acr"] {
@@ -272,6 +294,7 @@ fn a_key_signs_from_its_turn_on_and_is_known_before_and_after() {
 fn keys_are_replaced_while_tokens_are_signed() {
     let (one, other) = (fixture(), fixture());
     let token = one.signer.sign(&claims()).unwrap();
+    assert!(one.verify(&token).is_ok());
     one.signer.replace(vec![key(&other.pkcs8, TERM)]);
     assert_eq!(one.verify(&token), Err(TokenError::UnknownKey));
     assert_eq!(one.kid(), other.kid());

@@ -140,7 +140,7 @@ impl TrailRow {
         let address = entry.ip_address.map(|address| address.to_string());
         Self {
             at: Moment::of(entry.at),
-            what: in_sentence(&entry.name()),
+            what: in_sentence(entry.name()),
             details: details(&entry, account),
             by,
             origin: address.into_iter().chain(entry.user_agent.as_deref().map(in_words)).collect(),

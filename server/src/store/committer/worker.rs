@@ -1,10 +1,13 @@
 //! The thread itself: it gathers what waits, commits it as one group, and answers.
 
-use std::sync::{Arc, Weak, atomic::Ordering};
+use std::{
+    sync::{Arc, Weak, atomic::Ordering},
+    thread,
+};
 
 use tokio::sync::mpsc;
 
-use super::{Message, Progress, Request, disk::Disk};
+use super::{Durable, End, Message, Progress, Request, disk::Disk};
 use crate::{
     clock::Clock,
     metering,
@@ -22,6 +25,9 @@ use crate::{
 const MAX_GROUP: usize = 4_096;
 /// A group takes no further batch once its values have this many bytes.
 const MAX_GROUP_BYTES: usize = 16 << 20;
+
+/// How often those who are ready to run are let go first, so that what they bring along shares the sync.
+const YIELDS: usize = 4;
 
 /// The engine has failed, and the reason has been told.
 struct Failed;
@@ -47,7 +53,9 @@ impl Worker {
             }
         }
         match self.disk.make_durable().and_then(|()| self.head_file.close()) {
-            Ok(()) => self.progress.state.send_modify(|state| state.closed = true),
+            Ok(()) => {
+                self.progress.end.send_replace(Some(End::Closed));
+            }
             Err(reason) => self.fail(&reason),
         }
     }
@@ -98,9 +106,13 @@ impl Worker {
     }
 
     /// Everything that waits, up to the limits or to a message of another kind.
+    ///
+    /// A group costs the processors as much as several batches, whatever is in it. So where they are busy, whoever is about to bring one
+    /// goes first; where one is free, or nobody brings anything, yielding takes no time.
     fn gather(&mut self, first: Request) -> (Vec<Request>, Option<Message>) {
         let mut bytes = first.batch.bytes();
         let mut requests = vec![first];
+        let (mut yields, mut before) = (0, 0);
         while requests.len() < MAX_GROUP && bytes < MAX_GROUP_BYTES {
             match self.receiver.try_recv() {
                 Ok(Message::Commit(request)) => {
@@ -108,6 +120,10 @@ impl Worker {
                     requests.push(request);
                 }
                 Ok(other) => return (requests, Some(other)),
+                Err(_) if yields < YIELDS && requests.len() > before => {
+                    (yields, before) = (yields + 1, requests.len());
+                    thread::yield_now();
+                }
                 Err(_) => break,
             }
         }
@@ -162,24 +178,21 @@ impl Worker {
         self.disk.make_durable()?;
         // Only now, so that the file never tells of what a power cut could take back.
         self.head_file.tell(bytes)?;
-        self.progress.state.send_modify(|state| {
-            state.durable = version.0;
-            state.audit = head.audit_log();
-        });
+        self.progress.durable.send_replace(Durable { version: version.0, audit: head.audit_log() });
         (self.disk.version, self.disk.head) = (version.0, head);
         Ok(())
     }
 
     fn fail(&self, reason: &str) {
         tracing::error!(reason, "the store has failed and must not be used until the server has restarted");
-        self.progress.state.send_modify(|state| state.failure = Some(reason.to_owned()));
+        self.progress.end.send_replace(Some(End::Failed(reason.to_owned())));
     }
 }
 
 impl Drop for Worker {
     /// A panic inside sled must not leave an engine behind that looks healthy.
     fn drop(&mut self) {
-        if std::thread::panicking() {
+        if thread::panicking() {
             self.fail("the committer stopped unexpectedly");
         }
     }
