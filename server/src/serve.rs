@@ -280,7 +280,9 @@ async fn open_rest(
     let clock = clock_of(&*engine, settings.development);
     let opened = MasterKeys::open(Arc::clone(&engine), keyring, source, clock.now(), &mut Entropy).await;
     let (master_keys, pepper) = opened.map_err(|error| match error {
-        UnlockError::WrongKey { .. } | UnlockError::MissingKey { .. } => Failure::settings(error),
+        UnlockError::WrongKey { .. } | UnlockError::MissingKey { .. } | UnlockError::NotedKey { .. } => {
+            Failure::settings(error)
+        }
         error => Failure::runtime(error),
     })?;
     let pepper = Arc::new(pepper);

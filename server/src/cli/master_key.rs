@@ -84,7 +84,9 @@ fn missing() -> Failure {
 
 fn not_opened(error: UnlockError) -> Failure {
     match error {
-        UnlockError::WrongKey { .. } | UnlockError::MissingKey { .. } => Failure::settings(error),
+        UnlockError::WrongKey { .. } | UnlockError::MissingKey { .. } | UnlockError::NotedKey { .. } => {
+            Failure::settings(error)
+        }
         error => Failure::runtime(error),
     }
 }

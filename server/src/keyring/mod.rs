@@ -7,11 +7,13 @@
 //! | [`file`](mod@file) | changes to a key file |
 //! | [`sealed`] | the layout of a sealed value |
 //! | [`pepper`] | the store's secret for keyed hashes |
+//! | `fence` | which key alone may seal, where several servers share a store |
 //! | [`unlock`](mod@unlock) | whether the keys are the ones of this store |
 //!
 //! The first key seals, all of them open. So a new key is put in front of the old one, and the old one can go when
 //! nothing is sealed with it any more.
 
+pub(crate) mod fence;
 pub mod file;
 pub mod master_key;
 pub mod pepper;

@@ -157,6 +157,16 @@ pub enum UnlockError {
         /// The ids of the given keys.
         given: String,
     },
+    /// Another server of the same store may be sealing with a key that the keyring has not.
+    #[error(
+        "a master key is missing: another server of this store may be sealing with key `{needed}`, and given is only {given}; put `{needed}` into the key file, below the others, until a rotation has ended"
+    )]
+    NotedKey {
+        /// The key that is missing.
+        needed: KeyId,
+        /// The ids of the given keys.
+        given: String,
+    },
     /// A record that the store was made with is gone or was changed.
     #[error("the store's record `{record}` is damaged or gone: restore a backup")]
     Damaged {
@@ -175,7 +185,9 @@ impl UnlockError {
     /// The same, saying where the given keys come from.
     #[must_use]
     pub fn given_by(mut self, origin: &Origin) -> Self {
-        if let Self::WrongKey { given, .. } | Self::MissingKey { given, .. } = &mut self {
+        if let Self::WrongKey { given, .. } | Self::MissingKey { given, .. } | Self::NotedKey { given, .. } =
+            &mut self
+        {
             // Writing to a string cannot fail.
             let _ = write!(given, " of {origin}");
         }

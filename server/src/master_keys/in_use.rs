@@ -1,7 +1,8 @@
 //! Which master keys something may be sealed with: the record `meta/master-keys`.
 //!
 //! A key is noted here before it seals anything, and is taken from here when a rotation has shown that nothing is sealed with
-//! it any more. So a start with an incomplete key file is refused, and not the first user whose secret does not open.
+//! it any more. Only where one process has the store may a key also go that this process knows to have sealed nothing: another one
+//! may be about to seal with it. So a start with an incomplete key file is refused, and not the first user whose secret does not open.
 
 use std::collections::BTreeSet;
 
@@ -10,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::rotation;
 use super::sealed_records::{Tally, count_all};
 use crate::audit::{Entry, Origin, ServerEvent};
-use crate::keyring::{KeyId, Keyring, UnlockError, unlock};
+use crate::keyring::{KeyId, Keyring, UnlockError, fence, unlock};
 use crate::store::{Batch, CommitError, Engine, Key, Record, StoreError};
 
 /// Attempts against another process on the same store.
@@ -107,6 +108,9 @@ async fn keys(
     // Noted keys may be in use; these are.
     let tally = count_all(engine).await?;
     check_complete(&tally, keyring)?;
+    if let Some(needed) = keys.into_iter().find(|id| engine.is_shared() && !keyring.has(*id)) {
+        return Err(UnlockError::NotedKey { needed, given: unlock::list(keyring) });
+    }
     Ok(tally.into_keys().collect())
 }
 
@@ -116,12 +120,17 @@ async fn try_take(engine: &dyn Engine, keyring: &Keyring, origin: &Origin) -> Re
     let mut keys = keys(engine, noted.as_ref().map(|(noted, _)| noted), keyring).await?;
     keys.insert(keyring.sealing());
     let wanted = InUse { sealing: keyring.sealing(), keys };
-    if noted.as_ref().is_some_and(|(noted, _)| *noted == wanted) {
+    let fence = fence::read(engine).await?;
+    let is_fenced = fence.as_ref().is_some_and(|(only, _)| *only != wanted.sealing);
+    if !is_fenced && noted.as_ref().is_some_and(|(noted, _)| *noted == wanted) {
         return Ok(());
     }
     let mut batch = Batch::new();
     batch.decided_at(origin.at).expect(place(), version).put(place(), wanted.encode()?);
-    if noted.is_none_or(|(noted, _)| noted.sealing != wanted.sealing) {
+    if is_fenced {
+        batch.expect(fence::place(), fence.map(|(_, record)| record.version)).delete(fence::place());
+    }
+    if is_fenced || noted.is_none_or(|(noted, _)| noted.sealing != wanted.sealing) {
         // What a rotation has found to be sealed anew may not stay so.
         batch.delete(rotation::place());
         let event = ServerEvent::MasterKeyTakenIntoUse { key_id: wanted.sealing.to_string() };

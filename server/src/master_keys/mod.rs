@@ -9,6 +9,8 @@ mod in_use;
 pub mod rotation;
 pub mod sealed_records;
 #[cfg(test)]
+mod shared_tests;
+#[cfg(test)]
 mod tests;
 
 use std::sync::{Arc, Weak};

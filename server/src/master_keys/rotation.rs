@@ -10,8 +10,14 @@
 //! be cut short at any point: what has been sealed anew stays so, and the next step goes on from there. A record that an
 //! operation changes meanwhile is left as that operation has it, which has sealed it with the first key too.
 //!
-//! What makes the check final: from before the rotation begins nothing is sealed with another key any more
-//! ([`MasterKeys::reload`](super::MasterKeys::reload) sees to it), and whenever the first key changes, the rotation begins anew.
+//! What makes the check final: from before it begins nothing is sealed with another key any more, by nobody.
+//!
+//! - In this process [`MasterKeys::reload`](super::MasterKeys::reload) sees to it.
+//! - Every other process that shares the store passes a fence with each commit that seals ([`fence`]). The batch that makes the first
+//!   cursor puts it up, and each count begins when every commit that was under way has come to its end
+//!   ([`Engine::settled`]): what passed before the fence stood is counted, and nothing passes afterwards. No clock is asked.
+//! - Whoever takes another first key into use takes down fence and cursor in one batch, and the rotation begins anew. So while there is
+//!   a cursor the fence stands; and the batch that ends the rotation, which drops the other keys, expects all three records.
 
 use futures_util::future::join_all;
 use rand_core::CryptoRng;
@@ -20,7 +26,7 @@ use serde::{Deserialize, Serialize};
 use super::in_use::{self, InUse};
 use super::sealed_records::{Tally, count, page, resealed};
 use crate::audit::{Entry, Origin, ServerEvent};
-use crate::keyring::{KeyId, Keyring};
+use crate::keyring::{KeyId, Keyring, fence};
 use crate::store::engine::MAX_SCAN;
 use crate::store::{Batch, CommitError, Engine, Key, Record, StoreError, Version};
 
@@ -94,6 +100,12 @@ pub enum RotationError {
     /// Somebody goes on sealing with another key.
     #[error("{0} values are sealed with other keys again and again: does another server use this store?")]
     NeverDone(u64),
+    /// Another server of the store has taken another key into use meanwhile.
+    #[error(
+        "another server of this store has begun to seal with key `{0}`: give all of them the same key file, have each of them read it \
+         again, and start once more"
+    )]
+    AnotherKey(KeyId),
     /// The store cannot be read.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -123,6 +135,10 @@ pub(super) async fn step(
     let found = engine.get(&place()).await?;
     let version = found.as_ref().map(|record| record.version);
     let to = keyring.sealing();
+    let fence = fence::read(engine).await?;
+    // None, with a cursor: of a version that knew no fence.
+    let found = found.filter(|_| fence.as_ref().is_some_and(|(only, _)| *only == to));
+    let fence = fence.map(|(_, record)| record.version);
     let stored = match found {
         Some(record) => {
             let Stored::V1(cursor) = postcard::from_bytes(&record.value).map_err(|_| damaged())?;
@@ -130,7 +146,7 @@ pub(super) async fn step(
         }
         None => None,
     };
-    let step = Step { engine, keyring, origin, version };
+    let step = Step { engine, keyring, origin, version, fence };
     let outcome = match stored {
         None => step.begin().await,
         Some(cursor) => step.advance(cursor, rng).await,
@@ -149,14 +165,20 @@ struct Step<'a> {
     keyring: &'a Keyring,
     origin: &'a Origin,
     version: Option<Version>,
+    fence: Option<Version>,
 }
 
 impl Step<'_> {
-    /// The commit of the first cursor comes after every one that was handed over before, also after those that nobody waits
-    /// for any more: what they have sealed is there when the walk begins.
+    /// The commit of the first cursor comes after every one that was handed over before by this process, also after those that
+    /// nobody waits for any more: what they have sealed is there when the walk begins.
     async fn begin(&self) -> Result<Progress, RotationError> {
+        let to = self.keyring.sealing();
+        let (noted, noted_as) = in_use::read(self.engine).await?.ok_or_else(damaged)?;
+        if noted.sealing != to {
+            return Err(RotationError::AnotherKey(noted.sealing));
+        }
         let cursor = Cursor {
-            to: self.keyring.sealing().to_bytes(),
+            to: to.to_bytes(),
             phase: Phase::Count,
             rounds: 0,
             after: None,
@@ -165,8 +187,14 @@ impl Step<'_> {
             resealed: 0,
             tally: Vec::new(),
         };
-        let event = ServerEvent::MasterKeyRotationStarted { key_id: self.keyring.sealing().to_string() };
-        self.save(cursor, Some(event)).await
+        let event = ServerEvent::MasterKeyRotationStarted { key_id: to.to_string() };
+        let mut batch = Batch::new();
+        batch
+            .expect(in_use::place(), Some(noted_as.version))
+            .expect(fence::place(), self.fence)
+            .put(fence::place(), to.to_bytes().to_vec())
+            .append(Entry::of_server(None, self.origin, &event).to_bytes());
+        self.save_in(batch, cursor).await
     }
 
     async fn advance(
@@ -174,6 +202,9 @@ impl Step<'_> {
         mut cursor: Cursor,
         rng: &mut (impl CryptoRng + Send),
     ) -> Result<Progress, RotationError> {
+        if cursor.phase != Phase::Reseal && cursor.after.is_none() {
+            self.engine.settled().await?;
+        }
         let limit = if cursor.phase == Phase::Reseal { AT_ONCE } else { MAX_SCAN };
         let after = cursor.after.as_deref().map(Key::from_bytes);
         let page = page(self.engine, after.as_ref(), limit).await?;
@@ -189,7 +220,7 @@ impl Step<'_> {
         if page.is_last {
             return self.next_phase(cursor).await;
         }
-        self.save(cursor, None).await
+        self.save_in(Batch::new(), cursor).await
     }
 
     async fn next_phase(&self, mut cursor: Cursor) -> Result<Progress, RotationError> {
@@ -210,7 +241,7 @@ impl Step<'_> {
             (cursor.phase, cursor.total) = (Phase::Reseal, cursor.done);
         }
         (cursor.after, cursor.done, cursor.tally) = (None, 0, Vec::new());
-        self.save(cursor, None).await
+        self.save_in(Batch::new(), cursor).await
     }
 
     /// Seals records anew; how many.
@@ -229,6 +260,7 @@ impl Step<'_> {
                 };
                 let mut batch = Batch::new();
                 batch.expect(place.clone(), Some(record.version)).put(place.clone(), value);
+                fence::pass(&mut batch, self.keyring);
                 places.push(place);
                 // One batch each: an operation on one account is in the way of that one only.
                 commits.push(self.engine.commit(batch));
@@ -254,14 +286,10 @@ impl Step<'_> {
         Ok(count)
     }
 
-    async fn save(&self, cursor: Cursor, event: Option<ServerEvent>) -> Result<Progress, RotationError> {
+    async fn save_in(&self, mut batch: Batch, cursor: Cursor) -> Result<Progress, RotationError> {
         let progress = Progress::UnderWay { phase: cursor.phase, done: cursor.done, total: cursor.total };
         let value = postcard::to_stdvec(&Stored::V1(cursor)).map_err(|_| damaged())?;
-        let mut batch = Batch::new();
         batch.decided_at(self.origin.at).expect(place(), self.version).put(place(), value);
-        if let Some(event) = event {
-            batch.append(Entry::of_server(None, self.origin, &event).to_bytes());
-        }
         self.engine.commit(batch).await?;
         Ok(progress)
     }
@@ -270,8 +298,8 @@ impl Step<'_> {
         let to = self.keyring.sealing();
         let (key_id, resealed) = (to.to_string(), cursor.resealed);
         let noted = in_use::read(self.engine).await?;
-        if noted.as_ref().is_some_and(|(noted, _)| noted.sealing != to) {
-            return Err(CommitError::Conflict(in_use::place().to_string()).into());
+        if let Some((noted, _)) = noted.as_ref().filter(|(noted, _)| noted.sealing != to) {
+            return Err(RotationError::AnotherKey(noted.sealing));
         }
         let event = ServerEvent::MasterKeyRotationFinished { key_id: key_id.clone(), resealed };
         let mut batch = Batch::new();
@@ -279,6 +307,7 @@ impl Step<'_> {
             .decided_at(self.origin.at)
             .expect(place(), self.version)
             .delete(place())
+            .expect(fence::place(), self.fence)
             .expect(in_use::place(), noted.map(|(_, record)| record.version))
             .put(in_use::place(), InUse::only(to).encode()?)
             .append(Entry::of_server(None, self.origin, &event).to_bytes());

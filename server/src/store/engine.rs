@@ -116,6 +116,13 @@ pub trait Engine: Send + Sync {
     /// Checks what the batch expects, applies all of it and makes it durable.
     fn commit(&self, batch: Batch) -> Pending<'_, Result<(), CommitError>>;
 
+    /// Waits until every commit that had begun before, of whatever process, can be seen or never will be. Whoever has put up a
+    /// [fence](Batch::fence) before knows then that nobody is past it any more. Nothing to wait for where one process commits, one after
+    /// another.
+    fn settled(&self) -> Pending<'_, Result<(), StoreError>> {
+        Box::pin(std::future::ready(Ok(())))
+    }
+
     /// Waits for this process's lock on `key` (usually the account's). It keeps operations on one account from
     /// running into each other's conflicts; it proves nothing, so pass expectations all the same and retry on
     /// [`CommitError::Conflict`]. Hold at most one guard at a time: keys share stripes, and two can deadlock.
@@ -198,6 +205,7 @@ pub struct Batch {
     pub(super) expected: Vec<(Key, Option<Version>)>,
     pub(super) appended: Vec<Vec<u8>>,
     pub(super) trimmed: Option<RangeInclusive<u64>>,
+    pub(super) fence: Option<(Key, Vec<u8>)>,
     pub(super) decided_at: UnixTime,
 }
 
@@ -223,6 +231,14 @@ impl Batch {
     /// Everything that a decision was based on belongs here.
     pub fn expect(&mut self, key: Key, version: Option<Version>) -> &mut Self {
         self.expected.push((key, version));
+        self
+    }
+
+    /// Makes the commit [`CommitError::Fenced`] where other processes share the store and the record under `key` holds anything
+    /// but `value`; none there lets it pass. Unlike an expectation it locks nothing, so that any number of commits pass the same fence
+    /// at once: whoever puts it up waits for those who are through it with [`Engine::settled`]. For batches that write.
+    pub fn fence(&mut self, key: Key, value: Vec<u8>) -> &mut Self {
+        self.fence = Some((key, value));
         self
     }
 
@@ -331,6 +347,12 @@ pub enum CommitError {
         /// Most of the same.
         limit: usize,
     },
+    /// A rotation of master keys has begun without this process: nothing was applied.
+    #[error(
+        "the store takes nothing any more that is sealed with the key that this server seals with: give it the key file of the \
+         server that rotates the master keys, and have it read again"
+    )]
+    Fenced,
     /// The store has been sealed, and this process has not its key.
     #[error("the store takes no change without its master key: give it, or start the server and try again")]
     Sealed,

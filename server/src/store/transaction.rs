@@ -28,7 +28,7 @@ use super::{
 };
 use crate::{
     audit::{Entry, Origin},
-    keyring::Keyring,
+    keyring::{Keyring, fence},
     metering,
     swap::Swap,
     telemetry::SPANS,
@@ -261,6 +261,8 @@ impl Store {
                     return Ok(outcome);
                 }
                 Err(CommitError::Conflict(_)) => {}
+                // Other keys have been read meanwhile.
+                Err(CommitError::Fenced) if self.keyring.get().sealing() != keyring.sealing() => {}
                 Err(error) => return Err(error.into()),
             }
         }
@@ -352,6 +354,9 @@ impl Store {
             batch.put(Key::expiry(session.opened_at.plus(SESSION_KEPT), key), Vec::new());
         }
         write(&mut batch, loaded.account.as_ref(), account, |account| encode_account(keyring, account))?;
+        if !batch.is_empty() {
+            fence::pass(&mut batch, keyring);
+        }
         write(&mut batch, loaded.session.as_ref(), session, |session| encode(&session))?;
         write(&mut batch, loaded.family.as_ref(), family, |family| encode(&family))?;
         if let Some(Found { version, value, .. }) = logins {

@@ -7,8 +7,8 @@ use sidekey_core::time::UnixTime;
 
 use super::{Signer, SigningFailed, SigningKey, Term};
 use crate::audit::{Actor, Entry, Origin, ServerEvent};
-use crate::keyring::Keyring;
 use crate::keyring::sealed::{OpenError, Sealed, associated_data};
+use crate::keyring::{Keyring, fence};
 use crate::store::{Batch, CommitError, Engine, Key, Kind, Record, StoreError, StoreId};
 
 /// A record under [`Kind::SigningKey`] and the key's id, postcard-encoded. Variants are only ever added, at the end.
@@ -123,6 +123,7 @@ pub(super) fn put_new(
     let pkcs8 = keyring.seal(&associated(store, &place), &pkcs8, rng);
     let value = encode(&place, &StoredKey::Es256 { created_at: now, retired_at: None, pkcs8 })?;
     batch.decided_at(now).expect(place.clone(), None).put(place, value);
+    fence::pass(batch, keyring);
     Ok(key.kid().to_owned())
 }
 

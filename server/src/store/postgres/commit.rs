@@ -6,6 +6,7 @@
 //! insert           the records that are expected to be absent; fails where one is there
 //! put, delete      what else the batch writes
 //! append           its audit entries, without numbers
+//! fence            fails where another value stands at a place that all may read at once
 //! COMMIT           confirmed when it is on disk (see `connect`)
 //! ```
 //!
@@ -25,6 +26,12 @@
 //!
 //! Locks are taken in the order of keys within each statement; where two batches still wait for each other in a ring, the
 //! server ends one of them (40P01), and it is sent again, a few times.
+//!
+//! **A fence locks nothing, and nobody slips past it unseen.** Its check is the last statement, so the transaction T has its
+//! number by then, and it sees the newest committed fence. If it does not see the fence F, T had its number before F could be
+//! seen. Whoever put up F draws a number after F was confirmed, which is above T's, and waits until no transaction below that number
+//! is under way ([`settled`]): then T can be seen as a whole, or never will be. A transaction counts as under way until its
+//! wait for the standbys is over.
 //!
 //! An answer that does not come leaves the outcome unknown. The batch is not sent again then, and its caller is told nothing.
 
@@ -70,6 +77,10 @@ const APPEND: &str = "
     SELECT n.subject, n.nth + coalesce((SELECT max(p.place) FROM audit_pending p WHERE p.subject = n.subject), 0), $4, n.entry
     FROM unnest($1::bytea[], $2::bigint[], $3::bytea[]) AS n (subject, nth, entry) ORDER BY n.subject, n.nth";
 
+/// A record's value begins behind its header, see [`record`].
+const FENCE: &str = "
+    SELECT 1 / CASE WHEN EXISTS (SELECT FROM record WHERE key = $1 AND substring(value FROM $3) <> $2) THEN 0 ELSE 1 END";
+
 /// What a batch does, each key once and in order.
 #[derive(Debug, Default)]
 struct Plan {
@@ -78,6 +89,7 @@ struct Plan {
     put: Vec<(Key, Vec<u8>)>,
     deleted: Vec<Key>,
     appended: Vec<(Key, i64, Vec<u8>)>,
+    fence: Option<(Key, Vec<u8>)>,
     at: i64,
     version: i64,
 }
@@ -102,7 +114,8 @@ impl Plan {
             };
         }
         let at = i64::try_from(batch.decided_at.as_secs()).unwrap_or(i64::MAX);
-        let mut plan = Self { at, version: version.0.cast_signed(), ..Self::default() };
+        let (version, fence) = (version.0.cast_signed(), batch.fence);
+        let mut plan = Self { fence, at, version, ..Self::default() };
         for (key, version) in expected {
             if let Some(version) = version {
                 plan.held.push((key, version));
@@ -158,6 +171,7 @@ pub(super) async fn commit(pool: &Pool, batch: Batch) -> Result<(), CommitError>
         match outcome {
             Ok(()) => return Ok(()),
             Err((Verdict::Conflict, _)) => return Err(CommitError::Conflict(mismatch(&client, &plan).await)),
+            Err((Verdict::Fenced, _)) => return Err(CommitError::Fenced),
             Err((Verdict::Again, error)) if attempt < ATTEMPTS => {
                 tracing::debug!(reason = super::error::sentence(&error), "a commit is sent again");
             }
@@ -219,6 +233,7 @@ type Sent<'a> = Pin<Box<dyn Future<Output = Result<(), Error>> + Send + 'a>>;
 enum Step {
     Frame,
     Append,
+    Fence,
     Other,
 }
 
@@ -267,6 +282,13 @@ async fn carry_out(client: &Object, plan: &Plan) -> Result<(), (Verdict, Error)>
             vec![Box::new(subjects), Box::new(nths), Box::new(entries), Box::new(plan.at)];
         steps.push((Step::Append, send(client, append, parameters)));
     }
+    if let Some((key, value)) = &plan.fence {
+        let fence = prepare(FENCE, &[Type::BYTEA, Type::BYTEA, Type::INT4]).await?;
+        let first = i32::try_from(record::HEADER + 1).unwrap_or(i32::MAX);
+        let parameters: Vec<Parameter> =
+            vec![Box::new(key.as_bytes().to_vec()), Box::new(value.clone()), Box::new(first)];
+        steps.push((Step::Fence, send(client, fence, parameters)));
+    }
     steps.push((Step::Frame, Box::pin(client.batch_execute("COMMIT"))));
     pipeline(steps).await
 }
@@ -307,6 +329,7 @@ fn verdict(step: Step, error: &Error) -> Verdict {
     match (step, Verdict::of(error)) {
         // Another batch about the same appended at once, and this one shall come after it.
         (Step::Append, Verdict::Conflict) => Verdict::Again,
+        (Step::Fence, Verdict::Conflict) => Verdict::Fenced,
         (Step::Frame, Verdict::Conflict) => Verdict::Unavailable,
         (_, verdict) => verdict,
     }

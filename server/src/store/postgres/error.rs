@@ -11,6 +11,8 @@ use crate::store::engine::StoreError;
 pub(super) enum Verdict {
     /// Nothing was applied, because something is not as expected.
     Conflict,
+    /// Nothing was applied, because of the fence.
+    Fenced,
     /// Nothing was applied, and the same may succeed at once.
     Again,
     /// Nobody knows, or the server cannot do it now.

@@ -257,7 +257,7 @@ impl Ledger {
         self.write(&transaction, &mut head).await?;
         transaction.commit().await.map_err(|error| match Verdict::of(&error) {
             Verdict::Again | Verdict::Conflict => conflict(),
-            Verdict::Unavailable => unavailable(&error).into(),
+            Verdict::Fenced | Verdict::Unavailable => unavailable(&error).into(),
         })?;
         self.note(head);
         Ok(())

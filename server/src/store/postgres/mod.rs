@@ -62,6 +62,9 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 const ROUNDS: usize = 1_000;
 /// A read that takes longer is given up, and so is a look at the log.
 const PATIENCE: Duration = Duration::from_secs(15);
+/// Between two looks whether the transactions before have ended, and how many there are: a minute in all.
+const SETTLE_LOOK: Duration = Duration::from_millis(100);
+const SETTLE_LOOKS: u32 = 600;
 /// Connections for tasks that processes share, besides those of the requests.
 const LEADS: usize = 8;
 
@@ -222,6 +225,24 @@ impl Shared {
         page.iter().map(read).collect()
     }
 
+    /// See `commit` for the argument. Transactions of other databases on the same server count as well.
+    async fn settled(&self) -> Result<(), StoreError> {
+        let client = self.client().await?;
+        let number = async |sql| Ok(client.query_one(sql, &[]).await?.get::<_, i64>(0));
+        let failed = |error: tokio_postgres::Error| unavailable(&error);
+        let drawn = number("SELECT txid_current()").await.map_err(failed)?;
+        for _ in 0..SETTLE_LOOKS {
+            if number("SELECT txid_snapshot_xmin(txid_current_snapshot())").await.map_err(failed)? >= drawn {
+                return Ok(());
+            }
+            tokio::time::sleep(SETTLE_LOOK).await;
+        }
+        Err(StoreError::Unavailable(
+            "a transaction of this database that had begun before does not end: try again when it has"
+                .to_owned(),
+        ))
+    }
+
     async fn commit(&self, batch: Batch) -> Result<(), CommitError> {
         batch.check_limits()?;
         if !self.ledger.admits() {
@@ -327,6 +348,10 @@ impl Engine for PostgresEngine {
             made.await
                 .unwrap_or_else(|_| Err(StoreError::Unavailable("a commit was cut short".to_owned()).into()))
         })
+    }
+
+    fn settled(&self) -> Pending<'_, Result<(), StoreError>> {
+        Box::pin(self.shared.settled())
     }
 
     fn lock<'a>(&'a self, key: &'a Key) -> Pending<'a, Guard> {

@@ -1,0 +1,164 @@
+//! Master keys of several servers on one store, over a real `PostgreSQL`.
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use sidekey_core::account::Account;
+use sidekey_core::id::{AccountId, AppId, LoginId, UserId};
+
+use super::*;
+use crate::entropy::Entropy;
+use crate::keyring::{KeyId, fence, file, sources};
+use crate::store::postgres::connect::Options;
+use crate::store::postgres::testing::database;
+use crate::store::{PostgresEngine, Store, Subject};
+
+const NOW: UnixTime = UnixTime::from_secs(1_790_000_000);
+
+/// One server: its keys, from a file of its own.
+struct Server {
+    engine: Arc<dyn Engine>,
+    file: PathBuf,
+    keys: MasterKeys,
+    store: Store,
+}
+
+impl Server {
+    async fn start(database: &Options, file: PathBuf) -> Result<Self, UnlockError> {
+        let engine: Arc<dyn Engine> = Arc::new(PostgresEngine::open(database, [7; 16]).await.unwrap());
+        let (keyring, source) = (sources::load_file(&file).unwrap(), keyring::Origin::File(file.clone()));
+        let opened = MasterKeys::open(Arc::clone(&engine), keyring, source, NOW, &mut Entropy).await;
+        let keys = opened?.0;
+        let store = Store::new(Arc::clone(&engine), keys.shared());
+        Ok(Self { engine, file, keys, store })
+    }
+
+    fn sealing(&self) -> KeyId {
+        self.keys.current().sealing()
+    }
+
+    async fn enrol(&self, user: &str) -> Result<(), StoreError> {
+        let id = AccountId { app: AppId::parse("shop").unwrap(), user: UserId::parse(user).unwrap() };
+        let decide = |state: &mut crate::store::State| {
+            let account = state.account.get_or_insert_with(|| Account::new(id.clone(), NOW, &mut Entropy));
+            let login = LoginId::generate(&mut Entropy);
+            account.start_setup(login, None, false, NOW, &mut Entropy, &mut state.events).unwrap();
+        };
+        self.store.transact(Subject::account(id.clone()), &origin(), NOW, decide).await
+    }
+
+    async fn step(&self) -> Progress {
+        self.keys.rotate_on(&origin(), &mut Entropy).await.unwrap()
+    }
+
+    async fn tally(&self) -> Vec<KeyId> {
+        sealed_records::count_all(&*self.engine).await.unwrap().into_keys().collect()
+    }
+}
+
+fn origin() -> Origin {
+    Origin::local(Actor::Operator, NOW)
+}
+
+/// Two servers with a copy each of one key file.
+async fn two(folder: &Path) -> (Server, Server) {
+    let database = database().await;
+    let files = ["one", "other"].map(|name| folder.join(name));
+    sources::write_new(&files[0], &keyring::MasterKey::generate(&mut Entropy)).unwrap();
+    let [one, other] = files;
+    std::fs::copy(&one, &other).unwrap();
+    (Server::start(&database, one).await.unwrap(), Server::start(&database, other).await.unwrap())
+}
+
+#[tokio::test]
+async fn who_is_left_behind_seals_nothing_from_the_beginning_of_a_rotation_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let (one, other) = two(folder.path()).await;
+    let old = one.sealing();
+    one.enrol("ann").await.unwrap();
+    let new = file::add(&one.file, &mut Entropy).unwrap().sealing();
+    std::fs::copy(&one.file, &other.file).unwrap();
+    one.keys.reload(&origin()).await.unwrap();
+    other.enrol("bob").await.unwrap();
+    let mut finished = false;
+    while !finished {
+        finished = matches!(one.step().await, Progress::Finished { .. });
+        let refused = other.enrol("cyd").await.unwrap_err();
+        assert!(refused.to_string().contains("rotates the master keys"), "{refused}");
+    }
+    assert_eq!((one.tally().await, other.sealing()), (vec![new], old));
+    assert!(other.enrol("ann").await.is_err(), "nor what is there already");
+    assert_eq!(other.keys.left_behind().await.unwrap(), Some(new.to_string()));
+    other.keys.reload(&origin()).await.unwrap();
+    for (server, user) in [(&other, "cyd"), (&other, "ann"), (&one, "cyd")] {
+        server.enrol(user).await.unwrap();
+    }
+    assert_eq!(one.tally().await, [new]);
+}
+
+#[tokio::test]
+async fn a_count_waits_for_the_transactions_that_had_begun() {
+    let folder = tempfile::tempdir().unwrap();
+    let database = database().await;
+    let file = folder.path().join("one");
+    sources::write_new(&file, &keyring::MasterKey::generate(&mut Entropy)).unwrap();
+    let one = Arc::new(Server::start(&database, file).await.unwrap());
+    let (client, connection) = database.config.connect(tokio_postgres::NoTls).await.unwrap();
+    tokio::spawn(connection);
+    // As a commit that has passed the fence and whose COMMIT is on its way.
+    client.batch_execute("BEGIN; INSERT INTO record VALUES ('\\x99', 1, '')").await.unwrap();
+    let ended = Arc::new(AtomicBool::new(false));
+    let waiting = tokio::spawn({
+        let (one, ended) = (Arc::clone(&one), Arc::clone(&ended));
+        async move {
+            one.engine.settled().await.unwrap();
+            ended.load(Ordering::SeqCst)
+        }
+    });
+    for _ in 0..50 {
+        one.engine.get(&fence::place()).await.unwrap();
+    }
+    ended.store(true, Ordering::SeqCst);
+    client.batch_execute("COMMIT").await.unwrap();
+    assert!(waiting.await.unwrap());
+}
+
+#[tokio::test]
+async fn another_first_key_takes_the_fence_down_and_ends_the_rotation() {
+    let folder = tempfile::tempdir().unwrap();
+    let (one, other) = two(folder.path()).await;
+    let old = one.sealing();
+    file::add(&one.file, &mut Entropy).unwrap();
+    one.keys.reload(&origin()).await.unwrap();
+    while !matches!(one.step().await, Progress::UnderWay { phase: rotation::Phase::Check, .. }) {}
+    // The same keys in the order before.
+    let text = std::fs::read_to_string(&one.file).unwrap();
+    let mut lines: Vec<_> = text.lines().filter(|line| line.starts_with("skm1:")).collect();
+    lines.reverse();
+    std::fs::write(&other.file, lines.join("\n")).unwrap();
+    other.keys.reload(&origin()).await.unwrap();
+    in_use::take(&*other.engine, &other.keys.current(), &origin()).await.unwrap();
+    other.enrol("bob").await.unwrap();
+    let refused = one.keys.rotate_on(&origin(), &mut Entropy).await.unwrap_err();
+    assert_eq!(refused, RotationError::AnotherKey(old));
+    let noted = in_use::read(&*one.engine).await.unwrap().unwrap().0;
+    assert_eq!(noted.keys.len(), 2, "nothing was dropped");
+}
+
+#[tokio::test]
+async fn a_noted_key_goes_with_a_rotation_only() {
+    let folder = tempfile::tempdir().unwrap();
+    let (one, other) = two(folder.path()).await;
+    let text = std::fs::read(&other.file).unwrap();
+    let new = file::add(&one.file, &mut Entropy).unwrap().sealing();
+    one.keys.reload(&origin()).await.unwrap();
+    // It has sealed nothing so far, and may at any moment.
+    std::fs::write(&other.file, &text).unwrap();
+    let refused = other.keys.reload(&origin()).await.unwrap_err();
+    let named =
+        matches!(&refused, ReloadError::Unlock(UnlockError::NotedKey { needed, .. }) if *needed == new);
+    assert!(named, "{refused}");
+    let noted = in_use::read(&*one.engine).await.unwrap().unwrap().0;
+    assert!(noted.keys.contains(&new));
+    one.enrol("ann").await.unwrap();
+}
