@@ -45,7 +45,11 @@ export function createApi(load) {
   const preview = (config, atMs) => {
     const [secret, parts] = [base32(object(config, "config").secret), parameters(config)];
     const now = optionalNumber(atMs, "atMs") ?? Date.now();
-    return JSON.parse(call(() => core.preview(secret, ...parts, now)));
+    const [value, digits, group, counter, validFrom, validUntil, remainingMs, period] = /** @type {number[]} */ (
+      /** @type {unknown} */ (call(() => core.preview(secret, ...parts, now)))
+    );
+    const code = String(value).padStart(digits ?? 0, "0");
+    return { code, display: `${code.slice(0, group)} ${code.slice(group)}`, counter, validFrom, validUntil, remainingMs, period };
   };
 
   return {

@@ -1,7 +1,7 @@
 //! Sidekey's core in the browser: exports, and nothing that decides.
 //!
 //! These functions are called by the hand-written package in `wasm/npm`, which checks the types of arguments and turns texts
-//! into objects; nobody else calls them. Objects come out as JSON and go in part by part: one import for each property of an
+//! into objects; nobody else calls them. Most objects come out as JSON, and all go in part by part: one import for each property of an
 //! object would make the module and its glue larger by a tenth.
 //!
 //! - [`arguments`]: what comes in: numbers as JavaScript has them, the parts of a configuration
@@ -110,7 +110,7 @@ pub fn compat(
     Ok(results::warnings(&compat::warnings(&parts.config(""), arguments::scheme(scheme)?)?))
 }
 
-/// The code at `now` and the time it has left; all times in milliseconds.
+/// The code at `now` and the time it has left, as [`results`] puts it; all times in milliseconds.
 ///
 /// # Errors
 /// A secret that is not base32 or has the wrong length, an unknown algorithm, a number out of its range.
@@ -121,7 +121,7 @@ pub fn preview(
     digits: Option<f64>,
     period: Option<f64>,
     now: f64,
-) -> Result<String, Failure> {
+) -> Result<Vec<f64>, Failure> {
     let parts = arguments::Parts { issuer: None, account: None, algorithm, digits, period };
     let config = parts.config(secret);
     let params = config.params()?;

@@ -11,16 +11,26 @@ use sidekey_core::{
 
 use crate::json::{Object, array};
 
-pub(crate) fn preview(preview: &Preview, params: TotpParams) -> String {
-    Object::new()
-        .text("code", &preview.code)
-        .text("display", &preview.display)
-        .number("counter", preview.step.number())
-        .number("validFrom", preview.valid_from)
-        .number("validUntil", preview.valid_until)
-        .number("remainingMs", preview.remaining)
-        .number("period", params.period.seconds())
-        .end()
+/// As numbers, because a page that counts down asks often, and writing and reading JSON would take most of the time: the code without
+/// its leading zeros, its digits, those of its first group, the time step, from when and until when it is valid, the time that is left, the
+/// period in seconds.
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "times are at most those of ECMAScript, which a number holds exactly"
+)]
+pub(crate) fn preview(preview: &Preview, params: TotpParams) -> Vec<f64> {
+    let first_group = preview.display.find(' ').unwrap_or(preview.display.len());
+    vec![
+        // Digits are a number.
+        f64::from(preview.code.parse::<u32>().unwrap_or_default()),
+        f64::from(params.digits.count()),
+        first_group as f64,
+        preview.step.number() as f64,
+        preview.valid_from as f64,
+        preview.valid_until as f64,
+        preview.remaining as f64,
+        params.period.seconds() as f64,
+    ]
 }
 
 /// No issuer is an empty one: the type of a configuration has no other word for it.

@@ -1,4 +1,4 @@
-//! `cargo xtask bench`: builds the server and the load client of tests/bench, and measures.
+//! `cargo xtask bench`: builds the server and the load client of tests/bench, and measures; with `--browser`, the npm package.
 
 use std::path::PathBuf;
 
@@ -7,6 +7,7 @@ use clap::Args;
 use crate::Outcome;
 use crate::process;
 use crate::stopwatch::Stopwatch;
+use crate::test::npm;
 use crate::wasm;
 use crate::workspace::Workspace;
 
@@ -21,6 +22,9 @@ pub(crate) struct Options {
     /// Folder on the disk that is to be measured, for the store and the results [default: bench in the target folder]
     #[arg(long, value_name = "FOLDER")]
     folder: Option<PathBuf>,
+    /// The npm package beside otpauth + qrcode, in Node.js and in Chromium, and not the server; a minute after the build
+    #[arg(long, conflicts_with_all = ["quick", "large", "folder"])]
+    browser: bool,
     /// Put the numbers into docs/performance.md, performance.json and performance.svg
     #[arg(long)]
     write: bool,
@@ -29,6 +33,9 @@ pub(crate) struct Options {
 /// Builds, and lets the load client do the rest.
 pub(crate) fn run(workspace: &Workspace, options: &Options) -> Outcome {
     let watch = Stopwatch::start();
+    if options.browser {
+        return npm::bench(workspace, options.write.then(|| workspace.root.join("docs")).as_deref());
+    }
     eprintln!("[1/3] building the browser module …");
     wasm::build(workspace)?;
     eprintln!("[2/3] building the server and the load client … ({} so far)", watch.elapsed());

@@ -14,7 +14,7 @@ mod dependencies;
 mod examples;
 mod hygiene;
 mod javascript;
-mod npm;
+pub(crate) mod npm;
 mod openapi;
 mod setup;
 

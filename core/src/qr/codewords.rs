@@ -65,8 +65,9 @@ impl Layout {
     pub(super) fn codewords(&self, text: &[u8]) -> Vec<u8> {
         let data = self.data_codewords(text);
         let blocks = self.split(&data);
-        let divisor = divisor(self.correction);
-        let corrections: Vec<Vec<u8>> = blocks.iter().map(|block| remainder(block, &divisor)).collect();
+        let field = Field::new();
+        let divisor = field.divisor(self.correction);
+        let corrections: Vec<Vec<u8>> = blocks.iter().map(|block| field.remainder(block, &divisor)).collect();
         let longest = blocks.iter().map(|block| block.len()).max().unwrap_or(0);
 
         let mut codewords = Vec::with_capacity(self.total);
@@ -116,42 +117,64 @@ fn modules(version: usize) -> usize {
     all - aligned - if version < 7 { 0 } else { 36 }
 }
 
-/// The generator polynomial of this degree over GF(2^8) (annex A), without its leading 1, highest power first.
-fn divisor(degree: usize) -> Vec<u8> {
-    let mut powers = vec![0; degree];
-    if let Some(last) = powers.last_mut() {
-        *last = 1;
-    }
-    let mut root = 1;
-    for _ in 0..degree {
-        let mut next = 0;
-        for power in powers.iter_mut().rev() {
-            let shifted = *power;
-            *power = product(shifted, root) ^ next;
-            next = shifted;
-        }
-        root = product(root, 2);
-    }
-    powers
+/// GF(2^8) modulo x^8 + x^4 + x^3 + x^2 + 1, in which x generates all but zero.
+struct Field {
+    /// x to the power of 0, 1, 2 …, twice, so that the sum of two logarithms finds its power.
+    powers: Vec<u8>,
+    /// The logarithm of each element but zero.
+    logarithms: [usize; 256],
 }
 
-/// The error correction codewords of a block: what is left of it after division (§7.5.2).
-fn remainder(block: &[u8], divisor: &[u8]) -> Vec<u8> {
-    let mut rest = vec![0; divisor.len()];
-    for byte in block {
-        rest.rotate_left(1);
-        let factor = rest.last_mut().map_or(0, |last| byte ^ core::mem::take(last));
-        for (rest, power) in rest.iter_mut().zip(divisor) {
-            *rest ^= product(*power, factor);
+impl Field {
+    fn new() -> Self {
+        let mut powers = Vec::with_capacity(510);
+        let mut logarithms = [0; 256];
+        let mut power = 1;
+        for exponent in 0..510 {
+            powers.push(power);
+            if let Some(logarithm) = logarithms.get_mut(usize::from(power)) {
+                *logarithm = exponent % 255;
+            }
+            power = power << 1 ^ if power & 0x80 == 0 { 0 } else { 0x1d };
         }
+        Self { powers, logarithms }
     }
-    rest
-}
 
-/// The product in GF(2^8) modulo x^8 + x^4 + x^3 + x^2 + 1.
-fn product(left: u8, right: u8) -> u8 {
-    (0..8).rev().fold(0, |product: u8, bit| {
-        let carry = if product & 0x80 == 0 { 0 } else { 0x1d };
-        product << 1 ^ carry ^ if right >> bit & 1 == 0 { 0 } else { left }
-    })
+    fn product(&self, left: u8, right: u8) -> u8 {
+        if left == 0 || right == 0 {
+            return 0;
+        }
+        let logarithm = |element: u8| self.logarithms.get(usize::from(element)).copied().unwrap_or(0);
+        self.powers.get(logarithm(left) + logarithm(right)).copied().unwrap_or(0)
+    }
+
+    /// The generator polynomial of this degree (annex A), without its leading 1, highest power first.
+    fn divisor(&self, degree: usize) -> Vec<u8> {
+        let mut divisor = vec![0; degree];
+        if let Some(last) = divisor.last_mut() {
+            *last = 1;
+        }
+        for root in self.powers.iter().take(degree) {
+            let mut next = 0;
+            for power in divisor.iter_mut().rev() {
+                let shifted = *power;
+                *power = self.product(shifted, *root) ^ next;
+                next = shifted;
+            }
+        }
+        divisor
+    }
+
+    /// The error correction codewords of a block: what is left of it after division (§7.5.2).
+    fn remainder(&self, block: &[u8], divisor: &[u8]) -> Vec<u8> {
+        let mut rest = vec![0; divisor.len()];
+        for byte in block {
+            rest.rotate_left(1);
+            let factor = rest.last_mut().map_or(0, |last| byte ^ core::mem::take(last));
+            for (rest, power) in rest.iter_mut().zip(divisor) {
+                *rest ^= self.product(*power, factor);
+            }
+        }
+        rest
+    }
 }

@@ -4,7 +4,8 @@
 //! use for. The tests compare with one, mask included.
 //!
 //! - [`codewords`]: data and error correction
-//! - [`symbol`]: where they and the patterns stand
+//! - [`grid`]: modules as bits
+//! - [`symbol`]: where codewords and patterns stand
 //! - [`mask`]: which mask is the best
 //! - [`svg`], [`png`]: pictures
 //!
@@ -13,6 +14,7 @@
 //! level gets that one or none.
 
 mod codewords;
+mod grid;
 mod mask;
 mod png;
 mod svg;
@@ -90,7 +92,9 @@ impl QrMatrix {
     pub fn encode_at(text: &str, level: Level) -> Result<Self, QrError> {
         let layout = Layout::smallest(text.len(), level).ok_or(QrError::TooLong)?;
         let symbol = mask::best(&Symbol::new(&layout, &layout.codewords(text.as_bytes())));
-        Ok(Self { size: symbol.size, dark: symbol.dark })
+        let (size, grid) = (symbol.size, &symbol.dark);
+        let dark = (0..size).flat_map(|y| (0..size).map(move |x| grid.get(x, y))).collect();
+        Ok(Self { size, dark })
     }
 
     /// Modules on each side, quiet zone not counted: 21 to 177.

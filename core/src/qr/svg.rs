@@ -1,7 +1,5 @@
 //! The QR code as SVG: a white square and one path, nothing that a content security policy could object to.
 
-use core::fmt::Write;
-
 use super::{QUIET_ZONE, QrMatrix};
 
 impl QrMatrix {
@@ -22,14 +20,17 @@ impl QrMatrix {
 
     /// The dark modules as SVG path data: one rectangle for each run in a row, moved by the quiet zone.
     pub fn svg_path(&self) -> String {
+        // Most of the time would go into writing the same few numbers.
+        let numbers: Vec<String> = (0..=self.size() + QUIET_ZONE).map(|number| number.to_string()).collect();
         let mut path = String::new();
+        let written = |number: usize| numbers.get(number).map_or("", String::as_str);
         for (y, row) in self.rows().enumerate() {
             let mut x = 0;
             for run in row.chunk_by(|left, right| left == right) {
                 if run.first() == Some(&true) {
-                    let (left, top, width) = (x + QUIET_ZONE, y + QUIET_ZONE, run.len());
-                    // Writing to a `String` cannot fail.
-                    let _ = write!(path, "M{left} {top}h{width}v1h-{width}z");
+                    let (left, top, width) =
+                        (written(x + QUIET_ZONE), written(y + QUIET_ZONE), written(run.len()));
+                    path.extend(["M", left, " ", top, "h", width, "v1h-", width, "z"]);
                 }
                 x += run.len();
             }

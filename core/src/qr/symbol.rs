@@ -1,13 +1,13 @@
 //! Where codewords and patterns stand in a symbol (ISO/IEC 18004 §6.3, §7.7, §7.9, §7.10).
 
-use super::{Level, codewords::Layout, mask::Mask};
+use super::{Level, codewords::Layout, grid::Grid, mask::Mask};
 
 /// A symbol on the way: which modules are dark, and which belong to patterns.
 #[derive(Clone)]
 pub(super) struct Symbol {
     pub(super) size: usize,
-    pub(super) dark: Vec<bool>,
-    fixed: Vec<bool>,
+    pub(super) dark: Grid,
+    fixed: Grid,
     level: Level,
 }
 
@@ -15,12 +15,7 @@ impl Symbol {
     /// The patterns and the codewords, not yet masked.
     pub(super) fn new(layout: &Layout, codewords: &[u8]) -> Self {
         let size = 17 + 4 * layout.version;
-        let mut symbol = Self {
-            size,
-            dark: vec![false; size * size],
-            fixed: vec![false; size * size],
-            level: layout.level,
-        };
+        let mut symbol = Self { size, dark: Grid::new(size), fixed: Grid::new(size), level: layout.level };
         symbol.draw_timing();
         symbol.draw_finders();
         symbol.draw_alignment(layout.version);
@@ -34,22 +29,16 @@ impl Symbol {
     /// The same symbol under this mask, which its format information names.
     pub(super) fn masked(&self, mask: Mask) -> Self {
         let mut symbol = self.clone();
-        for ((place, dark), fixed) in symbol.dark.iter_mut().enumerate().zip(&self.fixed) {
-            *dark ^= !fixed && mask.inverts(place % self.size, place / self.size);
-        }
+        let (rows, columns) = mask.pattern();
+        symbol.dark.invert((&rows, &columns), &self.fixed);
         symbol.draw_format(mask);
         symbol
     }
 
     /// A module of a pattern; outside the symbol nothing happens.
     fn set(&mut self, x: usize, y: usize, dark: bool) {
-        if x >= self.size {
-            return;
-        }
-        let place = y * self.size + x;
-        if let (Some(module), Some(fixed)) = (self.dark.get_mut(place), self.fixed.get_mut(place)) {
-            (*module, *fixed) = (dark, true);
-        }
+        self.dark.set(x, y, dark);
+        self.fixed.set(x, y, true);
     }
 
     fn draw_timing(&mut self) {
@@ -148,11 +137,10 @@ impl Symbol {
             for step in 0..self.size {
                 let y = if turn % 2 == 0 { self.size - 1 - step } else { step };
                 for x in [right, right - 1] {
-                    let place = y * self.size + x;
-                    if self.fixed.get(place) == Some(&false)
-                        && let (Some(module), Some(bit)) = (self.dark.get_mut(place), bits.next())
+                    if !self.fixed.get(x, y)
+                        && let Some(bit) = bits.next()
                     {
-                        *module = bit;
+                        self.dark.set(x, y, bit);
                     }
                 }
             }
