@@ -236,7 +236,7 @@ async fn open_store(settings: &Settings) -> Result<(Arc<dyn Engine>, Option<Shar
             let engine = PostgresEngine::open(options, entropy::random()).await.map_err(Failure::runtime)?;
             folder.belongs_to(engine.id()).map_err(Failure::settings)?;
             tracing::warn!(
-                "the store is in a database: this is new, and not yet tried under failovers of the database; see docs/operations.md"
+                "the store is in a database: this is new, and tried with PostgreSQL 15 on one machine only; see docs/operations.md"
             );
             Ok((Arc::new(engine), Some(folder)))
         }

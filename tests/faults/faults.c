@@ -1,8 +1,9 @@
 /*
- * A disk that fails, for LD_PRELOAD: writes or syncs of the database's file end with an error from the moment on when the
+ * A disk that fails, for LD_PRELOAD: writes or syncs of the database's files end with an error from the moment on when the
  * switch is there.
  *
- * FAULTS_FILE    end of the path of the files that fail, such as "/sled/db"
+ * FAULTS_FILE    end of the path of the files that fail, such as "/sled/db"; or, with a slash at its end, the end of the path
+ *                of their folder, such as "/pg_wal/"
  * FAULTS_SWITCH  a file; its first word says what fails, "write" or "sync", its second one with which errno
  *
  * Nothing is written by a write that fails. Calls that bypass libc are not seen.
@@ -35,6 +36,9 @@ static int fault(int fd, const char *what) {
     snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
     ssize_t length = readlink(link, name, sizeof name - 1);
     size_t end = strlen(file);
+    /* Of a file in a folder, only as far as the folder. */
+    if (length > 0 && end > 0 && file[end - 1] == '/')
+        while (length > 0 && name[length - 1] != '/') length--;
     bool is_it = length >= (ssize_t)end && strncmp(name + length - end, file, end) == 0;
     FILE *told = is_it ? fopen(path, "r") : NULL;
     if (told != NULL) {

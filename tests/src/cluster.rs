@@ -1,6 +1,7 @@
-//! A real `PostgreSQL`, in which servers under test keep everything where `SIDEKEY_TEST_ENGINE` is `postgres`.
+//! A real `PostgreSQL` in a temporary folder, on a socket only.
 //!
-//! One for all tests of a process, in a temporary folder, on a socket only.
+//! One for all tests of a process, in which servers under test keep everything where `SIDEKEY_TEST_ENGINE` is `postgres`; and
+//! others that lose power, wait for a standby, or hand over to it.
 
 use std::fs::{self, DirBuilder};
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
@@ -8,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
 /// Where a data folder remembers its database.
 const NOTE: &str = "test-database";
@@ -29,11 +31,26 @@ pub fn arguments(data: &Path) -> [String; 4] {
     ["--store-engine", "postgres", "--store-url", &database].map(str::to_owned)
 }
 
+/// Between two looks, and so many of them until what is waited for has failed: a minute.
+const LOOK_EVERY: Duration = Duration::from_millis(20);
+const LOOKS: usize = 3_000;
+
 /// A running database server.
 #[derive(Debug)]
 pub struct Postgres {
     programs: PathBuf,
     folder: PathBuf,
+    environment: Vec<(String, String)>,
+}
+
+/// All processes of a database server, stopped where they are until this goes.
+#[derive(Debug)]
+pub struct Frozen(Vec<u32>);
+
+impl Drop for Frozen {
+    fn drop(&mut self) {
+        signal("-CONT", &self.0);
+    }
 }
 
 impl Postgres {
@@ -51,29 +68,24 @@ impl Postgres {
         format!("host={} user=sidekey dbname={name}", self.folder.display())
     }
 
+    /// The folder of its socket.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
     /// Runs a statement, and gives what it says.
     pub fn run_sql(&self, database: &str, sql: &str) -> String {
-        let output = Command::new(self.programs.join("psql"))
-            .args([
-                "-X",
-                "-q",
-                "-A",
-                "-t",
-                "-v",
-                "ON_ERROR_STOP=1",
-                "-U",
-                "sidekey",
-                "-d",
-                database,
-                "-c",
-                sql,
-            ])
-            .arg("-h")
-            .arg(&self.folder)
-            .output()
-            .expect("psql can be run");
+        let output = self.psql(database).args(["-c", sql]).output().expect("psql can be run");
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         String::from_utf8_lossy(&output.stdout).trim().to_owned()
+    }
+
+    /// A client that is connected as long as its input is open.
+    pub fn psql(&self, database: &str) -> Command {
+        let mut command = Command::new(self.programs.join("psql"));
+        command.args(["-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-U", "sidekey", "-d", database]);
+        command.arg("-h").arg(&self.folder);
+        command
     }
 
     /// Stops the server without a warning to anybody, as a crash would.
@@ -81,45 +93,150 @@ impl Postgres {
         self.control(&["stop", "-m", "immediate"]);
     }
 
+    /// Stops the server as [`crash`](Self::crash), unless it has ended by itself, and starts it again.
+    pub fn restart(&self) {
+        let mut stop = self.command("pg_ctl");
+        stop.args(["stop", "-m", "immediate", "-w", "-D"]).arg(self.data());
+        // Whether there was one to be stopped does not matter.
+        let _ = stop.stdout(Stdio::null()).stderr(Stdio::null()).status().expect("pg_ctl can be run");
+        self.start_again();
+    }
+
     /// Starts it again after [`crash`](Self::crash).
     pub fn start_again(&self) {
         self.control(&["start"]);
     }
 
-    /// One of its own.
+    /// One of its own, quick and careless: it syncs nothing.
     pub fn start() -> Self {
-        let folder =
-            tempfile::Builder::new().prefix("sidekey-pg").tempdir().expect("a temporary folder can be made");
-        let server = Self { programs: programs(), folder: folder.keep() };
-        if is_root() {
-            let owned = Command::new("chown").arg("postgres").arg(&server.folder).status();
-            assert!(owned.expect("chown can be run").success(), "there is no user `postgres`");
-        }
+        Self::with(&["fsync = off", "max_connections = 400"], Vec::new())
+    }
+
+    /// One that is as careful as in earnest, with these settings and this environment.
+    pub fn durable(settings: &[&str], environment: Vec<(String, String)>) -> Self {
+        Self::with(settings, environment)
+    }
+
+    fn with(settings: &[&str], environment: Vec<(String, String)>) -> Self {
+        let mut server = Self::in_new_folder();
         let made = server
             .command("initdb")
             .args(["--no-sync", "-U", "sidekey", "-A", "trust", "-D"])
-            .arg(server.folder.join("data"))
+            .arg(server.data())
             .output()
             .expect("initdb can be run");
         assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
-        let settings = format!(
-            "\nunix_socket_directories = '{}'\nlisten_addresses = ''\nfsync = off\nmax_connections = 400\n",
-            server.folder.display()
-        );
-        let file = server.folder.join("data/postgresql.conf");
-        let before = fs::read_to_string(&file).expect("initdb has written its settings");
-        fs::write(&file, before + &settings).expect("the settings can be written");
+        server.environment = environment;
+        server.set(settings);
         server.start_again();
         server.stop_afterwards();
         server
     }
 
+    fn in_new_folder() -> Self {
+        let folder =
+            tempfile::Builder::new().prefix("sidekey-pg").tempdir().expect("a temporary folder can be made");
+        let server = Self { programs: programs(), folder: folder.keep(), environment: Vec::new() };
+        if is_root() {
+            let owned = Command::new("chown").arg("postgres").arg(&server.folder).status();
+            assert!(owned.expect("chown can be run").success(), "there is no user `postgres`");
+        }
+        server
+    }
+
+    fn data(&self) -> PathBuf {
+        self.folder.join("data")
+    }
+
+    /// Adds settings, of which the last counts.
+    fn set(&self, settings: &[&str]) {
+        let file = self.data().join("postgresql.conf");
+        let mut all = fs::read_to_string(&file).expect("initdb has written its settings");
+        let place = format!("unix_socket_directories = '{}'", self.folder.display());
+        for setting in [&[&place[..], "listen_addresses = ''"], settings].concat() {
+            all.push('\n');
+            all.push_str(setting);
+        }
+        all.push('\n');
+        fs::write(&file, all).expect("the settings can be written");
+    }
+
+    /// A new standby that this one waits for from now on.
+    pub fn standby(&self) -> Self {
+        let standby = Self::in_new_folder();
+        standby.stop_afterwards();
+        standby.follow(self);
+        standby
+    }
+
+    /// Becomes a standby that the other one waits for from now on: nothing is acknowledged that only one of the two has on its
+    /// disk. What it had itself is lost.
+    pub fn follow(&self, primary: &Self) {
+        let _ = fs::remove_dir_all(self.data());
+        let copied = self
+            .command("pg_basebackup")
+            .args(["-R", "--no-sync", "-c", "fast", "-U", "sidekey", "-h"])
+            .arg(&primary.folder)
+            .arg("-D")
+            .arg(self.data())
+            .output()
+            .expect("pg_basebackup can be run");
+        assert!(copied.status.success(), "{}", String::from_utf8_lossy(&copied.stderr));
+        self.set(&[]);
+        self.start_again();
+        // Only now, so that the standby has not the setting when it is a primary itself.
+        primary.run_sql("postgres", "ALTER SYSTEM SET synchronous_standby_names = '*'");
+        primary.run_sql("postgres", "SELECT pg_reload_conf()");
+        primary.has_synchronous_standby();
+    }
+
+    /// Waits until a standby has all that is committed.
+    pub fn has_synchronous_standby(&self) {
+        self.wait_until("SELECT count(*) = 1 FROM pg_stat_replication WHERE sync_state = 'sync'");
+    }
+
+    /// Waits until this is true.
+    pub fn wait_until(&self, sql: &str) {
+        wait_for(|| self.run_sql("postgres", sql) == "t", sql);
+    }
+
+    /// Makes a standby the primary.
+    pub fn promote(&self) {
+        self.control(&["promote"]);
+    }
+
+    /// Kills all processes at once (SIGKILL), as if the machine were gone.
+    pub fn kill(&self) {
+        // First stopped, so that no new one appears meanwhile.
+        let frozen = self.freeze();
+        signal("-KILL", &frozen.0);
+        let is_gone = |pid: &u32| {
+            let status = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+            // After the name in brackets stands the state; nobody else may have to reap it.
+            status.rsplit(") ").next().is_none_or(|rest| rest.is_empty() || rest.starts_with('Z'))
+        };
+        wait_for(|| frozen.0.iter().all(is_gone), "all processes are gone");
+        let _ = fs::remove_file(self.data().join("postmaster.pid"));
+    }
+
+    /// Stops all processes where they are (SIGSTOP): connections stay, and nothing answers.
+    pub fn freeze(&self) -> Frozen {
+        let file = fs::read_to_string(self.data().join("postmaster.pid")).expect("the database server runs");
+        let main: u32 =
+            file.lines().next().and_then(|line| line.parse().ok()).expect("its first line is a number");
+        signal("-STOP", &[main]);
+        let children = children(main);
+        signal("-STOP", &children);
+        Frozen([vec![main], children].concat())
+    }
+
     fn control(&self, arguments: &[&str]) {
         let status = self
             .command("pg_ctl")
+            .envs(self.environment.clone())
             .args(arguments)
             .args(["-w", "-D"])
-            .arg(self.folder.join("data"))
+            .arg(self.data())
             .arg("-l")
             .arg(self.folder.join("log"))
             .stdout(Stdio::null())
@@ -157,6 +274,34 @@ impl Postgres {
             .stdin;
         std::mem::forget(input);
     }
+}
+
+fn wait_for(is_so: impl Fn() -> bool, what: &str) {
+    for _ in 0..LOOKS {
+        if is_so() {
+            return;
+        }
+        std::thread::sleep(LOOK_EVERY);
+    }
+    panic!("never so: {what}");
+}
+
+fn signal(name: &str, processes: &[u32]) {
+    let numbers = processes.iter().map(ToString::to_string);
+    // Those that have ended meanwhile are no mistake.
+    let _ =
+        Command::new("kill").arg(name).args(numbers).stderr(Stdio::null()).status().expect("kill can be run");
+}
+
+/// The processes that this one has started.
+fn children(of: u32) -> Vec<u32> {
+    let processes = fs::read_dir("/proc").expect("/proc can be read").filter_map(|entry| {
+        let pid: u32 = entry.ok()?.file_name().to_str()?.parse().ok()?;
+        let status = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+        let parent = status.rsplit(") ").next()?.split(' ').nth(1)?;
+        (parent == of.to_string()).then_some(pid)
+    });
+    processes.collect()
 }
 
 fn is_root() -> bool {

@@ -4,7 +4,9 @@
 //! | module | purpose |
 //! |---|---|
 //! | [`server`] | one running `sidekey serve`: start, address, logs, clock, stop |
-//! | [`cluster`] | a database server, in which servers under test keep everything if that is wanted |
+//! | [`cluster`] | a database server, in which servers under test keep everything if that is wanted, and its standby |
+//! | [`fleet`] | several servers over one database |
+//! | [`gate`] | a gate between servers and their database, to be shut |
 //! | [`command`] | the other commands of the binary, with a time limit |
 //! | [`client`] | one HTTP call; every answer passes [`answer`]'s checks |
 //! | [`answer`] | an answer, and what the contract demands of each one |
@@ -30,7 +32,9 @@ pub mod client;
 pub mod clock;
 pub mod cluster;
 pub mod command;
+pub mod fleet;
 pub mod folder;
+pub mod gate;
 pub mod jwt;
 pub mod native;
 pub mod openapi;
@@ -44,6 +48,7 @@ pub use answer::Answer;
 pub use app::{App, Enforcement, User};
 pub use authenticator::Authenticator;
 pub use browser::Browser;
+pub use fleet::Fleet;
 pub use operator::Operator;
 pub use serde_json::{Value, json};
 pub use server::{Options, Server, Stopped};

@@ -45,6 +45,15 @@ impl Default for Options {
     }
 }
 
+impl Options {
+    /// For servers that come one after the other over a data folder: with the same name, whatever their port, as it stands in
+    /// every token.
+    pub fn over(data: &Path) -> Self {
+        let arguments = vec!["--public-url".to_string(), "http://sidekey.test".to_string()];
+        Self { data: Some(data.to_path_buf()), arguments, ..Self::default() }
+    }
+}
+
 /// A running server; it dies with this value, and so does its temporary data folder.
 pub struct Server {
     child: Child,

@@ -6,9 +6,11 @@
 
 mod load;
 
+use std::slice;
+
 use load::{Load, Random, World};
 use sidekey_tests::settings::{number, seed};
-use sidekey_tests::{Enforcement, Server};
+use sidekey_tests::{Enforcement, Options, Server};
 use tempfile::TempDir;
 
 /// Crashes in an ordinary test run.
@@ -47,7 +49,7 @@ async fn what_was_acknowledged_survives_kill_9_under_load() {
 /// Crashes a new server with a new data folder so many times, and checks it after each.
 async fn crash_one_folder(tally: &mut Tally, cycles: u64, seed: u64, random: &mut Random) {
     let folder = TempDir::new().expect("a folder can be made");
-    let options = load::options(&folder.path().join("data"));
+    let options = Options::over(&folder.path().join("data"));
     let mut load = Load::new(random.fork());
     let (mut key, mut reached) = (None, 0);
     for cycle in 0..=cycles {
@@ -56,14 +58,14 @@ async fn crash_one_folder(tally: &mut Tally, cycles: u64, seed: u64, random: &mu
             Some(key) => String::clone(key),
             None => key.insert(server.app(Enforcement::Required).await.key).clone(),
         };
-        let world = World::new(&server, &key, reached).await;
+        let world = World::new(slice::from_ref(&server), &key, reached).await;
         let report = load.check(&world, cycle == cycles).await;
         let crashes = tally.crashes;
         assert!(report.findings.is_empty(), "seed {seed}, after crash {crashes}: {:#?}", report.findings);
         tally.accounts += report.accounts;
         tally.replays += report.replays;
         if cycle < cycles {
-            let report = load.run_until(server, world, changes_until_the_next(random)).await;
+            let report = load.run_until(world, changes_until_the_next(random), async || drop(server)).await;
             assert!(report.findings.is_empty(), "seed {seed}, after crash {crashes}: {:#?}", report.findings);
             reached = report.reached;
             tally.changes += report.acknowledged;

@@ -9,8 +9,9 @@ mod load;
 mod power;
 
 use std::path::Path;
+use std::slice;
 
-use load::{Load, Random, Report, World, options};
+use load::{Load, Random, Report, World};
 use power::{CALM, Counters, Names, Shadow, Weather};
 use sidekey_tests::folder::copy_folder;
 use sidekey_tests::settings::{number, seed};
@@ -21,13 +22,13 @@ use tempfile::TempDir;
 const SEED: &str = "SIDEKEY_CRASH_SEED";
 
 fn under(shadow: &Shadow, data: &Path) -> Options {
-    Options { environment: shadow.environment(), ..options(data) }
+    Options { environment: shadow.environment(), ..Options::over(data) }
 }
 
 /// A new data folder with an app, and the app's API key.
 async fn prepared(folder: &Path) -> (std::path::PathBuf, String) {
     let data = folder.join("data");
-    let server = Server::with(options(&data));
+    let server = Server::with(Options::over(&data));
     let key = server.app(Enforcement::Required).await.key;
     drop(server);
     (data, key)
@@ -42,8 +43,8 @@ async fn cut_under_load(
 ) -> (Report, Counters) {
     let shadow = Shadow::of(data, weather);
     let server = Server::with(under(&shadow, data));
-    let world = World::new(&server, key, reached).await;
-    let report = load.run_until(server, world, acknowledged).await;
+    let world = World::new(slice::from_ref(&server), key, reached).await;
+    let report = load.run_until(world, acknowledged, async || drop(server)).await;
     (report, shadow.cut())
 }
 
@@ -70,8 +71,8 @@ async fn what_was_acknowledged_survives_a_power_cut_under_load() {
         acknowledged += report.acknowledged;
         reached = report.reached;
 
-        let server = Server::with(options(&data));
-        let world = World::new(&server, &key, reached).await;
+        let server = Server::with(Options::over(&data));
+        let world = World::new(slice::from_ref(&server), &key, reached).await;
         let report = load.check(&world, cut + 1 == cuts).await;
         assert!(
             report.findings.is_empty(),
@@ -100,13 +101,13 @@ async fn without_the_servers_own_sync_acknowledged_changes_are_lost() {
     assert!(counters.ignored_syncs > 0 && counters.unsynced_bytes > 0, "{counters:?}");
 
     // A server that notices the loss refuses to start on it; one that does not has forgotten what it acknowledged.
-    let findings = match Server::try_with(options(&data)) {
+    let findings = match Server::try_with(Options::over(&data)) {
         Err((_, log)) => {
             assert!(log.contains("lost"), "it ended for another reason: {log}");
             vec![log]
         }
         Ok(server) => {
-            let world = World::new(&server, &key, report.reached).await;
+            let world = World::new(slice::from_ref(&server), &key, report.reached).await;
             load.check(&world, true).await.findings
         }
     };
@@ -158,7 +159,7 @@ async fn starts_after_cuts_at_start(store: Option<&(std::path::PathBuf, String)>
         if power_cut {
             shadow.cut();
         }
-        match Server::try_with(options(&data)) {
+        match Server::try_with(Options::over(&data)) {
             Ok(server) => {
                 if let Some((_, key)) = store {
                     let answer = server.get("/2fa/users/ann/").bearer(key).await.ok();
@@ -179,7 +180,7 @@ async fn starts_after_cuts_at_start(store: Option<&(std::path::PathBuf, String)>
 
 async fn store_with_a_user(folder: &Path) -> (std::path::PathBuf, String) {
     let data = folder.join("data");
-    let server = Server::with(options(&data));
+    let server = Server::with(Options::over(&data));
     let app = server.app(Enforcement::Required).await;
     app.enrol("ann").await;
     let key = app.key.clone();

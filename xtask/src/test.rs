@@ -82,7 +82,11 @@ const STEPS: &[Step] = &[
         run: deb::run,
     },
     Step { name: "http", about: "the release binary over HTTP, with crashes and power cuts", run: http },
-    Step { name: "cluster", about: "what it promises over HTTP once more, over PostgreSQL", run: cluster },
+    Step {
+        name: "cluster",
+        about: "what it promises over HTTP once more, over PostgreSQL, which then fails",
+        run: cluster,
+    },
     Step { name: "openapi", about: "the server does what its OpenAPI document says", run: openapi::run },
     Step {
         name: "examples",
@@ -173,6 +177,8 @@ fn http(workspace: &Workspace) -> Outcome {
     let mut command = workspace.cargo("test");
     // Of the load client a smoke test, which looks at no number.
     command.args(["--package", "sidekey-tests", "--package", "sidekey-bench"]);
+    // What happens where a database fails has its place in the step `cluster`.
+    command.args(["--", "--skip", "outage::"]);
     process::run(with_programs(&mut command, workspace)?)
 }
 
@@ -200,8 +206,12 @@ fn cluster(workspace: &Workspace) -> Outcome {
     let mut command = workspace.cargo("test");
     command.args(["--package", "sidekey-tests"]).env("SIDEKEY_TEST_ENGINE", "postgres");
     command.args(OVER_A_DATABASE.iter().flat_map(|suite| ["--test", suite]));
-    // Ten thousand sessions of one server; `tests/cluster.rs` has some on each of three, in the step `http`.
+    // Ten thousand sessions of one server; `tests/cluster.rs` has as many on three, in the step `http`.
     command.args(["--", "--skip", "of_fifty_users"]);
+    process::run(with_programs(&mut command, workspace)?)?;
+    // Databases of its own, which fail.
+    let mut command = workspace.cargo("test");
+    command.args(["--package", "sidekey-tests", "--test", "failover"]);
     process::run(with_programs(&mut command, workspace)?)
 }
 

@@ -3,7 +3,7 @@
 //!
 //! | module | purpose |
 //! |---|---|
-//! | [`world`] | what all clients share: the server's address, its clock, the findings |
+//! | [`world`] | what all clients share: the servers' addresses, their clock, the findings |
 //! | [`account`] | what one client knows of one user: the model |
 //! | [`work`] | the operations of the load |
 //! | [`settle`] | what was in flight when the server went down: did it happen? |
@@ -23,7 +23,6 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use futures_util::StreamExt;
 use futures_util::stream;
-use sidekey_tests::{Options, Server};
 
 use account::{Account, Stage};
 pub(crate) use sidekey_tests::random::Random;
@@ -37,12 +36,6 @@ const ACCOUNTS: usize = 2;
 const CHECKERS: usize = 16;
 /// Of the accounts that are not in use any more, this many are looked at after each crash; all of them at the end.
 const SAMPLE: usize = 12;
-
-/// How the servers of one data folder are started: with the same name, whatever their port, as it stands in every token.
-pub(crate) fn options(data: &std::path::Path) -> Options {
-    let arguments = vec!["--public-url".to_string(), "http://sidekey.test".to_string()];
-    Options { data: Some(data.to_path_buf()), arguments, ..Options::default() }
-}
 
 /// All accounts of one data folder, over any number of servers.
 pub(crate) struct Load {
@@ -72,9 +65,14 @@ impl Load {
         Self { random, accounts: Vec::new(), retired: Vec::new(), made: Arc::default() }
     }
 
-    /// Lets the clients work until the server has acknowledged so many changes, then kills it (SIGKILL) and gives
-    /// what it did wrong before.
-    pub(crate) async fn run_until(&mut self, server: Server, world: World, acknowledged: u64) -> Report {
+    /// Lets the clients work until so many changes are acknowledged, and goes on while this goes wrong: each until it gets no
+    /// answer, or one that the database is away, and all until it is over. Gives what was wrong besides.
+    pub(crate) async fn run_until(
+        &mut self,
+        world: World,
+        acknowledged: u64,
+        outage: impl AsyncFnOnce(),
+    ) -> Report {
         let world = Arc::new(world);
         let mut shares: Vec<Vec<Account>> = (0..CLIENTS).map(|_| Vec::new()).collect();
         for (index, account) in self.accounts.drain(..).enumerate() {
@@ -92,7 +90,8 @@ impl Load {
         });
         world.wait_for(acknowledged).await;
         world.goes_down();
-        drop(server); // SIGKILL
+        outage().await;
+        world.ends();
         for client in clients {
             self.accounts.extend(client.await.expect("a client does not panic"));
         }
@@ -167,7 +166,7 @@ async fn client(
         while share.len() < ACCOUNTS {
             share.push(Account::new(format!("user-{}", made.fetch_add(1, Ordering::SeqCst))));
         }
-        if work::one(random.pick_mut(&mut share), &world, &mut random).await.is_err() {
+        if world.is_over() || work::one(random.pick_mut(&mut share), &world, &mut random).await.is_err() {
             worn_out.extend(share);
             return worn_out;
         }

@@ -1,7 +1,7 @@
-//! What all clients share: the server's address, its clock, the findings.
+//! What all clients share: the servers' addresses, their clock, the findings.
 
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 use sidekey_tests::{Server, Value, clock, json};
 use tokio::sync::{Notify, RwLock, RwLockReadGuard};
@@ -9,7 +9,7 @@ use tokio::sync::{Notify, RwLock, RwLockReadGuard};
 /// So many changes are acknowledged before the clock moves on by a step.
 const CHANGES_A_STEP: u64 = 30;
 
-/// The server did not answer: whether it did what it was asked is unknown.
+/// The server did not answer, or that its database is away: whether it did what it was asked is unknown.
 #[derive(Debug)]
 pub(crate) struct Down;
 
@@ -44,16 +44,18 @@ pub(crate) enum As<'a> {
     Bearer(&'a str),
 }
 
-/// One server, as long as it runs.
+/// One server, or several over one database, as long as they run.
 pub(crate) struct World {
     http: reqwest::Client,
-    address: String,
+    addresses: Vec<String>,
+    turn: AtomicUsize,
     key: String,
     /// The clock moves only while nobody has a code on the way, which would be late after two moves.
     moving: RwLock<()>,
     /// The latest time the server told.
     now: AtomicU64,
     down: AtomicBool,
+    over: AtomicBool,
     acknowledged: AtomicU64,
     more: Notify,
     replays: AtomicU64,
@@ -61,18 +63,28 @@ pub(crate) struct World {
 }
 
 impl World {
-    /// A running server, the API key of its app, and the time that it must have reached: after a restart the development
-    /// clock shows real time again, and old sessions would come to life.
-    pub(crate) async fn new(server: &Server, key: &str, reached: u64) -> Self {
-        let now = server.now().await;
-        let now = if now < reached { server.advance(reached - now).await } else { now };
+    /// Running servers, which get the requests in turn, the API key of their app, and the time that they must have reached: after
+    /// a restart the development clock shows real time again, and old sessions would come to life. Clocks are set by the furthest.
+    pub(crate) async fn new(servers: &[Server], key: &str, reached: u64) -> Self {
+        let mut furthest = reached;
+        for server in servers {
+            furthest = furthest.max(server.now().await);
+        }
+        for server in servers {
+            let now = server.now().await;
+            if now < furthest {
+                server.advance(furthest - now).await;
+            }
+        }
         Self {
             http: reqwest::Client::builder().no_proxy().build().expect("a client can be made"),
-            address: server.address().to_string(),
+            addresses: servers.iter().map(|server| server.address().to_string()).collect(),
+            turn: AtomicUsize::new(0),
             key: key.to_string(),
             moving: RwLock::new(()),
-            now: AtomicU64::new(now),
+            now: AtomicU64::new(furthest),
             down: AtomicBool::new(false),
+            over: AtomicBool::new(false),
             acknowledged: AtomicU64::new(0),
             more: Notify::new(),
             replays: AtomicU64::new(0),
@@ -80,8 +92,8 @@ impl World {
         }
     }
 
-    /// Sends a request. An answer that no request should get (a fault of the server, a lost connection while it is
-    /// meant to be up) is a finding.
+    /// Sends a request to the server whose turn it is. An answer that no request should get (a fault of the server, a lost
+    /// connection while it is meant to be up) is a finding.
     pub(crate) async fn send(
         &self,
         method: &str,
@@ -90,8 +102,22 @@ impl World {
         headers: &[(&str, &str)],
         body: Option<Value>,
     ) -> Result<Reply, Down> {
+        let turn = self.turn.fetch_add(1, Ordering::Relaxed);
+        let address = &self.addresses[turn % self.addresses.len()];
+        self.send_to(address, method, path, caller, headers, body).await
+    }
+
+    async fn send_to(
+        &self,
+        address: &str,
+        method: &str,
+        path: &str,
+        caller: As<'_>,
+        headers: &[(&str, &str)],
+        body: Option<Value>,
+    ) -> Result<Reply, Down> {
         let method = method.parse().expect("a method");
-        let mut request = self.http.request(method, format!("http://{}{path}", self.address));
+        let mut request = self.http.request(method, format!("http://{address}{path}"));
         request = match caller {
             As::Anyone => request,
             As::App => request.bearer_auth(&self.key),
@@ -120,10 +146,14 @@ impl World {
         let body: Value = serde_json::from_slice(&bytes).unwrap_or_default();
         let code = body["code"].as_str().filter(|_| status >= 400).unwrap_or_default().to_string();
         let retry_after = headers.get("retry-after").and_then(|v| v.to_str().ok()?.parse().ok());
+        let retry_after = retry_after.unwrap_or(0);
+        if self.down.load(Ordering::SeqCst) && code == "UNAVAILABLE" && retry_after > 0 {
+            return Err(Down);
+        }
         if status >= 500 {
             self.found(path, &format!("answered {status} {body}"));
         }
-        Ok(Reply { status, code, body, retry_after: retry_after.unwrap_or(0) })
+        Ok(Reply { status, code, body, retry_after })
     }
 
     /// A POST without further header fields.
@@ -136,9 +166,10 @@ impl World {
         self.send("GET", path, caller, &[], None).await
     }
 
-    /// The server's time, in Unix seconds.
+    /// The time in Unix seconds: of the server that is furthest, by less than a second.
     pub(crate) async fn now(&self) -> Result<u64, Down> {
-        Ok(self.told(&self.get("/development/clock/", As::Anyone).await?))
+        self.told(&self.get("/development/clock/", As::Anyone).await?);
+        Ok(self.reached())
     }
 
     /// The latest time the server told.
@@ -163,13 +194,17 @@ impl World {
             }
             more.await;
         }
-        self.advance().await
+        self.advance().await?;
+        // From now on nobody would stop it.
+        if self.down.load(Ordering::SeqCst) { Err(Down) } else { Ok(()) }
     }
 
     async fn advance(&self) -> Result<(), Down> {
         let _guard = self.moving.write().await;
-        let body = json!({"advance_seconds": clock::STEP});
-        self.told(&self.post("/development/clock/", As::Anyone, body).await?);
+        for address in &self.addresses {
+            let body = Some(json!({"advance_seconds": clock::STEP}));
+            self.told(&self.send_to(address, "POST", "/development/clock/", As::Anyone, &[], body).await?);
+        }
         Ok(())
     }
 
@@ -180,10 +215,8 @@ impl World {
         }
     }
 
-    fn told(&self, reply: &Reply) -> u64 {
-        let now = clock::unix(&reply.text("now"));
-        self.now.fetch_max(now, Ordering::SeqCst);
-        now
+    fn told(&self, reply: &Reply) {
+        self.now.fetch_max(clock::unix(&reply.text("now")), Ordering::SeqCst);
     }
 
     /// A change was acknowledged.
@@ -212,6 +245,16 @@ impl World {
     pub(crate) fn goes_down(&self) {
         self.down.store(true, Ordering::SeqCst);
         self.more.notify_waiters();
+    }
+
+    /// From now on nobody begins anything.
+    pub(crate) fn ends(&self) {
+        self.over.store(true, Ordering::SeqCst);
+    }
+
+    /// Whether it ends.
+    pub(crate) fn is_over(&self) -> bool {
+        self.over.load(Ordering::SeqCst)
     }
 
     /// A code was replayed within its window.
