@@ -84,7 +84,6 @@ async fn a_login_that_only_the_primary_has_is_not_told_and_is_lost_with_it() {
     let ann = Ann::enrolled(server).await;
     standby.crash();
     ann.verify(server, 0).await.refused(503, "UNAVAILABLE");
-    fleet.is_not_ready().await;
     primary.kill();
     standby.start_again();
     standby.promote();
