@@ -18,8 +18,8 @@ use crate::cli::{Failure, listed};
 use crate::clock::Clock;
 use crate::config::{ServeSettings, Settings, StoreChoice};
 use crate::context::{Context, MAX_DOWNLOADS};
-use crate::control::Authority;
 use crate::control::socket::ControlSocket;
+use crate::control::{Authority, Door};
 use crate::development::mode::{self, ModeError};
 use crate::development::{demo, seed};
 use crate::entropy::{self, Entropy};
@@ -115,6 +115,7 @@ async fn serve(
     drop(starting);
     let has_apps = !context.apps.list().await.map_err(Failure::runtime)?.is_empty();
 
+    let door = Arc::new(Door::of(context.settings.data.clone()));
     let authority = Authority {
         engine: Arc::clone(&engine),
         keys: Some(Arc::clone(&context.master_keys)),
@@ -122,6 +123,7 @@ async fn serve(
         signer: Some(Arc::clone(&context.signer)),
         destinations: context.settings.destinations.iter().map(|to| to.name.clone()).collect(),
         probes: Some(Arc::clone(&context.probes)),
+        door: (!engine.is_shared()).then(|| Arc::clone(&door)),
         apps: context.apps.clone(),
         clock: context.clock.clone(),
     };
@@ -147,6 +149,7 @@ async fn serve(
     let stop = async {
         tokio::select! {
             () = stopped => tracing::info!("stopping: requests in flight may finish"),
+            () = door.opened() => tracing::warn!("stopping: the store moves to a database, and is not served from this folder again"),
             reason = engine.failed() => {
                 tracing::error!(reason, "stopping: the store has failed");
                 // Nobody else sets it.

@@ -188,11 +188,13 @@ fn recounted(restored: &Restored, from: &Path, data: &Path) -> String {
     .join("\n")
 }
 
-fn counted(number: u64, thing: &str) -> String {
+/// So many of a thing.
+pub(super) fn counted(number: u64, thing: &str) -> String {
     counted_as(number, thing, &format!("{thing}s"))
 }
 
-fn counted_as(number: u64, one: &str, several: &str) -> String {
+/// So many of a thing whose plural is another word.
+pub(super) fn counted_as(number: u64, one: &str, several: &str) -> String {
     format!("{number} {}", if number == 1 { one } else { several })
 }
 

@@ -15,6 +15,7 @@
 //! - [`keys`]: `keys generate`, `add` and `list`;
 //! - [`rotate`]: `keys rotate`, `drop`, `rotate-jwt` and `list-jwt`;
 //! - [`master_key`]: the key of commands that work without a server;
+//! - [`store`]: `store copy` and `undo`;
 //! - [`shell`]: completions and man pages, made from what is written here.
 
 mod admin;
@@ -33,6 +34,7 @@ mod progress;
 mod protect;
 mod rotate;
 mod shell;
+mod store;
 #[cfg(test)]
 mod tests;
 
@@ -116,6 +118,9 @@ enum Subject {
     },
     /// Bring the store of an older version up to this one's format
     Migrate(Common),
+    /// Where the store is: a data folder or a database
+    #[command(subcommand, arg_required_else_help = true)]
+    Store(store::StoreVerb),
     /// Print the completions of commands and options for a shell
     Completions {
         /// The shell
@@ -296,6 +301,7 @@ fn run(command: Subject, matches: &ArgMatches) -> Result<(), Failure> {
         Subject::Backup { out, common } => maintain::backup(&out, &common),
         Subject::Restore { from, data, json, key } => maintain::restore(&from, &data, json, &key),
         Subject::Migrate(common) => maintain::migrate(&common),
+        Subject::Store(verb) => verb.run(),
         Subject::Completions { shell } => shell::completions(shell),
         Subject::Man { out } => shell::man_pages(&out),
     }

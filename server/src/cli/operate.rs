@@ -217,8 +217,10 @@ impl Alone {
             }
         }
         let (apps, destinations) = (Apps::new(Arc::clone(&engine)), Vec::new());
-        let (signer, probes) = (None, None);
-        Ok(Self { authority: Authority { engine, keys, hasher, signer, destinations, probes, apps, clock } })
+        let (signer, probes, door) = (None, None, None);
+        Ok(Self {
+            authority: Authority { engine, keys, hasher, signer, destinations, probes, door, apps, clock },
+        })
     }
 
     async fn carry_out(&self, command: Command, take: Take<'_>) -> Result<Reply, Failure> {
@@ -262,6 +264,7 @@ fn to_json(reply: Reply) -> Value {
         Reply::Exported { users } => json!({ "users": users }),
         Reply::BackedUp(summary) => json!(summary),
         Reply::Verified(report) => json!(report),
+        Reply::LetGo => json!({ "let_go": true }),
         Reply::OutboxStanding(all) => json!(all),
         Reply::OutboxLetters { letters, .. } => json!(letters),
         Reply::OutboxChanged { count } => json!({ "changed": count }),
@@ -327,6 +330,7 @@ fn to_text(reply: Reply) -> Zeroizing<String> {
             lines.collect::<Vec<_>>().join("\n")
         }
         Reply::Exported { users } => format!("Exported {users} users."),
+        Reply::LetGo => "The server has let its store go.".to_owned(),
         Reply::BackedUp(summary) => maintain::backed_up(&summary),
         Reply::Verified(report) => maintain::verified(&report),
         Reply::OutboxStanding(all) => outbox::standing(&all),

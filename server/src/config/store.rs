@@ -107,7 +107,7 @@ impl StoreSettings {
     ///
     /// # Errors
     /// The first mistake, a sentence.
-    pub(super) fn check(&self, development: bool) -> Result<StoreChoice, String> {
+    pub fn check(&self, development: bool) -> Result<StoreChoice, String> {
         match self.engine.as_deref().unwrap_or("sled") {
             "sled" => return self.sled(),
             "postgres" => {}

@@ -2,6 +2,7 @@
 //!
 //! - this file: [`Command`], [`Reply`] and [`Work`], the same on both ways;
 //! - [`audit`]: the audit trail, queried;
+//! - [`door`]: how a running server lets its store go;
 //! - `import`, `export`: users of other products, and users for them;
 //! - `keys`: those about master keys and signing keys;
 //! - `operators`: those about the operators of the admin area;
@@ -9,6 +10,7 @@
 //! - [`socket`]: the way to a running server, which holds the lock on the store.
 
 pub mod audit;
+mod door;
 mod export;
 mod import;
 mod keys;
@@ -40,10 +42,12 @@ use crate::operators::{OperatorError, OperatorLine, OperatorName, Password, Role
 use crate::outbox::Name;
 use crate::outbox::orders::{self, Chosen, Letter, Standing};
 use crate::probe::{Probes, Seen};
+use crate::store::moving::Mark;
 use crate::store::{Engine, FORMAT, StoreError};
 use crate::token::Signer;
 use crate::token::rotation::KeyStatus;
 use crate::trail::export::Stretch;
+pub use door::Door;
 pub use keys::KeyError;
 pub use outbox::OutboxError;
 
@@ -123,6 +127,8 @@ pub enum Command {
     Backup,
     /// Checks everything that is stored.
     Verify,
+    /// Has the running server mark its data folder, whose store moves to a database, and end.
+    LetGo(Mark),
     /// Tells how the destinations of events stand.
     OutboxStanding,
     /// Lists what was not delivered.
@@ -217,6 +223,7 @@ impl Command {
             | Self::OutboxLetters { .. }
             | Self::Audit(_)
             | Self::AuditExport(_)
+            | Self::LetGo(_)
             | Self::ListOperators => Needs::Nothing,
             Self::CreateApp(_)
             | Self::ChangeApp { .. }
@@ -308,6 +315,8 @@ pub enum Reply {
     BackedUp(Summary),
     /// What a check has found.
     Verified(Report),
+    /// The folder is marked, and the server ends.
+    LetGo,
     /// How the destinations of events stand.
     OutboxStanding(BTreeMap<Name, Standing>),
     /// What was not delivered.
@@ -419,6 +428,8 @@ pub struct Authority {
     pub destinations: Vec<Name>,
     /// In a running server, the requests of `sidekey doctor`.
     pub probes: Option<Arc<Probes>>,
+    /// In a running server whose store is in its data folder, what lets the store go.
+    pub door: Option<Arc<Door>>,
     /// The apps; in a running server the same value that its requests use, or a revoked key would live on.
     pub apps: Apps,
     /// The time.
@@ -464,6 +475,12 @@ pub enum CommandError {
     /// Nobody takes the users any more.
     #[error("the export was broken off")]
     ExportBrokenOff,
+    /// The store is no data folder's.
+    #[error("the server has no store in its data folder that it could let go")]
+    NotInFolder,
+    /// The folder cannot be marked.
+    #[error("the data folder cannot be marked: {0}")]
+    Mark(std::io::Error),
     /// There is a mistake in the program.
     #[error("the command stopped unexpectedly, see the server's log")]
     Panicked,
@@ -554,6 +571,11 @@ pub async fn execute(
         | Command::ResetOperatorPassword { .. }
         | Command::ResetOperatorSecondFactor { .. }
         | Command::RemoveOperator { .. } => Err(CommandError::Panicked),
+        Command::LetGo(mark) => {
+            let door = authority.door.as_ref().ok_or(CommandError::NotInFolder)?;
+            door.let_go(&mark).map_err(CommandError::Mark)?;
+            Ok(Reply::LetGo)
+        }
         Command::Verify => {
             // Whether anybody still watches or not, the check goes on.
             let keyring = keys.as_ref().map(|keys| keys.current());

@@ -249,7 +249,8 @@ mod tests {
         let clock = Clock::standing(UnixTime::from_secs(1_790_000_000));
         let apps = Apps::new(Arc::clone(&engine));
         let destinations = Vec::new();
-        Authority { apps, engine, keys: None, hasher: None, signer: None, destinations, probes: None, clock }
+        let (keys, hasher, signer, probes, door) = (None, None, None, None, None);
+        Authority { engine, keys, hasher, signer, destinations, probes, door, apps, clock }
     }
 
     async fn ask(data: &Path, command: &Command) -> Result<Option<Reply>, String> {

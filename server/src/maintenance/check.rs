@@ -98,6 +98,23 @@ pub fn check_store(
     Ok(visitor.checker.finish(inspection.format(), counted))
 }
 
+/// Checks everything that `show` shows of a store, and whether it is what the head tells of.
+///
+/// # Errors
+/// Those of `show`.
+pub fn check_shown(
+    store: StoreId,
+    keyring: Option<Arc<Keyring>>,
+    head: &Head,
+    progress: OnProgress<'_>,
+    show: impl FnOnce(&mut dyn Visitor) -> Result<(), StoreError>,
+) -> Result<Report, StoreError> {
+    let checker = Checker { has_notes: true, ..Checker::new(store, keyring) };
+    let mut visitor = Reporting { checker, progress, total: 0 };
+    show(&mut visitor)?;
+    Ok(visitor.checker.finish(FORMAT, Some(head)))
+}
+
 /// What an error of the store says, without its advice.
 fn what_is_wrong(error: &StoreError) -> String {
     match error {

@@ -7,6 +7,7 @@
 //! | [`backup_file`] | the layout of that file |
 //! | [`new_file`] | a file that gets its name when it is whole |
 //! | [`restore`] | a new store from such a file, in a new epoch |
+//! | [`copy`] | a store moves from one engine to the other |
 //! | [`migrate`] | a store of an older format |
 //!
 //! All of it works on stored bytes: sealed secrets stay sealed, and master keys are never part of anything.
@@ -14,6 +15,7 @@
 pub mod backup;
 pub mod backup_file;
 pub mod check;
+pub mod copy;
 pub mod migrate;
 pub mod new_file;
 pub mod restore;

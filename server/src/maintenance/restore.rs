@@ -192,7 +192,13 @@ fn refuse(report: &Report) -> Result<(), RestoreError> {
     }
 }
 
-fn keep_meta(key: &[u8], bytes: Option<&[u8]>, sentinel: &mut Option<Vec<u8>>, pepper: &mut Option<Vec<u8>>) {
+/// Remembers the two records that a store's master key opens.
+pub(super) fn keep_meta(
+    key: &[u8],
+    bytes: Option<&[u8]>,
+    sentinel: &mut Option<Vec<u8>>,
+    pepper: &mut Option<Vec<u8>>,
+) {
     let key = Key::from_bytes(key);
     let value = || bytes.and_then(|bytes| record::decode(&key, bytes).ok()).map(|record| record.value);
     match key.name(Kind::Meta) {

@@ -16,8 +16,9 @@ use super::head::{Head, HeadKey};
 use super::head_file;
 use super::integrity::Survey;
 use super::keys::Key;
+use super::moving::{self, Mark, Phase, Token};
 use super::open_error::OpenError;
-use super::opening::open_or_recover;
+use super::opening::open_moving;
 use super::record::{self, HEADER};
 use super::sled::RUN_BITS;
 
@@ -36,34 +37,68 @@ pub struct Building {
     waiting: usize,
 }
 
+/// Locks a folder that is empty or missing.
+fn empty(path: &Path) -> Result<Folder, OpenError> {
+    match fs::read_dir(path) {
+        Ok(mut entries) => {
+            // The lock of an attempt that is over is nothing.
+            if entries.any(|entry| entry.is_ok_and(|entry| entry.file_name() != "lock")) {
+                return Err(OpenError::NotEmpty { folder: path.to_owned() });
+            }
+        }
+        Err(error) if error.kind() == ErrorKind::NotFound => {}
+        Err(error) => return Err(OpenError::io(path, error)),
+    }
+    Folder::open(path)
+}
+
 impl Building {
     /// Begins a store with this id in a folder that is empty or missing, to go on where `head`, that of another store, ends.
     ///
     /// # Errors
     /// The folder is not empty or cannot be used.
     pub fn begin(path: &Path, id: StoreId, head: &Head) -> Result<Self, OpenError> {
-        match fs::read_dir(path) {
-            Ok(mut entries) => {
-                if entries.next().is_some() {
-                    return Err(OpenError::NotEmpty { folder: path.to_owned() });
-                }
-            }
-            Err(error) if error.kind() == ErrorKind::NotFound => {}
-            Err(error) => return Err(OpenError::io(path, error)),
-        }
-        let folder = Folder::open(path)?;
-        let db = open_or_recover(&folder, CACHE_BYTES)?;
+        Self::in_folder(empty(path)?, id, head)
+    }
+
+    /// As [`begin`](Self::begin), for a store that moves here from a database: marked, so that nobody opens it yet.
+    ///
+    /// # Errors
+    /// As [`begin`](Self::begin).
+    pub fn begin_arriving(path: &Path, id: StoreId, token: Token, at: UnixTime) -> Result<Self, OpenError> {
+        let folder = empty(path)?;
+        moving::write(path, &Mark { phase: Phase::Arriving, token, at })
+            .map_err(|error| OpenError::io(path, error))?;
+        Self::in_folder(folder, id, &Head::default())
+    }
+
+    fn in_folder(folder: Folder, id: StoreId, head: &Head) -> Result<Self, OpenError> {
+        let db = open_moving(&folder, CACHE_BYTES)?;
         // Later than every version in the backup, so that no version is ever given twice.
         let about = About { runs: (head.version >> RUN_BITS) + 1, ..About::new(id) };
-        let head = Head {
-            version: about.runs << RUN_BITS,
+        let version = about.runs << RUN_BITS;
+        let mut building = Self {
+            db,
+            folder,
+            about,
+            head: Head { version, ..Head::default() },
+            writes: ::sled::Batch::default(),
+            waiting: 0,
+        };
+        building.goes_on_from(head);
+        Ok(building)
+    }
+
+    /// Has the audit log go on where that of `head` ends.
+    pub fn goes_on_from(&mut self, head: &Head) {
+        self.head = Head {
+            version: self.head.version,
             sequence: head.sequence,
             chain: head.chain,
             base: head.base,
             latest: head.latest,
             ..Head::default()
         };
-        Ok(Self { db, folder, about, head, writes: ::sled::Batch::default(), waiting: 0 })
     }
 
     /// Puts a record as it was stored; an audit entry also into the log by account.

@@ -243,6 +243,23 @@ impl Head {
         self.latest
     }
 
+    /// The same without number and digest of the records, and without a seal: as a cluster has it.
+    pub(super) fn of_log_only(&self) -> Self {
+        Self { records: 0, digest: Digest::default(), seal: None, ..self.clone() }
+    }
+
+    /// Number and digest of all records, and chain of all audit entries, in hex: what one copy of a store has in common with another.
+    pub fn sums(&self) -> (String, String) {
+        let hex = |bytes: &[u8]| data_encoding::HEXLOWER.encode(bytes);
+        (hex(&self.digest.0), hex(&self.chain))
+    }
+
+    /// Whether both tell of the same records and audit entries.
+    pub fn tells_of_the_same_as(&self, other: &Self) -> bool {
+        let of = |head: &Self| (head.records, head.digest, head.sequence, head.chain, head.base);
+        of(self) == of(other)
+    }
+
     /// Notes what became of a record.
     pub(super) fn replace(&mut self, key: &[u8], before: Option<&Header>, after: Option<&Header>) {
         for header in before.into_iter().chain(after) {

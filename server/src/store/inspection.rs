@@ -12,7 +12,7 @@ use super::head::{Base, Head};
 use super::head_file;
 use super::integrity::{Finding, compare_with_file};
 use super::open_error::OpenError;
-use super::opening::open_or_recover;
+use super::opening::{self, open_or_recover};
 use super::record;
 use super::walk::{self, Visitor};
 
@@ -33,11 +33,26 @@ impl Inspection {
     /// # Errors
     /// The folder is in use or not to be used, there is no store in it, or it cannot even be looked at.
     pub fn open(path: &Path) -> Result<Self, OpenError> {
+        Self::open_with(path, open_or_recover)
+    }
+
+    /// As [`open`](Self::open), for whoever moves the store: marks do not keep it out.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub fn open_moving(path: &Path) -> Result<Self, OpenError> {
+        Self::open_with(path, opening::open_moving)
+    }
+
+    fn open_with(
+        path: &Path,
+        open: impl FnOnce(&Folder, u64) -> Result<::sled::Db, OpenError>,
+    ) -> Result<Self, OpenError> {
         if !path.join("sled").is_dir() && !head_file::path(path).exists() && !path.join("store.id").exists() {
             return Err(OpenError::NoStore { folder: path.to_owned() });
         }
         let folder = Folder::open(path)?;
-        let db = open_or_recover(&folder, CACHE_BYTES)?;
+        let db = open(&folder, CACHE_BYTES)?;
         let about = About::read(&db, &folder)?;
         let about = about.ok_or_else(|| OpenError::NoStore { folder: path.to_owned() })?;
         Ok(Self { db, about, folder })

@@ -17,6 +17,7 @@
 //! | `inspection` | a store that no server has open, to be looked at |
 //! | `building` | a new store that is filled from a backup |
 //! | `migration` | stores of older formats |
+//! | [`moving`] | the mark in a folder whose store moves to a database or from one |
 //! | [`walk`](mod@walk) | everything as it is at one moment, while commits go on |
 //! | [`codec`] | accounts, sessions and logins as bytes |
 //! | [`sweep`] | what is over makes room |
@@ -47,6 +48,7 @@ pub mod keys;
 mod language;
 pub mod logins;
 pub(crate) mod migration;
+pub mod moving;
 mod open_error;
 mod opening;
 pub mod postgres;

@@ -4,6 +4,8 @@ use std::fmt;
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
+use super::moving::Phase;
+
 /// Why a store could not be opened, with the remedy.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
@@ -77,6 +79,14 @@ pub enum OpenError {
         /// The id of the store that is there.
         found: String,
     },
+    /// The store moves to a database or from one, or has.
+    #[error("{}", moving(folder, *phase))]
+    Moving {
+        /// The data folder.
+        folder: PathBuf,
+        /// How far it is.
+        phase: Phase,
+    },
     /// The database has lost something that it needs.
     #[error(
         "the store in `{}` is damaged: {reason}. Keep a copy of the folder, see all damage with \
@@ -124,6 +134,24 @@ pub enum OpenError {
         /// What the system says.
         source: io::Error,
     },
+}
+
+fn moving(folder: &Path, phase: Phase) -> String {
+    let folder = folder.display();
+    match phase {
+        Phase::Leaving | Phase::Entering => format!(
+            "the store in `{folder}` is being moved to a database, and nothing is decided here until that has ended: run \
+             `sidekey store copy --from sled --to postgres` again, or take it back with `sidekey store undo`"
+        ),
+        Phase::Gone => format!(
+            "the store of `{folder}` has moved to a database, and is never served from here again: start the server with \
+             `store.engine = \"postgres\"` and another data folder"
+        ),
+        Phase::Arriving => format!(
+            "the store in `{folder}` is being moved here from a database, and that has not ended: run \
+             `sidekey store copy --from postgres --to sled` again, or take it back with `sidekey store undo`"
+        ),
+    }
 }
 
 impl OpenError {

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::folder::Folder;
 use super::head_file;
+use super::moving;
 use super::open_error::OpenError;
 use super::shared;
 
@@ -14,6 +15,16 @@ use super::shared;
 /// A database that no store has been made in yet holds nothing: a first start that was cut short can leave sled's own files
 /// half written, and the next one puts them aside and begins again.
 pub(super) fn open_or_recover(folder: &Folder, cache_bytes: u64) -> Result<::sled::Db, OpenError> {
+    let path = folder.path();
+    match moving::read(path) {
+        Ok(None) => open_moving(folder, cache_bytes),
+        Ok(Some(mark)) => Err(OpenError::Moving { folder: path.to_owned(), phase: mark.phase }),
+        Err(error) => Err(OpenError::io(&path.join("store.moving"), error)),
+    }
+}
+
+/// As [`open_or_recover`], for whoever moves the store.
+pub(super) fn open_moving(folder: &Folder, cache_bytes: u64) -> Result<::sled::Db, OpenError> {
     if folder.path().join(shared::MARK).exists() {
         return Err(OpenError::InDatabase { folder: folder.path().to_owned() });
     }

@@ -41,6 +41,11 @@ pub(super) fn unavailable(error: &Error) -> StoreError {
 
 /// An error without the details that may quote values.
 pub(super) fn sentence(error: &Error) -> String {
+    if error.code() == Some(&SqlState::UNDEFINED_TABLE) {
+        // It was there when the store was opened, see `moving`.
+        return "the store is not in this database any more: it is being moved to a data folder, or has been"
+            .to_owned();
+    }
     if let Some(error) = error.as_db_error() {
         return format!("the database refuses: {} (SQLSTATE {})", error.message(), error.code().code());
     }

@@ -8,6 +8,7 @@
 //! | `commit` | a batch as one transaction in one round trip, and why at most one of two rival decisions is committed |
 //! | `ledger` | the audit log: numbers, chain and head, and why entries about one account keep their order |
 //! | `lead` | tasks that processes share |
+//! | [`moving`] | a store that moves into a database or out of one |
 //! | `walk` | everything as it is at one moment |
 //! | `error` | what the server's errors mean |
 //!
@@ -24,6 +25,7 @@ mod commit;
 mod error;
 mod lead;
 mod ledger;
+pub mod moving;
 mod schema;
 #[cfg(test)]
 pub(crate) mod testing;

@@ -13,7 +13,7 @@
 //! Keys are bytes in all of them and sort as such. Those of an app's objects begin with the app, and the log's entries wait under
 //! whom they are about, so that each table but `audit` can be sharded by a prefix of its key. No number is drawn from a sequence.
 
-use tokio_postgres::{Client, Error};
+use tokio_postgres::{Client, Error, Transaction};
 
 use super::error::unavailable;
 use crate::store::FORMAT;
@@ -21,7 +21,15 @@ use crate::store::engine::{StoreError, StoreId};
 use crate::store::head::Head;
 
 /// The version of the tables.
-const TABLES: i32 = 1;
+pub(super) const TABLES: i32 = 1;
+/// In place of a version where nobody serves the store from the database, see [`moving`](super::moving): it is being filled.
+pub(super) const FILLING: i32 = 0;
+/// What was filled was given up.
+pub(super) const GIVEN_UP: i32 = -1;
+/// The store is being copied to a folder.
+pub(super) const LEAVING: i32 = -2;
+/// The store has moved to a folder.
+pub(super) const GONE: i32 = -3;
 
 /// Attempts at making them, against other processes that do the same: the losers find them made.
 const ATTEMPTS: usize = 10;
@@ -66,14 +74,19 @@ async fn try_settle(client: &mut Client, new_id: StoreId) -> Result<Result<Store
         return Ok(found);
     }
     let transaction = client.transaction().await?;
+    create(&transaction, new_id, TABLES).await?;
+    transaction.commit().await?;
+    Ok(read(client).await?.unwrap_or_else(|| Err(damaged("it is gone"))))
+}
+
+/// Makes the tables of a store with this id.
+pub(super) async fn create(transaction: &Transaction<'_>, id: StoreId, tables: i32) -> Result<(), Error> {
     transaction.batch_execute(CREATE).await?;
     let format = i32::from(FORMAT);
     let about = "INSERT INTO about (single, tables, format, id) VALUES (1, $1, $2, $3)";
-    transaction.execute(about, &[&TABLES, &format, &&new_id[..]]).await?;
+    transaction.execute(about, &[&tables, &format, &&id[..]]).await?;
     let head = Head::default().to_bytes();
-    transaction.execute("INSERT INTO ledger (single, head) VALUES (1, $1)", &[&head]).await?;
-    transaction.commit().await?;
-    Ok(read(client).await?.unwrap_or_else(|| Err(damaged("it is gone"))))
+    transaction.execute("INSERT INTO ledger (single, head) VALUES (1, $1)", &[&head]).await.map(drop)
 }
 
 async fn read(client: &Client) -> Result<Option<Result<StoreId, StoreError>>, Error> {
@@ -85,7 +98,34 @@ async fn read(client: &Client) -> Result<Option<Result<StoreId, StoreError>>, Er
     Ok(Some(check(tables, format, id)))
 }
 
-fn check(tables: i32, format: i32, id: &[u8]) -> Result<StoreId, StoreError> {
+pub(super) fn check(tables: i32, format: i32, id: &[u8]) -> Result<StoreId, StoreError> {
+    let closed = |why: &str| Err(StoreError::Unavailable(why.to_owned()));
+    match tables {
+        FILLING => {
+            return closed(
+                "the database is being filled with a store, and that has not ended: run the `sidekey store copy` or \
+                 `sidekey restore` again that was broken off",
+            );
+        }
+        GIVEN_UP => {
+            return closed(
+                "the copy of a store in this database was given up: make an empty database, or copy again",
+            );
+        }
+        LEAVING => {
+            return closed(
+                "the store in the database is being moved to a data folder, and nothing is decided here until that has ended: \
+                 run `sidekey store copy --from postgres --to sled` again, or take it back with `sidekey store undo`",
+            );
+        }
+        GONE => {
+            return closed(
+                "the store of this database has moved to a data folder, and is never served from here again: start the server \
+                 with that folder and `store.engine = \"sled\"`",
+            );
+        }
+        _ => {}
+    }
     let refused = |advice: &str| {
         Err(StoreError::Unavailable(format!(
             "the store in the database has tables of version {tables} with records of format {format}, and this version of \
@@ -121,8 +161,10 @@ mod tests {
                     .contains("install the newer version")
             );
         }
-        for (tables, format) in [(TABLES - 1, format), (TABLES, format - 1)] {
-            assert!(check(tables, format, &[7; 16]).unwrap_err().to_string().contains("cannot migrate"));
+        let older = check(TABLES, format - 1, &[7; 16]).unwrap_err();
+        assert!(older.to_string().contains("cannot migrate"), "{older}");
+        for tables in [FILLING, GIVEN_UP, LEAVING, GONE] {
+            assert!(check(tables, format, &[7; 16]).is_err(), "{tables}");
         }
         assert!(matches!(check(TABLES, format, &[7; 15]), Err(StoreError::Damaged { .. })));
     }

@@ -80,7 +80,7 @@ fn shown(key: &Key, bytes: &[u8]) -> Vec<u8> {
     }
 }
 
-fn pages(
+pub(super) fn pages(
     runtime: &Handle,
     transaction: &Transaction<'_>,
     table: &str,

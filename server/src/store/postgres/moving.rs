@@ -1,0 +1,567 @@
+//! A store that moves into a database or out of one.
+//!
+//! One row decides who serves the store, `about.tables`, and the token beside it which attempt may change that:
+//!
+//! ```text
+//!             begin            enter
+//! (nothing) ────────▶ FILLING ────────▶ TABLES      into the database
+//!                        │ give up
+//!                        ▼
+//!                    GIVEN_UP
+//!
+//!             leave            let go
+//! TABLES    ────────▶ LEAVING ────────▶ GONE        out of the database
+//!     ▲───────────────────┘ stay
+//! ```
+//!
+//! **At most one of the two stores is served.** A server starts on `TABLES` only ([`schema`]). Into the database: the folder was marked
+//! ([`moving`](crate::store::moving)) before `enter`, so no server opens it, and the mark is removed after `GIVEN_UP` only; `enter` and
+//! `give up` each lock the row, look for their state and token, and so exclude each other for ever, also where an answer was lost and a
+//! statement arrives late. Out of the database: what arrives is marked from its first byte on, and the mark is removed after `GONE` only;
+//! `let go` and `stay` exclude each other in the same way.
+//!
+//! **Servers that run on the database decide nothing after `leave`.** It renames the two tables that each commit needs, in the
+//! transaction that changes the row. That takes an exclusive lock (`PostgreSQL`'s manual, 13.3.1), so every commit is either over before it, and
+//! is copied, or finds no table, and fails. No process has to be asked, and none that hangs can come back later.
+//!
+//! **No late write spoils what was entered.** Each page of records is written in a transaction that holds the row's lock and has found
+//! its own token there. So a copier that was thought dead writes nothing after another one has begun or the store was entered.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use deadpool_postgres::Object;
+use tokio::runtime::Handle;
+use tokio_postgres::error::SqlState;
+use tokio_postgres::{Error, IsolationLevel, Transaction};
+
+use super::connect::Options;
+use super::error::{unavailable, unconnected};
+use super::ledger::Ledger;
+use super::schema::{self, FILLING, GIVEN_UP, GONE, LEAVING, TABLES};
+use super::walk;
+use crate::store::activity;
+use crate::store::engine::{StoreError, StoreId, Version};
+use crate::store::head::{Head, HeadKey};
+use crate::store::keys::{Key, Kind};
+use crate::store::moving::Token;
+use crate::store::record::{self, HEADER, Header};
+use crate::store::walk::Visitor;
+
+const LOOK: &str = "SELECT tables, format, id FROM about WHERE single = 1";
+const LOCK: &str = "SELECT tables FROM about WHERE single = 1 FOR UPDATE";
+const READ_TOKEN: &str = "SELECT token FROM move WHERE single = 1";
+const TAKE_TOKEN: &str = "
+    INSERT INTO move (single, token) VALUES (1, $1) ON CONFLICT (single) DO UPDATE SET token = excluded.token";
+const CREATE: &str =
+    "CREATE TABLE IF NOT EXISTS move (single smallint PRIMARY KEY CHECK (single = 1), token text NOT NULL);";
+/// The tables that every commit needs, under names that no server knows; and back.
+const HIDE: &str =
+    "ALTER TABLE record RENAME TO record_left; ALTER TABLE audit_pending RENAME TO audit_pending_left;";
+const SHOW: &str =
+    "ALTER TABLE record_left RENAME TO record; ALTER TABLE audit_pending_left RENAME TO audit_pending;";
+/// Under their own names for one connection, whose temporary schema is searched first.
+const SEE: &str = "
+    CREATE OR REPLACE TEMP VIEW record AS SELECT key, version, value FROM record_left;
+    CREATE OR REPLACE TEMP VIEW audit_pending AS SELECT subject, place, at, entry FROM audit_pending_left;";
+
+/// Why a store does not move.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum MoveError {
+    /// The database cannot be reached or used.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// There is something in the database.
+    #[error(
+        "the database is not empty ({0}), and nothing in it is replaced: make an empty one and name that"
+    )]
+    NotEmpty(String),
+    /// There is no store in the database.
+    #[error("there is no store in the database")]
+    NoStore,
+    /// Its store has moved away.
+    #[error("the store of this database has moved to a data folder, and is never served from here again")]
+    Gone,
+    /// Another attempt has taken over, or has ended.
+    #[error(
+        "another attempt at moving this store has taken over or has ended, and this one changed nothing more: look at both, and run the command again"
+    )]
+    Overtaken,
+    /// The tables are in use.
+    #[error(
+        "the tables are in use for so long that they cannot be closed (is a backup being made?): nothing was changed, try again"
+    )]
+    InUse,
+}
+
+/// Who serves a store, as its database tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// There is nothing in the database.
+    Nothing,
+    /// It is being filled.
+    Filling,
+    /// What was filled was given up.
+    GivenUp,
+    /// The database.
+    Here,
+    /// Nobody; it is being copied to a folder.
+    Leaving,
+    /// A folder.
+    Gone,
+}
+
+/// What a database says about a move.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Told {
+    /// Who serves the store.
+    pub standing: Standing,
+    /// Which store it is.
+    pub store: Option<StoreId>,
+    /// The latest attempt at moving it.
+    pub token: Option<Token>,
+}
+
+/// A database, looked at by whoever moves a store.
+pub struct Place {
+    client: Object,
+}
+
+impl Place {
+    /// Connects.
+    ///
+    /// # Errors
+    /// The database cannot be reached, or would lose what it acknowledges.
+    pub async fn connect(options: &Options) -> Result<Self, StoreError> {
+        let client = options.pool(1)?.get().await.map_err(|error| unconnected(&error))?;
+        Ok(Self { client })
+    }
+
+    /// What the database says.
+    ///
+    /// # Errors
+    /// It is not empty and holds no store, or one of another version.
+    pub async fn told(&self) -> Result<Told, MoveError> {
+        if !self.has("about").await? {
+            let others = "SELECT schemaname || '.' || tablename FROM pg_catalog.pg_tables \
+                          WHERE schemaname NOT IN ('pg_catalog', 'information_schema') LIMIT 1";
+            let other = self.client.query_opt(others, &[]).await.map_err(|error| unavailable(&error))?;
+            return match other {
+                Some(row) => {
+                    Err(MoveError::NotEmpty(format!("there is a table `{}`", row.get::<_, &str>(0))))
+                }
+                None => Ok(Told { standing: Standing::Nothing, store: None, token: None }),
+            };
+        }
+        let row = self.client.query_opt(LOOK, &[]).await.map_err(|error| unavailable(&error))?;
+        let row = row.ok_or_else(|| MoveError::NotEmpty("there are tables without a store".to_owned()))?;
+        let (tables, id): (i32, &[u8]) = (row.get(0), row.get(2));
+        let standing = match tables {
+            FILLING => Standing::Filling,
+            GIVEN_UP => Standing::GivenUp,
+            LEAVING => Standing::Leaving,
+            GONE => Standing::Gone,
+            _ => Standing::Here,
+        };
+        // Also that the format is this program's.
+        schema::check(if standing == Standing::Here { tables } else { TABLES }, row.get(1), id)?;
+        let token = if self.has("move").await? {
+            let row = self.client.query_opt(READ_TOKEN, &[]).await.map_err(|error| unavailable(&error))?;
+            row.and_then(|row| serde_json::from_value(row.get::<_, String>(0).into()).ok())
+        } else {
+            None
+        };
+        Ok(Told { standing, store: id.try_into().ok(), token })
+    }
+
+    /// The value of a record about the store.
+    ///
+    /// # Errors
+    /// It is damaged, or the database fails.
+    pub async fn meta(&self, name: &str, standing: Standing) -> Result<Option<Vec<u8>>, StoreError> {
+        let key = Key::meta(name);
+        let table = if standing == Standing::Leaving { "record_left" } else { "record" };
+        let asked = format!("SELECT value FROM {table} WHERE key = $1");
+        let row = self.client.query_opt(&asked, &[&key.as_bytes()]).await;
+        let row = row.map_err(|error| unavailable(&error))?;
+        row.map(|row| record::decode(&key, row.get(0)).map(|record| record.value)).transpose()
+    }
+
+    /// How many records and audit entries there are.
+    ///
+    /// # Errors
+    /// The database fails.
+    pub async fn counts(&self, standing: Standing) -> Result<(u64, u64), StoreError> {
+        let left = if standing == Standing::Leaving { "_left" } else { "" };
+        let asked = format!(
+            "SELECT (SELECT count(*) FROM record{left}), (SELECT count(*) FROM audit) + (SELECT count(*) FROM audit_pending{left})"
+        );
+        let row = self.client.query_one(&asked, &[]).await.map_err(|error| unavailable(&error))?;
+        let count = |column| u64::try_from(row.get::<_, i64>(column)).unwrap_or_default();
+        Ok((count(0), count(1)))
+    }
+
+    async fn has(&self, table: &str) -> Result<bool, StoreError> {
+        let row = self.client.query_one("SELECT to_regclass($1::text) IS NOT NULL", &[&table]).await;
+        Ok(row.map_err(|error| unavailable(&error))?.get(0))
+    }
+
+    /// Begins to fill the database with a store, or goes on with what an earlier attempt at the same store has left.
+    ///
+    /// # Errors
+    /// The database holds something else.
+    pub async fn begin(mut self, store: StoreId, token: Token) -> Result<Filling, MoveError> {
+        let told = self.told().await?;
+        match told.standing {
+            Standing::Nothing => {}
+            Standing::Filling | Standing::GivenUp if told.store == Some(store) => {}
+            Standing::Filling | Standing::GivenUp => {
+                return Err(MoveError::NotEmpty(
+                    "there is the beginning of a copy of another store".to_owned(),
+                ));
+            }
+            Standing::Here => return Err(MoveError::NotEmpty("there is a store".to_owned())),
+            Standing::Leaving | Standing::Gone => return Err(MoveError::Gone),
+        }
+        let is_new = told.standing == Standing::Nothing;
+        let begun: Result<(), Error> = async {
+            let transaction = self.client.transaction().await?;
+            if is_new {
+                schema::create(&transaction, store, FILLING).await?;
+            }
+            transaction.batch_execute(CREATE).await?;
+            transaction.query_one(LOCK, &[]).await?;
+            transaction.execute(TAKE_TOKEN, &[&token.as_str()]).await?;
+            let fill = "UPDATE about SET tables = $1 WHERE tables = ANY ($2::integer[])";
+            transaction.execute(fill, &[&FILLING, &[FILLING, GIVEN_UP].to_vec()]).await?;
+            transaction.commit().await
+        }
+        .await;
+        begun.map_err(|error| unavailable(&error))?;
+        Ok(Filling { client: self.client, token })
+    }
+
+    /// Gives up what was filled by this attempt: it is never entered then.
+    ///
+    /// # Errors
+    /// It was entered, or is another attempt's.
+    pub async fn give_up(&mut self, token: &Token) -> Result<(), MoveError> {
+        match turn(&mut self.client, token, FILLING, GIVEN_UP, "").await {
+            // It was given up before, and the mark outlived that.
+            Err(MoveError::Overtaken) if self.is(Standing::GivenUp, token).await? => Ok(()),
+            given_up => given_up,
+        }
+    }
+
+    async fn is(&self, standing: Standing, token: &Token) -> Result<bool, MoveError> {
+        let told = self.told().await?;
+        Ok(told.standing == standing && told.token.as_ref() == Some(token))
+    }
+
+    /// Closes the store in the database for all servers, so that it can be copied to a folder, or takes over from an earlier attempt.
+    ///
+    /// # Errors
+    /// There is no store, or its tables are in use for long.
+    pub async fn leave(mut self, token: Token) -> Result<Left, MoveError> {
+        let told = self.told().await?;
+        let (Standing::Here | Standing::Leaving, Some(store)) = (told.standing, told.store) else {
+            return Err(if told.standing == Standing::Gone { MoveError::Gone } else { MoveError::NoStore });
+        };
+        let left: Result<bool, Error> = async {
+            let transaction = self.client.transaction().await?;
+            transaction.batch_execute(CREATE).await?;
+            let found: i32 = transaction.query_one(LOCK, &[]).await?.get(0);
+            match found {
+                TABLES => transaction.batch_execute(HIDE).await?,
+                LEAVING => {}
+                _ => return Ok(false),
+            }
+            transaction.execute("UPDATE about SET tables = $1", &[&LEAVING]).await?;
+            transaction.execute(TAKE_TOKEN, &[&token.as_str()]).await?;
+            transaction.commit().await?;
+            Ok(true)
+        }
+        .await;
+        match left {
+            Ok(true) => {}
+            Ok(false) => return Err(MoveError::Overtaken),
+            Err(error) if error.code() == Some(&SqlState::LOCK_NOT_AVAILABLE) => {
+                return Err(MoveError::InUse);
+            }
+            Err(error) => return Err(unavailable(&error).into()),
+        }
+        self.client.batch_execute(SEE).await.map_err(|error| unavailable(&error))?;
+        Ok(Left { client: self.client, store, token })
+    }
+
+    /// Opens the store again that was closed to be copied: what was copied of it is worthless.
+    ///
+    /// # Errors
+    /// It was let go, or was never closed.
+    pub async fn stay(&mut self) -> Result<(), MoveError> {
+        let token = self.told().await?.token.ok_or(MoveError::NoStore)?;
+        turn(&mut self.client, &token, LEAVING, TABLES, SHOW).await
+    }
+}
+
+/// Changes the row, if it is in this state by this attempt.
+async fn turn(client: &mut Object, token: &Token, from: i32, to: i32, sql: &str) -> Result<(), MoveError> {
+    guarded(client, token, from, async |transaction| {
+        transaction.batch_execute(sql).await?;
+        transaction.execute("UPDATE about SET tables = $1", &[&to]).await.map(drop)
+    })
+    .await
+}
+
+/// Does work in a transaction that holds the row's lock, if the row is in this state by this attempt.
+async fn guarded(
+    client: &mut Object,
+    token: &Token,
+    state: i32,
+    work: impl AsyncFnOnce(&Transaction<'_>) -> Result<(), Error>,
+) -> Result<(), MoveError> {
+    let done: Result<bool, Error> = async {
+        let transaction = client.transaction().await?;
+        if !holds(&transaction, token, state).await? {
+            return Ok(false);
+        }
+        work(&transaction).await?;
+        transaction.commit().await?;
+        Ok(true)
+    }
+    .await;
+    match done {
+        Ok(true) => Ok(()),
+        Ok(false) => Err(MoveError::Overtaken),
+        Err(error) => Err(unavailable(&error).into()),
+    }
+}
+
+/// Locks the row; whether it is in this state by this attempt. The token is read after the lock was got, in a statement of its own.
+async fn holds(transaction: &Transaction<'_>, token: &Token, state: i32) -> Result<bool, Error> {
+    let found: i32 = transaction.query_one(LOCK, &[]).await?.get(0);
+    let told = transaction.query_opt(READ_TOKEN, &[]).await?;
+    Ok(found == state && told.is_some_and(|row| row.get::<_, &str>(0) == token.as_str()))
+}
+
+/// A database that is being filled.
+pub struct Filling {
+    client: Object,
+    token: Token,
+}
+
+/// Where in the order of keys a page of records stands: all between `after` and `to` are in it. `to`: `None` is the end.
+#[derive(Clone, Copy, Debug)]
+pub struct Range<'a> {
+    /// The key before it.
+    pub after: &'a [u8],
+    /// Its last key.
+    pub to: Option<&'a [u8]>,
+}
+
+impl Filling {
+    /// Puts records of one table as they were stored, and audit entries into the log by account too. With a range, what else is in it is
+    /// removed. What is there already is not written again.
+    ///
+    /// # Errors
+    /// Another attempt has taken over, or the database fails.
+    pub async fn put(
+        &mut self,
+        of_log: bool,
+        records: &[(Vec<u8>, Vec<u8>)],
+        range: Option<Range<'_>>,
+    ) -> Result<(), MoveError> {
+        let table = if of_log { "audit" } else { "record" };
+        guarded(&mut self.client, &self.token, FILLING, async |transaction| {
+            put(transaction, table, records, range).await
+        })
+        .await
+    }
+
+    /// Removes a record.
+    ///
+    /// # Errors
+    /// As [`put`](Self::put).
+    pub async fn remove(&mut self, key: &[u8]) -> Result<(), MoveError> {
+        guarded(&mut self.client, &self.token, FILLING, async |transaction| {
+            remove(transaction, "record", &[key]).await
+        })
+        .await
+    }
+
+    /// Says where the log ends and begins, sealed.
+    ///
+    /// # Errors
+    /// As [`put`](Self::put).
+    pub async fn end_of_log(
+        &mut self,
+        store: StoreId,
+        head: &Head,
+        key: Option<&HeadKey>,
+    ) -> Result<(), MoveError> {
+        let mut own = head.of_log_only();
+        if let Some(key) = key {
+            own.seal(&store, key);
+        }
+        let bytes = own.to_bytes();
+        guarded(&mut self.client, &self.token, FILLING, async |transaction| {
+            transaction.execute("UPDATE ledger SET head = $1 WHERE single = 1", &[&bytes]).await.map(drop)
+        })
+        .await
+    }
+
+    /// Shows everything that is there as it is stored: records, then audit entries, then the notes of the log by account. Blocks.
+    ///
+    /// # Errors
+    /// The database fails, or the visitor refuses.
+    pub fn read_back(
+        &mut self,
+        runtime: &Handle,
+        head: &Head,
+        visitor: &mut dyn Visitor,
+    ) -> Result<(), StoreError> {
+        let begun = self.client.build_transaction().isolation_level(IsolationLevel::RepeatableRead);
+        let transaction =
+            runtime.block_on(begun.read_only(true).start()).map_err(|error| unavailable(&error))?;
+        visitor.total(head.records() + head.audit_entries());
+        let refused = StoreError::Unavailable;
+        walk::pages(runtime, &transaction, "record", |key, bytes| {
+            visitor.record(key, bytes).map_err(refused)
+        })?;
+        visitor.log(head.base()).map_err(refused)?;
+        walk::pages(runtime, &transaction, "audit", |key, bytes| {
+            visitor.record(key, bytes).map_err(refused)
+        })?;
+        walk::pages(runtime, &transaction, "activity", |key, _| {
+            visitor.note(key);
+            Ok(())
+        })
+    }
+
+    /// Has the database serve the store from now on.
+    ///
+    /// # Errors
+    /// Another attempt has taken over, or it was given up. After any other error it may or may not have been entered.
+    pub async fn enter(&mut self) -> Result<(), MoveError> {
+        // So that the first requests are planned well; without it they are only slower.
+        let _ = self.client.batch_execute("ANALYZE record; ANALYZE audit; ANALYZE activity").await;
+        turn(&mut self.client, &self.token, FILLING, TABLES, "").await
+    }
+}
+
+async fn put(
+    transaction: &Transaction<'_>,
+    table: &str,
+    records: &[(Vec<u8>, Vec<u8>)],
+    range: Option<Range<'_>>,
+) -> Result<(), Error> {
+    let keys: Vec<&[u8]> = records.iter().map(|(key, _)| &key[..]).collect();
+    let header = "SELECT key, substring(value FROM 1 FOR 17)";
+    let rows = match range {
+        None => {
+            let asked = format!("{header} FROM {table} WHERE key = ANY ($1::bytea[])");
+            transaction.query(&transaction.prepare(&asked).await?, &[&keys]).await?
+        }
+        Some(Range { after, to }) => {
+            let asked = format!("{header} FROM {table} WHERE key > $1 AND ($2::bytea IS NULL OR key <= $2)");
+            transaction.query(&transaction.prepare(&asked).await?, &[&after, &to]).await?
+        }
+    };
+    let mut there: HashMap<&[u8], &[u8]> = rows.iter().map(|row| (row.get(0), row.get(1))).collect();
+    let is_new = |(key, bytes): &&(Vec<u8>, Vec<u8>)| there.remove(&key[..]) != bytes.get(..HEADER);
+    let new: Vec<_> = records.iter().filter(is_new).collect::<Vec<_>>();
+    if range.is_some() && !there.is_empty() {
+        let gone: Vec<&[u8]> = there.into_keys().collect();
+        remove(transaction, table, &gone).await?;
+    }
+    store(transaction, table, new.iter().map(|(key, bytes)| (&key[..], &bytes[..]))).await?;
+    if table == "audit" {
+        let notes = new.iter().filter_map(|(key, bytes)| note(key, bytes));
+        let notes: Vec<_> =
+            notes.map(|note| (note.as_bytes().to_vec(), record::encode(&note, Version(1), &[]))).collect();
+        store(transaction, "activity", notes.iter().map(|(key, bytes)| (&key[..], &bytes[..]))).await?;
+    }
+    Ok(())
+}
+
+/// The note in the log by account that leads to an audit entry.
+fn note(key: &[u8], bytes: &[u8]) -> Option<Key> {
+    activity::note(Key::from_bytes(key).audit_sequence()?, bytes.get(HEADER..)?)
+}
+
+async fn remove(transaction: &Transaction<'_>, table: &str, keys: &[&[u8]]) -> Result<(), Error> {
+    let delete = format!("DELETE FROM {table} WHERE key = ANY ($1::bytea[]) RETURNING key, value");
+    let gone = transaction.query(&delete, &[&keys]).await?;
+    if table == "audit" {
+        let notes: Vec<Vec<u8>> = gone
+            .iter()
+            .filter_map(|row| note(row.get(0), row.get(1)))
+            .map(|note| note.as_bytes().to_vec())
+            .collect();
+        transaction.execute("DELETE FROM activity WHERE key = ANY ($1::bytea[])", &[&notes]).await?;
+    }
+    Ok(())
+}
+
+async fn store<'a>(
+    transaction: &Transaction<'_>,
+    table: &str,
+    records: impl Iterator<Item = (&'a [u8], &'a [u8])>,
+) -> Result<(), Error> {
+    let (mut keys, mut versions, mut values) = (Vec::new(), Vec::new(), Vec::new());
+    for (key, bytes) in records {
+        let header: Option<&Header> = bytes.first_chunk();
+        keys.push(key);
+        versions.push(header.map_or(0, |header| record::version(header).0.cast_signed()));
+        values.push(bytes);
+    }
+    if keys.is_empty() {
+        return Ok(());
+    }
+    let insert = format!(
+        "INSERT INTO {table} (key, version, value) \
+         SELECT n.key, n.version, n.value FROM unnest($1::bytea[], $2::bigint[], $3::bytea[]) AS n (key, version, value) \
+         ON CONFLICT (key) DO UPDATE SET version = excluded.version, value = excluded.value"
+    );
+    transaction.execute(&transaction.prepare(&insert).await?, &[&keys, &versions, &values]).await.map(drop)
+}
+
+/// A store in a database that is closed for all servers.
+pub struct Left {
+    client: Object,
+    store: StoreId,
+    token: Token,
+}
+
+impl Left {
+    /// Shows everything to the visitor, each record with version 1, and gives the head. Blocks.
+    ///
+    /// # Errors
+    /// The database fails, its head is not sealed with the key, or the visitor refuses.
+    pub fn walk(
+        &mut self,
+        runtime: &Handle,
+        key: Option<HeadKey>,
+        visitor: &mut dyn Visitor,
+    ) -> Result<Head, StoreError> {
+        let ledger = Arc::new(Ledger::new(self.store, Head::default()));
+        let head = runtime.block_on(ledger.read(&**self.client))?;
+        if let Some(key) = key {
+            ledger.unlock(key, head)?;
+        }
+        walk::walk(runtime, &mut self.client, &ledger, visitor)
+    }
+
+    /// Lets the store go: it is never served from the database again.
+    ///
+    /// # Errors
+    /// Another attempt has taken over, or the store stays. After any other error it may or may not be gone.
+    pub async fn let_go(&mut self) -> Result<(), MoveError> {
+        turn(&mut self.client, &self.token, LEAVING, GONE, "").await
+    }
+}
+
+/// Whether a key is one of the audit log.
+pub fn is_of_log(key: &[u8]) -> bool {
+    Kind::of_record(key) == Some(Kind::Audit)
+}
