@@ -84,7 +84,7 @@ impl Places {
         let store = StoreSettings { engine: Some("postgres".to_owned()), ..self.store.clone() };
         match store.check(self.development).map_err(Failure::Settings)? {
             StoreChoice::Postgres(options) => Ok(options),
-            StoreChoice::Sled => Err(failed(CopyError::DatabaseNeeded)),
+            StoreChoice::Sled { .. } => Err(failed(CopyError::DatabaseNeeded)),
         }
     }
 
