@@ -22,6 +22,9 @@ use crate::http::rfc3339;
 
 pub use reason::Reason;
 
+/// Room for nearly every entry, so that it does not move while it is put together.
+const USUAL_ENTRY: usize = 512;
+
 /// Longest user agent that is kept, in characters.
 pub const USER_AGENT_MAX: usize = 256;
 
@@ -482,8 +485,9 @@ impl<'a> Entry<'a> {
 
     /// Its JSON.
     pub fn to_bytes(&self) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(USUAL_ENTRY);
         // Plain fields and string keys: there is nothing in it that JSON cannot hold.
-        serde_json::to_vec(self).unwrap_or_default()
+        serde_json::to_writer(&mut bytes, self).map(|()| bytes).unwrap_or_default()
     }
 }
 

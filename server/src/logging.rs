@@ -6,6 +6,7 @@ use std::panic::{self, Location};
 use std::str::FromStr as _;
 
 use tracing_subscriber::filter::{EnvFilter, FilterExt as _, LevelFilter, filter_fn};
+use tracing_subscriber::layer::Filter;
 use tracing_subscriber::prelude::*;
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::{Layer, Registry, fmt, reload};
@@ -51,7 +52,18 @@ impl Logging {
     pub fn set(&self, level: &LogLevel) {
         // It fails only where nothing is logged any more.
         let _ = self.0.reload(level.filter());
+        let most = LevelFilter::current().to_string();
+        // Of libraries that log by the crate `log`, which was told the level at the start.
+        log::set_max_level(most.parse().unwrap_or(log::LevelFilter::Trace));
     }
+}
+
+/// What a filter of the log lets through, but for the spans of traces: with these, its lines would lose the request that they belong to.
+///
+/// The hint keeps the filter's own: without one, each line of each library that nobody wants, and sled has many in each change, would
+/// be put together and handed to the filter.
+fn without_spans_of_traces<S>(filter: impl Filter<S>) -> impl Filter<S> {
+    filter.and(filter_fn(|metadata| metadata.target() != SPANS).with_max_level_hint(LevelFilter::TRACE))
 }
 
 /// Starts logging, and what makes traces; no format means text on a terminal and JSON lines elsewhere.
@@ -64,8 +76,7 @@ pub fn start(
     telemetry: Option<&Telemetry>,
 ) -> Result<Logging, String> {
     let (filter, handle) = reload::Layer::new(level.filter());
-    // Spans of traces are none of the log's, or its lines would lose the request that they belong to.
-    let filter = filter.and(filter_fn(|metadata| metadata.target() != SPANS));
+    let filter = without_spans_of_traces(filter);
     let terminal = io::stderr().is_terminal();
     let lines = match format.unwrap_or(if terminal { LogFormat::Text } else { LogFormat::Json }) {
         LogFormat::Text => fmt::layer().with_ansi(terminal).with_writer(io::stderr).boxed(),
@@ -129,6 +140,14 @@ mod tests {
         assert_eq!(line["message"], "listening");
         assert_eq!(line["address"], "127.0.0.1:4711");
         assert_eq!(line["level"], "INFO");
+    }
+
+    #[test]
+    fn libraries_need_not_put_together_what_nobody_wants() {
+        for (text, most) in [("info", LevelFilter::INFO), ("warn,sled=debug", LevelFilter::DEBUG)] {
+            let filter = without_spans_of_traces::<Registry>(LogLevel::parse(text).unwrap().filter());
+            assert_eq!(filter.max_level_hint(), Some(most), "{text}");
+        }
     }
 
     #[test]

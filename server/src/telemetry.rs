@@ -24,7 +24,7 @@ use opentelemetry_sdk::trace::{Sampler, SdkTracerProvider};
 use tokio::runtime::Handle;
 use tracing::Span;
 use tracing_opentelemetry::OpenTelemetrySpanExt as _;
-use tracing_subscriber::filter::filter_fn;
+use tracing_subscriber::filter::{LevelFilter, filter_fn};
 use tracing_subscriber::{Layer, Registry};
 
 use crate::config::Tracing;
@@ -86,7 +86,8 @@ impl Telemetry {
             .with_threads(false)
             .with_target(false)
             .with_tracked_inactivity(false);
-        layer.with_filter(filter_fn(|metadata| metadata.is_span() && metadata.target() == SPANS)).boxed()
+        let is_ours = filter_fn(|metadata| metadata.is_span() && metadata.target() == SPANS);
+        layer.with_filter(is_ours.with_max_level_hint(LevelFilter::INFO)).boxed()
     }
 
     /// They leave by this runtime.

@@ -18,6 +18,9 @@ pub type Chunks = mpsc::Receiver<Result<Bytes, BrokenOff>>;
 #[error("the answer was broken off")]
 pub struct BrokenOff;
 
+/// Room for tokens and what goes with them, so that a body does not move while it is put together.
+const USUAL_BODY: usize = 1_280;
+
 /// An answer, complete but for the request's id.
 pub struct Reply {
     response: Response<Bytes>,
@@ -58,7 +61,8 @@ impl Reply {
 
     /// JSON.
     pub fn json(status: StatusCode, body: &impl Serialize) -> Self {
-        match serde_json::to_vec(body) {
+        let mut bytes = Vec::with_capacity(USUAL_BODY);
+        match serde_json::to_writer(&mut bytes, body).map(|()| bytes) {
             Ok(body) => Self::of(status, "application/json", body),
             Err(error) => {
                 tracing::error!(%error, "an answer cannot be written");

@@ -86,7 +86,9 @@ impl<'de> Deserialize<'de> for Sealed {
 /// place does not open there. Lengths stand before the parts, hence different parts never give the same bytes.
 pub fn associated_data(field: &str, parts: &[&[u8]]) -> Vec<u8> {
     const FORMAT: u8 = 1;
-    let mut data = vec![FORMAT];
+    let mut data =
+        Vec::with_capacity(1 + 8 + field.len() + parts.iter().map(|part| 8 + part.len()).sum::<usize>());
+    data.push(FORMAT);
     for part in std::iter::once(&field.as_bytes()).chain(parts) {
         data.extend_from_slice(&(part.len() as u64).to_be_bytes());
         data.extend_from_slice(part);

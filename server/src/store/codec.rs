@@ -3,7 +3,7 @@
 //! `postcard` of the core's types, an account's TOTP secrets sealed one by one. The additional data of a seal is
 //! `format, app, user, device, field`, so that no secret can be moved to another device or user.
 
-use postcard::{from_bytes, to_stdvec};
+use postcard::{from_bytes, to_extend};
 use rand_core::CryptoRng;
 use serde::{Serialize, de::DeserializeOwned};
 use sidekey_core::{
@@ -60,9 +60,13 @@ pub(super) fn browser_key(browser: &TrustedBrowser) -> Key {
     Key::trusted_browsers(app.as_str(), user.as_str()).fixed(browser.id.as_bytes())
 }
 
+/// Room for nearly every record, so that it does not move while it is put together.
+const USUAL_RECORD: usize = 512;
+
 /// Bytes of a record without secrets.
 pub(super) fn encode<T: Serialize>(value: &T) -> Result<Vec<u8>, StoreError> {
-    to_stdvec(value).map_err(|error| StoreError::Unavailable(format!("a record cannot be written: {error}")))
+    to_extend(value, Vec::with_capacity(USUAL_RECORD))
+        .map_err(|error| StoreError::Unavailable(format!("a record cannot be written: {error}")))
 }
 
 /// A record without secrets.
@@ -312,7 +316,7 @@ mod tests {
         let mut sealed: Account<Sealed> =
             from_bytes(&encode_account(&keyring, account.clone()).unwrap()).unwrap();
         sealed.id.user = UserId::parse("somebody else").unwrap();
-        let moved = to_stdvec(&sealed).unwrap();
+        let moved = encode(&sealed).unwrap();
         assert!(decode_account(&keyring, &account_key(&account.id), &moved).is_err());
     }
 }

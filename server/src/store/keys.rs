@@ -18,6 +18,9 @@ use sidekey_core::time::UnixTime;
 /// [`MAX_VALUE`](super::engine::MAX_VALUE).
 pub const MAX_KEY: usize = 256;
 
+/// Room for nearly every key, so that it does not move while it is put together.
+const USUAL_KEY: usize = 96;
+
 /// Writes the enum and the list of its variants from one table, so that none is in one and not in the other.
 macro_rules! kinds {
     ($($(#[$doc:meta])+ $name:ident = $number:literal,)+) => {
@@ -135,7 +138,9 @@ pub struct Key(Vec<u8>);
 impl Key {
     /// The key of nothing yet but a kind: the prefix of all of that kind.
     pub fn of(kind: Kind) -> Self {
-        Self(vec![kind as u8])
+        let mut bytes = Vec::with_capacity(USUAL_KEY);
+        bytes.push(kind as u8);
+        Self(bytes)
     }
 
     /// Adds a part of any length up to 255 bytes, preceded by its length. A longer one, which callers have refused
