@@ -59,6 +59,11 @@ const START_TURNS: u32 = 600;
 /// Between two sweeps of what is over.
 const SWEEP: Duration = Duration::from_mins(1);
 
+/// Between two readings of the keys that other processes may have changed, and how long one may take: both together, twice, are less than
+/// [`READ_AGAIN`](crate::token::rotation::READ_AGAIN).
+const READ_KEYS: Duration = Duration::from_secs(30);
+const READ_PATIENCE: Duration = Duration::from_secs(20);
+
 /// Serves until SIGTERM or SIGINT, or until the store fails. The process must be hardened before.
 ///
 /// # Errors
@@ -132,6 +137,7 @@ async fn serve(
     let control = tokio::spawn(control.serve(authority));
     let upkeep = tokio::spawn(upkeep(context.metrics.clone()));
     let sweeping = tokio::spawn(sweeping(Arc::clone(&context)));
+    let reading_keys = tokio::spawn(reading_keys(Arc::clone(&context)));
     let destinations = context.settings.destinations.clone();
     let owners: Arc<dyn Owners> = Arc::clone(&context) as _;
     let telling = tokio::spawn(outbox::run(Arc::clone(&engine), context.clock.clone(), owners, destinations));
@@ -164,6 +170,7 @@ async fn serve(
 
     upkeep.abort();
     sweeping.abort();
+    reading_keys.abort();
     reloading.abort();
     telling.abort();
     counting.abort();
@@ -389,7 +396,6 @@ async fn sweeping(context: Arc<Context>) {
 
 async fn sweep_once(context: Arc<Context>) {
     let now = context.clock.now();
-    take_up_keys(&context).await;
     // One process sweeps for all of them.
     let _lead = match context.engine.lead("sweep").await {
         Ok(Some(lead)) => lead,
@@ -407,6 +413,19 @@ async fn sweep_once(context: Arc<Context>) {
         Err(error) => tracing::error!(%error, "old audit entries cannot be removed"),
     }
     take_up_keys(&context).await;
+}
+
+/// Reads keys again for as long as the server runs, however long a sweep takes.
+async fn reading_keys(context: Arc<Context>) {
+    let mut interval = tokio::time::interval(READ_KEYS);
+    interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    interval.tick().await;
+    loop {
+        interval.tick().await;
+        if tokio::time::timeout(READ_PATIENCE, take_up_keys(&context)).await.is_err() {
+            tracing::warn!("the store does not say in time which keys there are");
+        }
+    }
 }
 
 /// Reads the signing keys again: another process may have made or removed some, and so may the sweep.

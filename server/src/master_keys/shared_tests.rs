@@ -12,6 +12,7 @@ use crate::keyring::{KeyId, fence, file, sources};
 use crate::store::postgres::connect::Options;
 use crate::store::postgres::testing::database;
 use crate::store::{PostgresEngine, Store, Subject};
+use crate::token::Signer;
 
 const NOW: UnixTime = UnixTime::from_secs(1_790_000_000);
 
@@ -161,4 +162,16 @@ async fn a_noted_key_goes_with_a_rotation_only() {
     let noted = in_use::read(&*one.engine).await.unwrap().unwrap().0;
     assert!(noted.keys.contains(&new));
     one.enrol("ann").await.unwrap();
+}
+
+#[tokio::test]
+async fn servers_that_start_at_once_make_one_signing_key() {
+    let folder = tempfile::tempdir().unwrap();
+    let (one, other) = two(folder.path()).await;
+    let signer = async |server: &Server| {
+        Signer::load_or_create(&*server.engine, &server.keys.current(), NOW, &mut Entropy).await.unwrap()
+    };
+    let made = tokio::join!(signer(&one), signer(&other), signer(&one), signer(&other));
+    let keys = [made.0, made.1, made.2, made.3].map(|signer| signer.jwks(NOW.as_secs()));
+    assert!(keys.iter().all(|set| set.keys.len() == 1 && *set == keys[0]), "{keys:?}");
 }

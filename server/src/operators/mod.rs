@@ -268,9 +268,13 @@ impl Operators {
 
     /// Adds to a batch that the second factor of an operator goes.
     async fn forget_account(&self, name: &OperatorName, batch: &mut Batch) -> Result<(), StoreError> {
-        if let Some((key, version, _)) = self.account(name).await? {
-            batch.expect(key.clone(), Some(version)).delete(key);
-        }
+        let Ok(account) = account_of(name) else { return Ok(()) };
+        let key = account_key(&account);
+        match self.engine.get(&key).await? {
+            Some(stored) => batch.expect(key.clone(), Some(stored.version)).delete(key),
+            // Nor may one come to be at once.
+            None => batch.expect(key, None),
+        };
         Ok(())
     }
 

@@ -101,13 +101,18 @@ impl Operators {
 
     /// A name that nobody has: an entry is written, as for a wrong password.
     async fn refuse(&self, origin: &Origin) -> SignInRefusal {
-        let mut batch = Batch::new();
-        batch.decided_at(origin.at);
-        refused(&mut batch, None, origin);
-        match self.settled(batch).await {
-            Ok(_) => SignInRefusal::Refused,
-            Err(error) => error.into(),
+        for _ in 0..ATTEMPTS {
+            let mut batch = Batch::new();
+            batch.decided_at(origin.at);
+            refused(&mut batch, None, origin);
+            match self.settled(batch).await {
+                Ok(true) => return SignInRefusal::Refused,
+                // Others append at once: nothing was written.
+                Ok(false) => {}
+                Err(error) => return error.into(),
+            }
         }
+        busy().into()
     }
 }
 

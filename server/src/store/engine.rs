@@ -92,6 +92,18 @@ pub trait Engine: Send + Sync {
     /// The record under `key`, if there is one.
     fn get<'a>(&'a self, key: &'a Key) -> Pending<'a, Result<Option<Record>, StoreError>>;
 
+    /// The records under these keys, in the order of the keys: in one round trip where the engine is far away. Each is as it was at
+    /// some moment of the call.
+    fn get_many<'a>(&'a self, keys: &'a [Key]) -> Pending<'a, Result<Vec<Option<Record>>, StoreError>> {
+        Box::pin(async move {
+            let mut records = Vec::with_capacity(keys.len());
+            for key in keys {
+                records.push(self.get(key).await?);
+            }
+            Ok(records)
+        })
+    }
+
     /// Records whose keys start with `prefix`, in key order, from the first key after `after` on, at most `limit` and
     /// never more than [`MAX_SCAN`]. To page, pass the last key of the page before. A scan is no snapshot: pages show
     /// what is committed in between.

@@ -8,8 +8,11 @@ use sidekey_core::{refresh::Family, retry::KeyUse, time::UnixTime};
 
 use crate::audit::{Actor, Entry, Origin, ServerEvent};
 
-use super::{Batch, CommitError, Key, Kind, Store, StoreError, codec::decode};
+use super::{Batch, CommitError, Key, Kind, Store, StoreError, Version, codec::decode};
 
+/// Seconds that everything stays longer where several servers share the store: one whose clock is behind by less still finds what it
+/// judges by. One whose clock is ahead takes nothing away from it.
+pub const CLOCKS_APART: u64 = 300;
 /// Notes that one commit settles.
 const AT_ONCE: usize = 200;
 /// Commits in a row that may find something changed in between.
@@ -20,20 +23,22 @@ const MAX_CONFLICTS: usize = 10;
 /// # Errors
 /// The store is not available.
 pub async fn sweep(store: &Store, now: UnixTime) -> Result<usize, StoreError> {
+    let apart = if store.engine().is_shared() { CLOCKS_APART } else { 0 };
+    let over = UnixTime::from_secs(now.as_secs().saturating_sub(apart));
     let (mut removed, mut after, mut conflicts) = (0, None, 0);
     loop {
         let notes = store.engine().scan(&Key::of(Kind::Expiry), after.as_ref(), AT_ONCE).await?;
         let due: Vec<_> = notes
             .into_iter()
-            .filter_map(|(note, _)| note.expiring().map(|(at, key)| (note, at, key)))
-            .take_while(|(_, at, _)| *at <= now)
+            .filter_map(|(note, record)| note.expiring().map(|(at, key)| ((note, record.version), at, key)))
+            .take_while(|(_, at, _)| *at <= over)
             .collect();
-        let Some((last, ..)) = due.last() else { return Ok(removed) };
+        let Some(((last, _), ..)) = due.last() else { return Ok(removed) };
         let last = last.clone();
         let mut batch = Batch::new();
         let mut settled = 0;
         for (note, _, key) in due {
-            match settle(store, &mut batch, note, key, now).await {
+            match settle(store, &mut batch, note, key, (over, now)).await {
                 Ok(gone) => settled += usize::from(gone),
                 // It stays, with its note, until somebody has looked at it; what is behind it must not.
                 Err(error @ StoreError::Damaged { .. }) => tracing::error!(%error, "cannot sweep a record"),
@@ -63,12 +68,12 @@ pub async fn sweep(store: &Store, now: UnixTime) -> Result<usize, StoreError> {
 async fn settle(
     store: &Store,
     batch: &mut Batch,
-    note: Key,
+    (note, version): (Key, Version),
     key: Key,
-    now: UnixTime,
+    (over, now): (UnixTime, UnixTime),
 ) -> Result<bool, StoreError> {
     let Some(record) = store.engine().get(&key).await? else {
-        batch.delete(note);
+        batch.expect(note.clone(), Some(version)).delete(note);
         return Ok(false);
     };
     let over_at = match key.kind() {
@@ -76,8 +81,8 @@ async fn settle(
         Some(Kind::KeyUse) => Some(decode::<KeyUse>(&key, &record.value)?.over_at()),
         _ => None,
     };
-    batch.delete(note).expect(key.clone(), Some(record.version));
-    if let Some(over_at) = over_at.filter(|over_at| *over_at > now) {
+    batch.expect(note.clone(), Some(version)).delete(note).expect(key.clone(), Some(record.version));
+    if let Some(over_at) = over_at.filter(|over_at| *over_at > over) {
         batch.put(Key::expiry(over_at, &key), Vec::new());
         return Ok(false);
     }

@@ -3,6 +3,7 @@
 //!
 //! A decision may run more than once: where another operation was quicker, it is made again on what that one left.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use sidekey_core::{
@@ -244,12 +245,12 @@ impl Store {
         let account_key = subject.account_key();
         let _guard = self.engine.lock(&account_key).await;
         for _ in 0..ATTEMPTS {
-            let loaded = self.load(&subject).await?;
+            let mut loaded = self.load(&subject).await?;
             let mut state = loaded.state();
             let outcome = decide(&mut state);
             // Kept until the commit is done: who replaces the keyring waits for those who seal with the one before.
             let keyring = self.keyring.get();
-            let logins = self.logins(&subject, &loaded, &state).await?;
+            let logins = self.logins(&subject, &mut loaded, &state).await?;
             let events = state.events.clone();
             let batch = Self::batch(&keyring, &subject, &loaded, logins, state, origin)?;
             if batch.is_empty() {
@@ -274,24 +275,37 @@ impl Store {
         &*self.engine
     }
 
+    /// All that a decision needs, in one round trip but for the browsers. Those are looked at last: what ends trust changes the account,
+    /// or a browser that is found, so that what is found is no older than the account that the commit expects.
     async fn load(&self, subject: &Subject) -> Result<Loaded, StoreError> {
-        let account = self.read(Some(subject.account_key()), |key, record| {
-            decode_account(&self.keyring.get(), key, &record.value)
+        let account = subject.account_key();
+        // A session may lead to a login.
+        let logins = subject.session.map(|_| logins::key(&subject.account));
+        let others = [
+            subject.session_key(),
+            subject.family_key(),
+            subject.spent_token_key(),
+            subject.key_use_key(),
+            logins.clone(),
+        ];
+        let keys: Vec<_> = std::iter::once(account.clone()).chain(others.into_iter().flatten()).collect();
+        let records = self.engine.get_many(&keys).await?;
+        let mut found: BTreeMap<_, _> = keys.into_iter().zip(records).collect();
+        let keyring = self.keyring.get();
+        let account =
+            take(&mut found, Some(account), |key, record| decode_account(&keyring, key, &record.value))?;
+        let session = take(&mut found, subject.session_key(), |key, record| decode(key, &record.value))?;
+        let family = take(&mut found, subject.family_key(), |key, record| decode(key, &record.value))?;
+        let spent =
+            take(&mut found, subject.spent_token_key(), |key, record| decode_spent(key, &record.value))?;
+        let key_use = take(&mut found, subject.key_use_key(), |key, record| decode(key, &record.value))?;
+        let logins = logins.map(|key| {
+            let record = found.remove(&key).flatten();
+            (key, record)
         });
-        let session = self.read(subject.session_key(), |key, record| decode(key, &record.value));
-        let family = self.read(subject.family_key(), |key, record| decode(key, &record.value));
         let browsers =
             if subject.browsers { self.found_browsers(&subject.account).await? } else { Vec::new() };
-        let spent = self.read(subject.spent_token_key(), |key, record| decode_spent(key, &record.value));
-        let key_use = self.read(subject.key_use_key(), |key, record| decode(key, &record.value));
-        Ok(Loaded {
-            account: account.await?,
-            session: session.await?,
-            family: family.await?,
-            browsers,
-            spent: spent.await?,
-            key_use: key_use.await?,
-        })
+        Ok(Loaded { account, session, family, browsers, spent, key_use, logins })
     }
 
     /// The browsers that an account trusts, and those whose trust is over and that are not swept yet.
@@ -318,23 +332,22 @@ impl Store {
     async fn logins(
         &self,
         subject: &Subject,
-        loaded: &Loaded,
+        loaded: &mut Loaded,
         state: &State,
     ) -> Result<Option<Found<Logins>>, StoreError> {
         let goes =
             state.account.is_none() && loaded.account.as_ref().is_some_and(|found| found.value.is_some());
-        let key = (goes || state.started.is_some()).then(|| logins::key(&subject.account));
-        self.read(key, |key, record| decode(key, &record.value)).await
-    }
-
-    async fn read<T>(
-        &self,
-        key: Option<Key>,
-        decode: impl Fn(&Key, &Record) -> Result<T, StoreError>,
-    ) -> Result<Option<Found<T>>, StoreError> {
-        let Some(key) = key else { return Ok(None) };
-        let record = self.engine.get(&key).await?;
-        let value = record.as_ref().map(|record| decode(&key, record)).transpose()?;
+        if !goes && state.started.is_none() {
+            return Ok(None);
+        }
+        let (key, record) = if let Some(found) = loaded.logins.take() {
+            found
+        } else {
+            let key = logins::key(&subject.account);
+            let record = self.engine.get(&key).await?;
+            (key, record)
+        };
+        let value = record.as_ref().map(|record| decode(&key, &record.value)).transpose()?;
         Ok(Some(Found { version: record.map(|record| record.version), value, key }))
     }
 
@@ -418,6 +431,20 @@ struct Loaded {
     browsers: Vec<Found<TrustedBrowser>>,
     spent: Option<Found<Spent>>,
     key_use: Option<Found<KeyUse>>,
+    /// The list of the account's logins as it is stored, for whoever writes it; no decision rests on it.
+    logins: Option<(Key, Option<Record>)>,
+}
+
+/// What was found under a key, of all that was read.
+fn take<T>(
+    found: &mut BTreeMap<Key, Option<Record>>,
+    key: Option<Key>,
+    decode: impl FnOnce(&Key, &Record) -> Result<T, StoreError>,
+) -> Result<Option<Found<T>>, StoreError> {
+    let Some(key) = key else { return Ok(None) };
+    let record = found.remove(&key).flatten();
+    let value = record.as_ref().map(|record| decode(&key, record)).transpose()?;
+    Ok(Some(Found { version: record.map(|record| record.version), value, key }))
 }
 
 impl Loaded {

@@ -23,8 +23,8 @@ use crate::store::{Batch, CommitError, Engine, Key, Record};
 /// Longest overlap, in seconds: 30 days.
 pub const MAX_OVERLAP: u64 = 30 * 24 * 60 * 60;
 
-/// Seconds until another process of a cluster has read the signing keys again: it does with each sweep.
-const READ_AGAIN: u64 = 60;
+/// Seconds until another process of a cluster has read the signing keys again, also where one reading failed: it does every 30 s.
+pub const READ_AGAIN: u64 = 120;
 
 /// Attempts against a rotation at the same time.
 const ATTEMPTS: usize = 8;

@@ -26,6 +26,14 @@ pub(super) enum StoredKey {
 /// Most keys that are looked at: one that signs, the next one, and those whose last tokens are not over yet.
 const MAX_KEYS: usize = 100;
 
+/// Attempts against other servers at their start.
+const ATTEMPTS: usize = 8;
+
+/// Names the key that was made last because there was none to sign, so that of several servers one makes it.
+fn made_place() -> Key {
+    Key::meta("signing-key-made")
+}
+
 /// Why there is no signer.
 #[derive(Debug, thiserror::Error)]
 pub enum SignerError {
@@ -65,16 +73,25 @@ impl Signer {
         now: UnixTime,
         rng: &mut (impl CryptoRng + Send),
     ) -> Result<Self, SignerError> {
-        let mut keys = load(engine, keyring).await?;
-        if !keys.iter().any(|key| key.signs(now.as_secs())) {
+        for _ in 0..ATTEMPTS {
+            // Read before the keys, so that whoever makes one meanwhile has changed it.
+            let made = engine.get(&made_place()).await?.map(|record| record.version);
+            let keys = load(engine, keyring).await?;
+            if keys.iter().any(|key| key.signs(now.as_secs())) {
+                return Ok(Self::new(keys));
+            }
             let mut batch = Batch::new();
             let kid = put_new(&mut batch, engine.id(), keyring, now, rng)?;
+            batch.expect(made_place(), made).put(made_place(), kid.clone().into_bytes());
             let event = ServerEvent::SigningKeyCreated { kid, signs_from: now };
             batch.append(Entry::of_server(None, &Origin::local(Actor::Server, now), &event).to_bytes());
-            engine.commit(batch).await?;
-            keys = load(engine, keyring).await?;
+            match engine.commit(batch).await {
+                // Another server at its start was quicker: its key is the store's.
+                Ok(()) | Err(CommitError::Conflict(_)) => {}
+                Err(error) => return Err(error.into()),
+            }
         }
-        Ok(Self::new(keys))
+        Err(StoreError::Unavailable("other servers make signing keys again and again".to_owned()).into())
     }
 
     /// Reads the store's keys again: those of a rotation are taken up, and those that were removed are forgotten.

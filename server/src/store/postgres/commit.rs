@@ -1,7 +1,7 @@
 //! A batch as one transaction in one round trip.
 //!
 //! ```text
-//! BEGIN            READ COMMITTED
+//! BEGIN            READ WRITE, at READ COMMITTED
 //! check            locks every record that is expected, by key; fails where one has not the expected version
 //! insert           the records that are expected to be absent; fails where one is there
 //! put, delete      what else the batch writes
@@ -11,14 +11,16 @@
 //! ```
 //!
 //! All of it is sent before the first answer is waited for. Where a statement fails, the server skips those after it and COMMIT
-//! becomes a rollback; so a batch is committed exactly if every answer was good, COMMIT's among them.
+//! becomes a rollback; so a batch is committed exactly if every answer was good, COMMIT's among them. Where BEGIN itself fails, each
+//! statement after it is a transaction of its own and would write alone: none may, because they read only then.
 //!
 //! **Why at most one of two decisions that rest on the same state is committed.** Each key that a batch expects has an exclusive
 //! lock from the check to the end of the transaction: the row's, or, where it must be absent, that of its entry in the unique
 //! index, which an insert takes. For a key that is expected to be absent and not written, that is a placeholder which the same
 //! transaction deletes again. Whoever comes second waits for the lock; under READ COMMITTED it then sees the newest committed
 //! row (`PostgreSQL`'s manual, 13.2.1: the row is locked and its condition looked at again), and its version is another one, or
-//! its insert finds the key taken: nothing of it is applied. Keys that are only written are locked by the write. So
+//! its insert finds the key taken: nothing of it is applied. Keys that are only written are locked by the write; one that is only
+//! deleted is written first, because a DELETE of what is not there locks nothing. So
 //! transactions on a key go one after the other in the order of their commits, every expectation was true at the moment of the
 //! commit, and any two batches of which one writes what the other expects are as if one had been made after the other (two-phase
 //! locking with all locks held to the end). No snapshot is older than the locks that it rests on, because each statement takes a
@@ -41,11 +43,12 @@ use std::pin::Pin;
 use std::task::Poll;
 use std::time::Duration;
 
-use deadpool_postgres::{Object, Pool};
+use deadpool_postgres::Object;
 use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Error, Statement, Transaction};
 
-use super::error::{Verdict, unavailable, unconnected};
+use super::connections::Connections;
+use super::error::{Verdict, unavailable};
 use crate::entropy;
 use crate::store::activity;
 use crate::store::engine::{Batch, CommitError, StoreError, Version, Write};
@@ -54,9 +57,13 @@ use crate::store::record;
 
 /// How often a batch is sent that collides with others without a conflict.
 const ATTEMPTS: u32 = 6;
+/// Milliseconds to wait before that at most, twice as many each time.
+const BACK_OFF: u64 = 4;
 /// After that, the connection is dropped and nobody is told anything.
 const PATIENCE: Duration = Duration::from_secs(15);
 
+/// Statements that are sent after a BEGIN that fails write nothing, because a transaction reads only unless it says this (`connect`).
+const BEGIN: &str = "BEGIN READ WRITE";
 /// Gives an error unless all of these records have these versions, and locks them.
 const CHECK: &str = "
     SELECT 1 / CASE WHEN count(*) = $3 THEN 1 ELSE 0 END FROM (
@@ -131,7 +138,12 @@ impl Plan {
         for (key, write) in writes {
             match write {
                 Some(bytes) => plan.put.push((key, bytes)),
-                None => plan.deleted.push(key),
+                None if plan.knows(&key) => plan.deleted.push(key),
+                None => {
+                    // A DELETE locks what is there, and where nothing is, nothing. Put first, it is there for all that come after.
+                    plan.put.push((key.clone(), Vec::new()));
+                    plan.deleted.push(key);
+                }
             }
         }
         let mut nth: BTreeMap<Key, i64> = BTreeMap::new();
@@ -141,6 +153,12 @@ impl Plan {
             plan.appended.push((subject, *nth, entry));
         }
         Ok(plan)
+    }
+
+    /// Whether an expectation has locked a key.
+    fn knows(&self, key: &Key) -> bool {
+        let inserted = self.inserted.binary_search_by(|(inserted, _)| inserted.cmp(key)).is_ok();
+        inserted || self.held.binary_search_by(|(held, _)| held.cmp(key)).is_ok()
     }
 
     fn is_empty(&self) -> bool {
@@ -156,35 +174,44 @@ impl Plan {
 ///
 /// # Errors
 /// As [`Engine::commit`](crate::store::Engine::commit).
-pub(super) async fn commit(pool: &Pool, batch: Batch) -> Result<(), CommitError> {
+pub(super) async fn commit(connections: &Connections, batch: Batch) -> Result<(), CommitError> {
     let version = Version(u64::from_ne_bytes(entropy::random()));
     let plan = Plan::of(batch, version)?;
     if plan.is_empty() {
         return Ok(());
     }
     for attempt in 1..=ATTEMPTS {
-        let client = pool.get().await.map_err(|error| unconnected(&error))?;
+        let client = connections.lend().await?;
         let Ok(outcome) = tokio::time::timeout(PATIENCE, carry_out(&client, &plan)).await else {
-            abandon(client);
             return Err(StoreError::Unavailable("the database did not answer in time".to_owned()).into());
         };
-        match outcome {
-            Ok(()) => return Ok(()),
-            Err((Verdict::Conflict, _)) => return Err(CommitError::Conflict(mismatch(&client, &plan).await)),
-            Err((Verdict::Fenced, _)) => return Err(CommitError::Fenced),
-            Err((Verdict::Again, error)) if attempt < ATTEMPTS => {
-                tracing::debug!(reason = super::error::sentence(&error), "a commit is sent again");
+        let failure = match outcome {
+            Err((Verdict::Conflict, _)) => Some(CommitError::Conflict(mismatch(&client, &plan).await)),
+            // The connection is lost, or in a state that nobody knows: it does not go back.
+            Err((Verdict::Unavailable, error)) => return Err(unavailable(&error).into()),
+            Err((Verdict::Fenced, _)) => Some(CommitError::Fenced),
+            Err((Verdict::Again, error)) => {
+                tracing::debug!(
+                    attempt,
+                    reason = super::error::sentence(&error),
+                    "a commit collided with another"
+                );
+                None
             }
-            Err((Verdict::Again, _)) => {
-                return Err(CommitError::Conflict("another batch at once".to_owned()));
+            Ok(()) => {
+                client.give_back();
+                return Ok(());
             }
-            Err((Verdict::Unavailable, error)) => {
-                abandon(client);
-                return Err(unavailable(&error).into());
-            }
+        };
+        client.give_back();
+        if let Some(failure) = failure {
+            return Err(failure);
         }
+        // Those who append about one subject at once come one after another, and not all of them again and again.
+        let most = BACK_OFF << attempt;
+        tokio::time::sleep(Duration::from_millis(u64::from_ne_bytes(entropy::random()) % most)).await;
     }
-    Err(StoreError::Unavailable("a commit was never sent".to_owned()).into())
+    Err(CommitError::Conflict("another batch at once".to_owned()))
 }
 
 /// Adds the entries of a batch, and nothing else of it, to a transaction that is under way.
@@ -202,11 +229,6 @@ pub(super) async fn append(transaction: &Transaction<'_>, batch: &Batch) -> Resu
             .await?;
     }
     Ok(())
-}
-
-/// Drops a connection on which an answer may still come.
-pub(super) fn abandon(client: Object) {
-    drop(Object::take(client));
 }
 
 /// Which expectation is not met, as far as that can still be told.
@@ -247,7 +269,7 @@ async fn carry_out(client: &Object, plan: &Plan) -> Result<(), (Verdict, Error)>
     let prepare = async |sql, types: &[Type]| client.prepare_typed_cached(sql, types).await.map_err(failed);
 
     // Statements that are in use were prepared on this connection before: only its first commits wait here.
-    let mut steps: Vec<(Step, Sent<'_>)> = vec![(Step::Frame, Box::pin(client.batch_execute("BEGIN")))];
+    let mut steps: Vec<(Step, Sent<'_>)> = vec![(Step::Frame, Box::pin(client.batch_execute(BEGIN)))];
     if !plan.held.is_empty() {
         let (keys, versions): (Vec<_>, Vec<_>) =
             plan.held.iter().map(|(key, version)| (key.as_bytes().to_vec(), version.0.cast_signed())).unzip();
@@ -358,7 +380,7 @@ mod tests {
         let of = |records: &[(Key, Vec<u8>)]| names(records.iter().map(|(key, _)| key.clone()));
         assert_eq!(names(plan.held.iter().map(|(key, _)| key.clone())), ["x01a"]);
         assert_eq!(of(&plan.inserted), ["x01b", "x01c"]);
-        assert_eq!(of(&plan.put), ["x01a", "x01e"]);
+        assert_eq!(of(&plan.put), ["x01a", "x01d", "x01e"], "also what is deleted unseen");
         assert_eq!(names(plan.deleted.clone()), ["x01c", "x01d"], "with the placeholder");
         let written = record::decode(&key("b"), &plan.inserted[0].1).unwrap();
         assert_eq!((written.value, written.version), (b"2".to_vec(), Version(7)));

@@ -15,7 +15,7 @@ use super::error::sentence;
 use crate::store::engine::StoreError;
 
 /// Waiting for a connection, for a new one to be made, and for the server to answer at all.
-const CONNECT: Duration = Duration::from_secs(5);
+pub(super) const CONNECT: Duration = Duration::from_secs(5);
 
 /// What every connection is set to.
 ///
@@ -24,11 +24,16 @@ const CONNECT: Duration = Duration::from_secs(5);
 ///   warning, committed here and not there (src/backend/replication/syncrep.c, `SyncRepWaitForLSN`): what took too long would be
 ///   acknowledged without being safe. So no statement is ever cancelled, neither by the server nor by us: who has waited long
 ///   enough drops the connection, and then nobody is told anything.
+///   `transaction_timeout` is the same for a whole transaction, from `PostgreSQL` 17 on.
 /// - `lock_timeout` ends waits for locks only.
 /// - `idle_in_transaction_session_timeout` frees the locks of a process that hangs.
+/// - Transactions read only, unless their BEGIN says otherwise: where that BEGIN fails, and the statements sent after it are each a
+///   transaction of its own, none of them writes anything.
 const SESSION: &str = "SET synchronous_commit = on; SET statement_timeout = 0; SET lock_timeout = '5s'; \
                        SET idle_in_transaction_session_timeout = '60s'; \
-                       SET default_transaction_isolation = 'read committed'";
+                       SET default_transaction_isolation = 'read committed'; \
+                       SELECT set_config(name, '0', false) FROM pg_catalog.pg_settings WHERE name = 'transaction_timeout'; \
+                       SET default_transaction_read_only = on";
 
 /// How the server is reached.
 #[derive(Clone)]
@@ -84,8 +89,15 @@ impl Options {
         let volatile = self.volatile;
         let set = Hook::async_fn(move |client: &mut deadpool_postgres::ClientWrapper, _| {
             Box::pin(async move {
-                client.batch_execute(SESSION).await.map_err(HookError::Backend)?;
-                demand(client, volatile).await.map_err(HookError::message)
+                let demanded = async {
+                    client.batch_execute(SESSION).await.map_err(|error| sentence(&error))?;
+                    demand(client, volatile).await
+                };
+                // The pool's own time for making a connection does not count for this.
+                let answer = tokio::time::timeout(CONNECT, demanded).await;
+                answer
+                    .unwrap_or_else(|_| Err("the database does not answer".to_owned()))
+                    .map_err(HookError::message)
             })
         });
         Pool::builder(manager)

@@ -34,6 +34,40 @@ impl Verdict {
     }
 }
 
+/// Why a transaction that is made of several statements came to nothing.
+#[derive(Debug)]
+pub(super) enum Trouble {
+    /// The same may succeed at once.
+    Again(String),
+    /// It would not.
+    Store(StoreError),
+}
+
+impl From<Error> for Trouble {
+    fn from(error: Error) -> Self {
+        match Verdict::of(&error) {
+            Verdict::Unavailable | Verdict::Fenced => Self::Store(unavailable(&error)),
+            // Also a key that was taken: of two that append about one subject at once, one comes second.
+            Verdict::Again | Verdict::Conflict => Self::Again(sentence(&error)),
+        }
+    }
+}
+
+impl From<StoreError> for Trouble {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
+impl From<Trouble> for StoreError {
+    fn from(trouble: Trouble) -> Self {
+        match trouble {
+            Trouble::Again(reason) => Self::Unavailable(reason),
+            Trouble::Store(error) => error,
+        }
+    }
+}
+
 /// The store is not available, and why: the server's own sentence and its code, and none of the details, which may quote values.
 pub(super) fn unavailable(error: &Error) -> StoreError {
     StoreError::Unavailable(sentence(error))

@@ -27,12 +27,12 @@ use std::ops::RangeInclusive;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use deadpool_postgres::Object;
 use sidekey_core::time::UnixTime;
 use tokio_postgres::{Error, GenericClient, Transaction};
 
 use super::commit::append;
-use super::error::{Verdict, unavailable};
+use super::connections::Lent;
+use super::error::{Trouble, unavailable};
 use crate::entropy;
 use crate::store::activity;
 use crate::store::engine::{Batch, CommitError, StoreError, StoreId, Version};
@@ -40,6 +40,8 @@ use crate::store::head::{Base, Head, HeadKey};
 use crate::store::keys::{Key, Kind};
 use crate::store::record;
 
+/// How often a round, or a trim, is made that collides with another process.
+const ATTEMPTS: u32 = 6;
 /// Entries that one round numbers.
 const AT_ONCE: i64 = 500;
 /// The latest time of a decision is written when it is this many seconds past the one in the head, if no entry brings it along. After
@@ -165,11 +167,21 @@ impl Ledger {
     /// Numbers what waits about `from` and the subjects after it. `patient`: waits for another process that is at it.
     pub(super) async fn round(
         &self,
-        client: &mut Object,
+        client: &mut Lent,
         from: &[u8],
         patient: bool,
     ) -> Result<Round, StoreError> {
-        let transaction = client.transaction().await.map_err(|error| unavailable(&error))?;
+        for _ in 1..ATTEMPTS {
+            match self.try_round(client, from, patient).await {
+                Err(Trouble::Again(reason)) => tracing::debug!(reason, "a round is made again"),
+                outcome => return Ok(outcome?),
+            }
+        }
+        Ok(self.try_round(client, from, patient).await?)
+    }
+
+    async fn try_round(&self, client: &mut Lent, from: &[u8], patient: bool) -> Result<Round, Trouble> {
+        let transaction = client.build_transaction().read_only(false).start().await?;
         let Some(mut head) = self.lock(&transaction, patient).await? else { return Ok(Round::Busy) };
         let key = self.key();
         if head.is_sealed() && key.is_none() {
@@ -178,7 +190,7 @@ impl Ledger {
         }
         let asked = "SELECT subject, place, at, entry FROM audit_pending WHERE subject >= $1 \
                      ORDER BY subject, place LIMIT $2";
-        let rows = transaction.query(asked, &[&from, &AT_ONCE]).await.map_err(|error| unavailable(&error))?;
+        let rows = transaction.query(asked, &[&from, &AT_ONCE]).await?;
         let waiting: Vec<_> = rows
             .iter()
             .map(|row| Waiting { subject: row.get(0), place: row.get(1), at: row.get(2), entry: row.get(3) })
@@ -194,73 +206,83 @@ impl Ledger {
         head.latest =
             ordered.iter().map(|entry| seconds(entry.at)).max().max(Some(head.latest)).unwrap_or_default();
         head.latest = head.latest.max(UnixTime::from_secs(self.latest.load(Ordering::Relaxed)));
-        let moved = move_to_log(&transaction, &mut head, &ordered).await;
-        moved.map_err(|error| unavailable(&error))?;
+        move_to_log(&transaction, &mut head, &ordered).await?;
         self.write(&transaction, &mut head).await?;
-        transaction.commit().await.map_err(|error| unavailable(&error))?;
+        transaction.commit().await?;
         self.note(head);
         Ok(more.map_or(Round::Done, Round::More))
     }
 
     /// The head, which nobody else changes until the transaction ends; `None`: another process has it.
-    async fn lock(&self, transaction: &Transaction<'_>, patient: bool) -> Result<Option<Head>, StoreError> {
+    async fn lock(&self, transaction: &Transaction<'_>, patient: bool) -> Result<Option<Head>, Trouble> {
         let asked = if patient {
             "SELECT head FROM ledger WHERE single = 1 FOR UPDATE"
         } else {
             "SELECT head FROM ledger WHERE single = 1 FOR UPDATE SKIP LOCKED"
         };
-        let row = transaction.query_opt(asked, &[]).await.map_err(|error| unavailable(&error))?;
-        match row {
-            Some(row) => self.decode(row.get(0)).map(Some),
-            None if patient => Err(damaged("it is gone")),
+        match transaction.query_opt(asked, &[]).await? {
+            Some(row) => Ok(Some(self.decode(row.get(0))?)),
+            None if patient => Err(damaged("it is gone").into()),
             None => Ok(None),
         }
     }
 
-    async fn write(&self, transaction: &Transaction<'_>, head: &mut Head) -> Result<(), StoreError> {
+    async fn write(&self, transaction: &Transaction<'_>, head: &mut Head) -> Result<(), Trouble> {
         if let Some(key) = self.key() {
             head.seal(&self.id, &key);
         }
         let bytes = head.to_bytes();
-        let written = transaction.execute("UPDATE ledger SET head = $1 WHERE single = 1", &[&bytes]).await;
-        match written.map_err(|error| unavailable(&error))? {
+        match transaction.execute("UPDATE ledger SET head = $1 WHERE single = 1", &[&bytes]).await? {
             1 => Ok(()),
-            _ => Err(damaged("it is gone")),
+            _ => Err(damaged("it is gone").into()),
         }
     }
 
     /// Removes the oldest entries for a batch that does nothing else but append: moves the base of the head past them, in the same
     /// transaction.
-    pub(super) async fn trim(&self, client: &mut Object, batch: Batch) -> Result<(), CommitError> {
-        let conflict = || CommitError::Conflict("audit log".to_owned());
+    pub(super) async fn trim(&self, client: &mut Lent, batch: &Batch) -> Result<(), CommitError> {
         let Some(entries) = batch.trimmed.clone() else { return Ok(()) };
         if !batch.writes.is_empty() || !batch.expected.is_empty() {
             let reason = "a batch that trims the audit log may append to it and nothing else";
             return Err(StoreError::Unavailable(reason.to_owned()).into());
         }
-        let transaction = client.transaction().await.map_err(|error| unavailable(&error))?;
-        let mut head = self.lock(&transaction, true).await?.ok_or_else(conflict)?;
+        for _ in 0..ATTEMPTS {
+            match self.try_trim(client, batch, &entries).await {
+                Ok(outcome) => return outcome,
+                Err(Trouble::Again(reason)) => tracing::debug!(reason, "a trim is made again"),
+                Err(Trouble::Store(error)) => return Err(error.into()),
+            }
+        }
+        Err(CommitError::Conflict("audit log".to_owned()))
+    }
+
+    async fn try_trim(
+        &self,
+        client: &mut Lent,
+        batch: &Batch,
+        entries: &RangeInclusive<u64>,
+    ) -> Result<Result<(), CommitError>, Trouble> {
+        let conflict = || CommitError::Conflict("audit log".to_owned());
+        let transaction = client.build_transaction().read_only(false).start().await?;
+        let Some(mut head) = self.lock(&transaction, true).await? else { return Ok(Err(conflict())) };
         if head.is_sealed() && self.key().is_none() {
-            return Err(CommitError::Sealed);
+            return Ok(Err(CommitError::Sealed));
         }
         if *entries.start() != head.base.sequence.saturating_add(1) || *entries.end() > head.sequence {
-            return Err(conflict());
+            return Ok(Err(conflict()));
         }
-        let (base, keys, notes) = cut(&transaction, head.base, &entries).await?;
+        let (base, keys, notes) = cut(&transaction, head.base, entries).await?;
         head.base = base;
         for (table, keys) in [("audit", keys), ("activity", notes)] {
             let delete = format!("DELETE FROM {table} WHERE key = ANY ($1::bytea[])");
-            transaction.execute(&delete, &[&keys]).await.map_err(|error| unavailable(&error))?;
+            transaction.execute(&delete, &[&keys]).await?;
         }
-        append(&transaction, &batch).await.map_err(|error| unavailable(&error))?;
+        append(&transaction, batch).await?;
         head.latest = head.latest.max(batch.decided_at);
         self.write(&transaction, &mut head).await?;
-        transaction.commit().await.map_err(|error| match Verdict::of(&error) {
-            Verdict::Again | Verdict::Conflict => conflict(),
-            Verdict::Fenced | Verdict::Unavailable => unavailable(&error).into(),
-        })?;
+        transaction.commit().await?;
         self.note(head);
-        Ok(())
+        Ok(Ok(()))
     }
 }
 
@@ -382,7 +404,7 @@ pub(super) async fn numbered(
 }
 
 /// Whether anything waits, about this subject or about any.
-pub(super) async fn waits(client: &Object, subject: Option<&Key>) -> Result<bool, StoreError> {
+pub(super) async fn waits(client: &Lent, subject: Option<&Key>) -> Result<bool, StoreError> {
     let sql = "SELECT EXISTS (SELECT FROM audit_pending WHERE $1::bytea IS NULL OR subject = $1)";
     let answer = async {
         let statement = client.prepare_cached(sql).await?;

@@ -4,6 +4,8 @@
 //! |---|---|
 //! | this file | [`PostgresEngine`] |
 //! | [`connect`] | connections, and what the server must be set to |
+//! | `connections` | what becomes of a connection whose answer nobody waits for any more |
+//! | `pulse` | a commit each second, and why what is read is safe |
 //! | `schema` | the tables |
 //! | `commit` | a batch as one transaction in one round trip, and why at most one of two rival decisions is committed |
 //! | `ledger` | the audit log: numbers, chain and head, and why entries about one account keep their order |
@@ -14,7 +16,7 @@
 //!
 //! **Nothing is acknowledged before it is durable.** COMMIT is confirmed when the change is on the disk of the primary and of every
 //! standby that the server is set to wait for; each connection demands that of the server (`connect`). A row becomes visible to
-//! others only after that, so nothing is ever read that a power cut could take back.
+//! others only after that; `pulse` sees to the cases in which it does not. A batch that changes nothing is no commit.
 //!
 //! **A failure is not for good.** Where the server cannot be reached, answers nothing, or a connection is lost while a commit is
 //! under way, that one call is `Unavailable`, its outcome unknown, and the next call tries anew. The process goes on.
@@ -22,10 +24,12 @@
 pub mod connect;
 
 mod commit;
+mod connections;
 mod error;
 mod lead;
 mod ledger;
 pub mod moving;
+mod pulse;
 mod schema;
 #[cfg(test)]
 pub(crate) mod testing;
@@ -33,20 +37,21 @@ pub(crate) mod testing;
 mod tests;
 mod walk;
 
+use std::collections::HashMap;
 use std::fmt;
 use std::ops::RangeInclusive;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use deadpool_postgres::{Object, Pool};
 use sidekey_core::time::UnixTime;
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
-use self::connect::{Options, has_synchronous_standby};
-use self::error::{unavailable, unconnected};
+use self::connect::Options;
+use self::connections::{Connections, Lent};
+use self::error::unavailable;
 use self::ledger::{Ledger, Round, table};
 use super::engine::{
     Batch, CommitError, Engine, Guard, Lead, MAX_SCAN, Pending, Record, StoreError, StoreId, Version,
@@ -57,6 +62,7 @@ use super::keys::{Key, Kind};
 use super::record;
 use super::stripes::Stripes;
 use super::walk::Visitor;
+use crate::entropy;
 
 /// Between two looks at the log when nothing is committed.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -67,23 +73,28 @@ const PATIENCE: Duration = Duration::from_secs(15);
 /// Between two looks whether the transactions before have ended, and how many there are: a minute in all.
 const SETTLE_LOOK: Duration = Duration::from_millis(100);
 const SETTLE_LOOKS: u32 = 600;
-/// Connections for tasks that processes share, besides those of the requests.
-const LEADS: usize = 8;
+/// Connections for leases and the pulse, besides those of the requests.
+const TASKS: usize = 3;
 
 /// A store in a database.
 pub struct PostgresEngine {
     shared: Arc<Shared>,
-    leads: Pool,
+    /// What its leases are known by, a number of 31 bits.
+    process: u32,
     high_water: UnixTime,
     stripes: Stripes,
-    keeper: Mutex<Option<JoinHandle<()>>>,
+    keepers: Mutex<Vec<JoinHandle<()>>>,
 }
 
 struct Shared {
     id: StoreId,
-    pool: Pool,
+    requests: Connections,
+    tasks: Arc<Connections>,
     ledger: Arc<Ledger>,
-    healthy: AtomicBool,
+    /// Whether the last look at the log went well.
+    numbers: AtomicBool,
+    /// Pulses in a row that were not confirmed.
+    unconfirmed: AtomicU32,
     /// Entries wait for their numbers.
     appended: Notify,
 }
@@ -94,31 +105,37 @@ impl PostgresEngine {
     /// # Errors
     /// The database cannot be reached, would lose what it acknowledges, or holds the store of another version of this program.
     pub async fn open(options: &Options, new_id: StoreId) -> Result<Self, StoreError> {
-        let (pool, leads) = (options.pool(options.pool_size)?, options.pool(LEADS)?);
-        let mut client = pool.get().await.map_err(|error| unconnected(&error))?;
+        let making = Connections::new(options.pool(1)?);
+        let mut client = making.lend().await?;
         let id = schema::settle(&mut client, new_id).await?;
-        if has_synchronous_standby(&client).await == Some(false) && !options.volatile {
-            tracing::warn!(
-                "the database has no synchronous standby (`synchronous_standby_names` is empty): with its disk, what was acknowledged is lost"
-            );
-        }
+        drop(client);
+        making.close();
+        let slot = u8::from_ne_bytes(entropy::random()) % pulse::ROWS;
+        let requests = Connections::safe(options.pool(options.pool_size)?, slot);
+        let tasks = Arc::new(Connections::new(options.pool(TASKS)?));
+        let client = requests.lend().await?;
         let ledger = Arc::new(Ledger::new(id, Head::default()));
-        let head = ledger.read(&**client).await?;
+        let head = ledger.read(&***client).await?;
         let waits = client.query_one("SELECT coalesce(max(at), 0) FROM audit_pending", &[]).await;
         let latest: i64 = waits.map_err(|error| unavailable(&error))?.get(0);
         let high_water = head.latest().max(UnixTime::from_secs(u64::try_from(latest).unwrap_or_default()));
         ledger.note(head);
         ledger.decided(high_water);
-        drop(client);
-        let (healthy, appended) = (AtomicBool::new(true), Notify::new());
-        let shared = Arc::new(Shared { id, pool, ledger, healthy, appended });
-        let keeper = tokio::spawn(Arc::clone(&shared).keep());
-        Ok(Self { shared, leads, high_water, stripes: Stripes::new(), keeper: Mutex::new(Some(keeper)) })
+        client.give_back();
+        let (numbers, unconfirmed, appended) = (AtomicBool::new(true), AtomicU32::new(0), Notify::new());
+        let shared = Arc::new(Shared { id, requests, tasks, ledger, numbers, unconfirmed, appended });
+        let (beating, is_volatile) = (Arc::clone(&shared), options.volatile);
+        let keepers = vec![
+            tokio::spawn(Arc::clone(&shared).keep()),
+            tokio::spawn(async move { pulse::run(&beating, slot, is_volatile).await }),
+        ];
+        let process = u32::from_ne_bytes(entropy::random()) >> 1;
+        Ok(Self { shared, process, high_water, stripes: Stripes::new(), keepers: Mutex::new(keepers) })
     }
 }
 
 impl Shared {
-    /// Numbers what waits, each second and when something was appended, and so also finds out whether the database answers.
+    /// Numbers what waits, each second and when something was appended.
     async fn keep(self: Arc<Self>) {
         loop {
             let looked = tokio::time::timeout(PATIENCE, self.number_all(false)).await;
@@ -127,10 +144,10 @@ impl Shared {
                 Ok(Err(error)) => Some(error.to_string()),
                 Err(_) => Some("the database does not answer".to_owned()),
             };
-            let was_healthy = self.healthy.swap(failure.is_none(), Ordering::Relaxed);
+            let went_well = self.numbers.swap(failure.is_none(), Ordering::Relaxed);
             match failure {
-                Some(reason) if was_healthy => tracing::error!(reason, "the store is not available"),
-                None if !was_healthy => tracing::info!("the store is available again"),
+                Some(reason) if went_well => tracing::error!(reason, "audit entries get no numbers"),
+                None if !went_well => tracing::info!("audit entries get their numbers again"),
                 _ => {}
             }
             // Woken by each commit with entries, and at rest as long as nothing happens.
@@ -138,8 +155,31 @@ impl Shared {
         }
     }
 
-    async fn client(&self) -> Result<Object, StoreError> {
-        self.pool.get().await.map_err(|error| unconnected(&error))
+    /// How a pulse went.
+    fn beaten(&self, failure: Option<String>) {
+        let Some(reason) = failure else {
+            if self.unconfirmed.swap(0, Ordering::Relaxed) > 0 {
+                tracing::info!("the store is available again");
+            }
+            return;
+        };
+        let before = self.unconfirmed.load(Ordering::Relaxed);
+        self.unconfirmed.store(before.saturating_add(1), Ordering::Relaxed);
+        if before == 0 {
+            tracing::error!(reason, "the store is not available");
+        }
+    }
+
+    async fn client(&self) -> Result<Lent, StoreError> {
+        self.requests.lend().await
+    }
+
+    /// A connection to read on, as long as what can be read is known to be safe, see `pulse`.
+    async fn reader(&self) -> Result<Lent, StoreError> {
+        if self.unconfirmed.load(Ordering::Relaxed) >= pulse::MOST_FAILURES {
+            return Err(StoreError::Unavailable("the database confirms no commits".to_owned()));
+        }
+        self.client().await
     }
 
     /// Numbers all that waits now. `patient`: waits for another process that is at it.
@@ -149,39 +189,41 @@ impl Shared {
         for _ in 0..ROUNDS {
             match self.ledger.round(&mut client, &from, patient).await? {
                 Round::More(next) => from = next,
-                Round::Done | Round::Locked => return Ok(()),
+                Round::Done | Round::Locked => break,
                 Round::Busy => {
                     // That one numbers ours as well, or we do next time.
-                    self.ledger.note(self.ledger.read(&**client).await?);
-                    return Ok(());
+                    self.ledger.note(self.ledger.read(&***client).await?);
+                    break;
                 }
             }
         }
+        client.give_back();
         Ok(())
     }
 
     /// Sees to it that whoever reads the log finds what was committed before.
     async fn settle(&self, prefix: &Key) -> Result<(), StoreError> {
         let subject = prefix.is(Kind::Activity).then_some(prefix).filter(|key| key.as_bytes().len() > 1);
-        if !ledger::waits(&self.client().await?, subject).await? {
-            return Ok(());
-        }
-        let Some(subject) = subject else { return self.number_all(true).await };
-        let mut client = self.client().await?;
-        for _ in 0..ROUNDS {
-            let round = self.ledger.round(&mut client, subject.as_bytes(), true).await?;
-            // More about this one subject than a round takes.
-            if !matches!(&round, Round::More(next) if *next == subject.as_bytes()) {
-                break;
+        let mut client = self.reader().await?;
+        let waits = ledger::waits(&client, subject).await?;
+        if waits && let Some(subject) = subject {
+            for _ in 0..ROUNDS {
+                let round = self.ledger.round(&mut client, subject.as_bytes(), true).await?;
+                // More about this one subject than a round takes.
+                if !matches!(&round, Round::More(next) if *next == subject.as_bytes()) {
+                    break;
+                }
             }
         }
-        Ok(())
+        client.give_back();
+        if waits && subject.is_none() { self.number_all(true).await } else { Ok(()) }
     }
 
     async fn get(&self, key: &Key) -> Result<Option<Record>, StoreError> {
-        let client = self.client().await?;
+        let client = self.reader().await?;
         if *key == Head::key() {
-            let value = self.ledger.read(&**client).await?.to_bytes();
+            let value = self.ledger.read(&***client).await?.to_bytes();
+            client.give_back();
             return Ok(Some(Record { version: Version(0), value }));
         }
         let sql = match table(key) {
@@ -193,8 +235,26 @@ impl Shared {
             let statement = client.prepare_cached(sql).await?;
             client.query_opt(&statement, &[&key.as_bytes()]).await
         };
-        let row = row.await.map_err(|error| unavailable(&error))?;
+        let row = row.await;
+        client.give_back();
+        let row = row.map_err(|error| unavailable(&error))?;
         row.map(|row| record::decode(key, row.get(0))).transpose()
+    }
+
+    async fn get_many(&self, keys: &[Key]) -> Result<Vec<Option<Record>>, StoreError> {
+        let client = self.reader().await?;
+        let asked: Vec<_> = keys.iter().map(Key::as_bytes).collect();
+        let rows = async {
+            let sql = "SELECT key, value FROM record WHERE key = ANY ($1::bytea[])";
+            let statement = client.prepare_cached(sql).await?;
+            client.query(&statement, &[&asked]).await
+        };
+        let rows = rows.await;
+        client.give_back();
+        let rows = rows.map_err(|error| unavailable(&error))?;
+        let found: HashMap<&[u8], &[u8]> = rows.iter().map(|row| (row.get(0), row.get(1))).collect();
+        let read = |key: &Key| found.get(key.as_bytes()).map(|value| record::decode(key, value)).transpose();
+        keys.iter().map(read).collect()
     }
 
     async fn scan(
@@ -206,7 +266,7 @@ impl Shared {
         if prefix.is(Kind::Audit) || prefix.is(Kind::Activity) {
             self.settle(prefix).await?;
         }
-        let client = self.client().await?;
+        let client = self.reader().await?;
         let sql = format!(
             "SELECT key, value FROM {} WHERE key >= $1 AND key > $2 AND ($3::bytea IS NULL OR key < $3) \
              ORDER BY key LIMIT $4",
@@ -218,7 +278,9 @@ impl Shared {
             let statement = client.prepare_cached(&sql).await?;
             client.query(&statement, &[&prefix.as_bytes(), &after, &end, &limit]).await
         };
-        let page = page.await.map_err(|error| unavailable(&error))?;
+        let page = page.await;
+        client.give_back();
+        let page = page.map_err(|error| unavailable(&error))?;
         let read = |row: &tokio_postgres::Row| {
             let key = Key::from_bytes(row.get(0));
             let record = record::decode(&key, row.get(1))?;
@@ -235,6 +297,7 @@ impl Shared {
         let drawn = number("SELECT txid_current()").await.map_err(failed)?;
         for _ in 0..SETTLE_LOOKS {
             if number("SELECT txid_snapshot_xmin(txid_current_snapshot())").await.map_err(failed)? >= drawn {
+                client.give_back();
                 return Ok(());
             }
             tokio::time::sleep(SETTLE_LOOK).await;
@@ -252,16 +315,26 @@ impl Shared {
         }
         let (at, appends) = (batch.decided_at, !batch.appended.is_empty());
         if batch.trimmed.is_some() {
-            let mut client = self.client().await?;
-            self.ledger.trim(&mut client, batch).await?;
+            self.trim(&batch).await?;
         } else {
-            commit::commit(&self.pool, batch).await?;
+            commit::commit(&self.requests, batch).await?;
         }
         self.ledger.decided(at);
         if appends {
             self.appended.notify_one();
         }
         Ok(())
+    }
+}
+
+impl Shared {
+    async fn trim(&self, batch: &Batch) -> Result<(), CommitError> {
+        let mut client = self.client().await?;
+        let Ok(outcome) = tokio::time::timeout(PATIENCE, self.ledger.trim(&mut client, batch)).await else {
+            return Err(StoreError::Unavailable("the database did not answer in time".to_owned()).into());
+        };
+        client.give_back();
+        outcome
     }
 }
 
@@ -300,13 +373,31 @@ impl Engine for PostgresEngine {
     fn seal(&self, key: HeadKey) -> Pending<'_, Result<(), StoreError>> {
         Box::pin(async move {
             let Shared { ledger, .. } = &*self.shared;
-            let head = in_time(async { ledger.read(&**self.shared.client().await?).await }).await?;
-            ledger.unlock(key, head)
+            let read = async {
+                let client = self.shared.client().await?;
+                let head = ledger.read(&***client).await?;
+                client.give_back();
+                Ok(head)
+            };
+            ledger.unlock(key, in_time(read).await?)
         })
     }
 
     fn get<'a>(&'a self, key: &'a Key) -> Pending<'a, Result<Option<Record>, StoreError>> {
         Box::pin(in_time(self.shared.get(key)))
+    }
+
+    fn get_many<'a>(&'a self, keys: &'a [Key]) -> Pending<'a, Result<Vec<Option<Record>>, StoreError>> {
+        Box::pin(async move {
+            if keys.iter().all(|key| table(key) == "record" && *key != Head::key()) {
+                return in_time(self.shared.get_many(keys)).await;
+            }
+            let mut records = Vec::with_capacity(keys.len());
+            for key in keys {
+                records.push(self.get(key).await?);
+            }
+            Ok(records)
+        })
     }
 
     fn scan<'a>(
@@ -324,12 +415,12 @@ impl Engine for PostgresEngine {
 
     fn walk(&self, mut visitor: Box<dyn Visitor>) -> Pending<'_, Result<Head, StoreError>> {
         Box::pin(async move {
-            let mut client = self.shared.client().await?;
+            let mut client = self.shared.reader().await?;
             let (runtime, ledger) = (Handle::current(), Arc::clone(&self.shared.ledger));
             let walked = tokio::task::spawn_blocking(move || {
                 let walked = walk::walk(&runtime, &mut client, &ledger, &mut *visitor);
-                if walked.is_err() {
-                    commit::abandon(client);
+                if walked.is_ok() {
+                    client.give_back();
                 }
                 walked
             });
@@ -361,7 +452,7 @@ impl Engine for PostgresEngine {
     }
 
     fn lead<'a>(&'a self, task: &'a str) -> Pending<'a, Result<Option<Lead>, StoreError>> {
-        Box::pin(in_time(lead::lead(&self.leads, task)))
+        Box::pin(in_time(lead::lead(&self.shared.tasks, self.process, task)))
     }
 
     fn is_shared(&self) -> bool {
@@ -369,7 +460,8 @@ impl Engine for PostgresEngine {
     }
 
     fn is_healthy(&self) -> bool {
-        self.shared.healthy.load(Ordering::Relaxed) && !self.shared.pool.is_closed()
+        let Shared { numbers, unconfirmed, requests, .. } = &*self.shared;
+        numbers.load(Ordering::Relaxed) && unconfirmed.load(Ordering::Relaxed) == 0 && !requests.is_closed()
     }
 
     fn failed(&self) -> Pending<'_, String> {
@@ -378,8 +470,8 @@ impl Engine for PostgresEngine {
 
     fn close(&self) -> Pending<'_, Result<(), StoreError>> {
         Box::pin(async move {
-            let keeper = self.keeper.lock().unwrap_or_else(PoisonError::into_inner).take();
-            if let Some(keeper) = keeper {
+            let keepers = std::mem::take(&mut *self.keepers.lock().unwrap_or_else(PoisonError::into_inner));
+            for keeper in keepers {
                 keeper.abort();
                 // It ends by that.
                 let _ = keeper.await;
@@ -388,8 +480,11 @@ impl Engine for PostgresEngine {
             if let Err(error) = in_time(self.shared.number_all(false)).await {
                 tracing::debug!(%error, "audit entries get their numbers from another process, or at the next start");
             }
-            self.shared.pool.close();
-            self.leads.close();
+            if let Err(error) = in_time(lead::end_all(&self.shared.tasks, self.process)).await {
+                tracing::debug!(%error, "shared tasks fall to another process when their leases end");
+            }
+            self.shared.requests.close();
+            self.shared.tasks.close();
             Ok(())
         })
     }
@@ -397,7 +492,7 @@ impl Engine for PostgresEngine {
 
 impl Drop for PostgresEngine {
     fn drop(&mut self) {
-        if let Some(keeper) = self.keeper.get_mut().unwrap_or_else(PoisonError::into_inner).take() {
+        for keeper in self.keepers.get_mut().unwrap_or_else(PoisonError::into_inner) {
             keeper.abort();
         }
     }

@@ -134,6 +134,9 @@ impl Place {
     /// The database cannot be reached, or would lose what it acknowledges.
     pub async fn connect(options: &Options) -> Result<Self, StoreError> {
         let client = options.pool(1)?.get().await.map_err(|error| unconnected(&error))?;
+        // What writes here waits for the answer of each BEGIN, see `connect`.
+        let writes = client.batch_execute("SET default_transaction_read_only = off").await;
+        writes.map_err(|error| unavailable(&error))?;
         Ok(Self { client })
     }
 

@@ -7,7 +7,8 @@
 //! audit         the same, of the audit entries that have a number
 //! activity      the same, of the notes that lead to them by account
 //! audit_pending entries that have no number yet: whom they are about, the how manyth about them, when, the entry
-//! lead          a row for each task that processes share
+//! lead          a row for each task that processes share: who is at it, until when
+//! pulse         rows that each process writes to, one of them each second
 //! ```
 //!
 //! Keys are bytes in all of them and sort as such. Those of an app's objects begin with the app, and the log's entries wait under
@@ -21,7 +22,7 @@ use crate::store::engine::{StoreError, StoreId};
 use crate::store::head::Head;
 
 /// The version of the tables.
-pub(super) const TABLES: i32 = 1;
+pub(super) const TABLES: i32 = 2;
 /// In place of a version where nobody serves the store from the database, see [`moving`](super::moving): it is being filled.
 pub(super) const FILLING: i32 = 0;
 /// What was filled was given up.
@@ -43,7 +44,15 @@ const CREATE: &str = "
     CREATE TABLE IF NOT EXISTS activity (key bytea PRIMARY KEY, version bigint NOT NULL, value bytea NOT NULL);
     CREATE TABLE IF NOT EXISTS audit_pending (
         subject bytea NOT NULL, place bigint NOT NULL, at bigint NOT NULL, entry bytea NOT NULL, PRIMARY KEY (subject, place));
-    CREATE TABLE IF NOT EXISTS lead (task text PRIMARY KEY);";
+    CREATE TABLE IF NOT EXISTS lead (task text PRIMARY KEY, holder bigint, until timestamptz);
+    CREATE TABLE IF NOT EXISTS pulse (slot smallint PRIMARY KEY, at timestamptz NOT NULL);";
+
+/// From the tables of version 1. Processes of both versions may work on these; a task may then be led twice.
+const FROM_1: &str = "
+    ALTER TABLE lead ADD COLUMN IF NOT EXISTS holder bigint;
+    ALTER TABLE lead ADD COLUMN IF NOT EXISTS until timestamptz;
+    CREATE TABLE IF NOT EXISTS pulse (slot smallint PRIMARY KEY, at timestamptz NOT NULL);
+    UPDATE about SET tables = 2 WHERE tables = 1;";
 
 /// Makes what is not there, and gives the id of the store.
 ///
@@ -71,9 +80,15 @@ async fn try_settle(client: &mut Client, new_id: StoreId) -> Result<Result<Store
     if is_there.get(0)
         && let Some(found) = read(client).await?
     {
-        return Ok(found);
+        if !is_of_version_1(client).await? {
+            return Ok(found);
+        }
+        let transaction = client.build_transaction().read_only(false).start().await?;
+        transaction.batch_execute(FROM_1).await?;
+        transaction.commit().await?;
+        return Ok(read(client).await?.unwrap_or_else(|| Err(damaged("it is gone"))));
     }
-    let transaction = client.transaction().await?;
+    let transaction = client.build_transaction().read_only(false).start().await?;
     create(&transaction, new_id, TABLES).await?;
     transaction.commit().await?;
     Ok(read(client).await?.unwrap_or_else(|| Err(damaged("it is gone"))))
@@ -87,6 +102,10 @@ pub(super) async fn create(transaction: &Transaction<'_>, id: StoreId, tables: i
     transaction.execute(about, &[&tables, &format, &&id[..]]).await?;
     let head = Head::default().to_bytes();
     transaction.execute("INSERT INTO ledger (single, head) VALUES (1, $1)", &[&head]).await.map(drop)
+}
+
+async fn is_of_version_1(client: &Client) -> Result<bool, Error> {
+    Ok(client.query_one("SELECT EXISTS (SELECT FROM about WHERE tables = 1)", &[]).await?.get(0))
 }
 
 async fn read(client: &Client) -> Result<Option<Result<StoreId, StoreError>>, Error> {

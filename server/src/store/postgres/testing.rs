@@ -18,11 +18,20 @@ fn server() -> &'static str {
     SERVER.get_or_init(|| std::env::var("SIDEKEY_TEST_POSTGRES").unwrap_or_else(|_| start()))
 }
 
+/// A new, empty database on a server of its own, for tests that change the server's settings.
+pub(crate) async fn database_of_its_own() -> Options {
+    database_on(&start()).await
+}
+
 /// A new, empty database, and how to reach it.
 pub(crate) async fn database() -> Options {
+    database_on(server()).await
+}
+
+async fn database_on(server: &str) -> Options {
     static NUMBER: AtomicU32 = AtomicU32::new(0);
     let name = format!("unit_{}_{}", std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed));
-    let mut config: Config = server().parse().unwrap();
+    let mut config: Config = server.parse().unwrap();
     let (client, connection) = config.connect(NoTls).await.expect("the server takes connections");
     let running = tokio::spawn(connection);
     client.batch_execute(&format!("CREATE DATABASE {name}")).await.unwrap();

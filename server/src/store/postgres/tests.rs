@@ -11,6 +11,7 @@ use crate::entropy::Entropy;
 use crate::keyring::master_key::MasterKey;
 use crate::keyring::{Keyring, unlock};
 use crate::maintenance::check::check_engine;
+use crate::store::sweep::{CLOCKS_APART, sweep};
 
 const NOW: UnixTime = UnixTime::from_secs(1_790_000_000);
 
@@ -107,7 +108,8 @@ async fn what_is_too_large_is_refused_and_a_damaged_record_is_told_by_its_key() 
     assert!(matches!(engine.commit(large).await, Err(CommitError::TooLarge { .. })));
     put(&engine, "a", b"precious").await;
     let client = engine.shared.client().await.unwrap();
-    client.batch_execute("UPDATE record SET value = set_byte(value, 18, 0)").await.unwrap();
+    let damage = "BEGIN READ WRITE; UPDATE record SET value = set_byte(value, 18, 0); COMMIT";
+    client.batch_execute(damage).await.unwrap();
     let refused = engine.get(&key("a")).await.unwrap_err();
     assert!(matches!(&refused, StoreError::Damaged { .. }));
     assert!(refused.to_string().contains(&key("a").to_string()) && !refused.to_string().contains("precious"));
@@ -244,7 +246,7 @@ async fn who_reads_the_log_finds_what_was_committed_before() {
 }
 
 #[tokio::test]
-async fn a_task_is_led_by_one_at_a_time_and_falls_to_the_next_with_the_connection() {
+async fn a_task_is_led_by_one_at_a_time_and_falls_to_the_next_when_its_lease_ends() {
     let options = database().await;
     let one = PostgresEngine::open(&options, [7; 16]).await.unwrap();
     let other = PostgresEngine::open(&options, [7; 16]).await.unwrap();
@@ -262,13 +264,23 @@ async fn a_task_is_led_by_one_at_a_time_and_falls_to_the_next_with_the_connectio
         }
     };
     let next = next.await;
-    // As if the process had died: the server ends its connections.
-    let end = "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE relation = 'lead'::regclass AND pid <> pg_backend_pid()";
+    // As if its process had not been heard of for a while.
+    let end = "BEGIN READ WRITE; UPDATE lead SET until = clock_timestamp() WHERE task = 'sweep'; COMMIT";
     one.shared.client().await.unwrap().batch_execute(end).await.unwrap();
-    while one.lead("sweep").await.unwrap().is_none() {
-        tokio::task::yield_now().await;
-    }
+    let taken = one.lead("sweep").await.unwrap().unwrap();
     drop(next);
+    assert!(other.lead("sweep").await.unwrap().is_none(), "what another has taken over is not given back");
+    drop(taken);
+}
+
+#[tokio::test]
+async fn more_tasks_are_led_than_there_are_connections() {
+    let engine = open().await;
+    let mut leads = Vec::new();
+    for task in 0..30 {
+        leads.push(engine.lead(&format!("outbox {task}")).await.unwrap().unwrap());
+    }
+    assert!(engine.lead("outbox 7").await.unwrap().is_none());
 }
 
 #[tokio::test]
@@ -298,7 +310,8 @@ async fn the_store_is_sealed_checked_and_refuses_a_stranger() {
     assert!(matches!(stranger.seal(HeadKey::new([9; 32])).await, Err(StoreError::Damaged { .. })));
 
     let client = engine.shared.client().await.unwrap();
-    client.batch_execute("DELETE FROM audit WHERE key = '\\x0c0000000000000001'").await.unwrap();
+    let remove = "BEGIN READ WRITE; DELETE FROM audit WHERE key = '\\x0c0000000000000001'; COMMIT";
+    client.batch_execute(remove).await.unwrap();
     let findings = check(&engine).await.findings;
     assert!(findings.iter().any(|finding| finding.to_string().contains("audit entry 1")), "{findings:?}");
 }
@@ -357,6 +370,177 @@ async fn a_server_that_would_lose_what_it_acknowledges_is_refused() {
     let options = Options { volatile: false, ..database().await };
     let refused = PostgresEngine::open(&options, [7; 16]).await.unwrap_err().to_string();
     assert!(refused.contains("fsync = off"), "{refused}");
+}
+
+/// A connection of nobody's.
+async fn stranger(options: &Options) -> tokio_postgres::Client {
+    let (client, connection) = options.config.connect(tokio_postgres::NoTls).await.unwrap();
+    tokio::spawn(connection);
+    client
+}
+
+/// Waits until somebody waits for a lock in the database.
+async fn somebody_waits(client: &tokio_postgres::Client) {
+    let asked = "SELECT EXISTS (SELECT FROM pg_locks l JOIN pg_stat_activity a USING (pid) \
+                 WHERE NOT l.granted AND a.datname = current_database())";
+    while !client.query_one(asked, &[]).await.unwrap().get::<_, bool>(0) {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
+async fn a_statement_outside_of_a_transaction_writes_nothing() {
+    let engine = open().await;
+    let client = engine.shared.client().await.unwrap();
+    // What is sent after a BEGIN that failed.
+    let alone = client.batch_execute("INSERT INTO record VALUES ('\\x01', 1, '')").await.unwrap_err();
+    assert_eq!(alone.code().unwrap().code(), "25006");
+    put(&engine, "a", b"1").await;
+}
+
+#[tokio::test]
+async fn a_connection_whose_answer_nobody_waits_for_is_not_lent_again() {
+    let options = Options { pool_size: 1, ..database().await };
+    let engine = PostgresEngine::open(&options, [7; 16]).await.unwrap();
+    put(&engine, "a", b"1").await;
+    let other = stranger(&options).await;
+    let pulses = stranger(&options).await;
+    other.batch_execute("BEGIN; LOCK TABLE record IN ACCESS EXCLUSIVE MODE").await.unwrap();
+    let place = key("a");
+    tokio::select! {
+        _ = engine.get(&place) => panic!("the table is locked"),
+        () = somebody_waits(&pulses) => {}
+    }
+    // The only connection is busy for some time, and the next one is new.
+    assert_eq!(engine.scan(&Key::of(Kind::Audit), None, 10).await.unwrap(), []);
+    assert_eq!(engine.shared.requests.room(), 0, "no further one");
+    other.batch_execute("ROLLBACK").await.unwrap();
+    while engine.shared.requests.room() == 0 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(value(&engine, "a").await.unwrap(), b"1");
+}
+
+#[tokio::test]
+async fn what_is_deleted_unseen_is_deleted_as_of_one_moment() {
+    let options = database().await;
+    let engine = Arc::new(PostgresEngine::open(&options, [7; 16]).await.unwrap());
+    put(&engine, "b", b"1").await;
+    let other = stranger(&options).await;
+    // As another batch that puts both and is not committed yet.
+    other.batch_execute("BEGIN").await.unwrap();
+    let written = "INSERT INTO record VALUES ($1, 1, '') ON CONFLICT (key) DO UPDATE SET version = 2";
+    for name in ["a", "b"] {
+        other.execute(written, &[&key(name).as_bytes()]).await.unwrap();
+    }
+    let mut both = batch();
+    both.delete(key("a")).delete(key("b"));
+    let deleting = tokio::spawn({
+        let engine = Arc::clone(&engine);
+        async move { engine.commit(both).await }
+    });
+    somebody_waits(&stranger(&options).await).await;
+    other.batch_execute("COMMIT").await.unwrap();
+    deleting.await.unwrap().unwrap();
+    assert_eq!((value(&engine, "a").await, value(&engine, "b").await), (None, None));
+}
+
+#[tokio::test]
+async fn a_trim_that_collides_with_an_entry_is_made_again() {
+    let options = database().await;
+    let engine = Arc::new(PostgresEngine::open(&options, [7; 16]).await.unwrap());
+    let mut many = batch();
+    many.append(entry("ann", 1)).append(entry("ann", 2));
+    engine.commit(many).await.unwrap();
+    assert_eq!(trail(&engine).await.len(), 2);
+    let (other, told) = (stranger(&options).await, b"{\"told\":true}".to_vec());
+    other.batch_execute("BEGIN").await.unwrap();
+    let append = "INSERT INTO audit_pending VALUES ($1, 1, 0, '{}')";
+    let subject = crate::store::activity::subject(&told);
+    other.execute(append, &[&subject.as_bytes()]).await.unwrap();
+    let trimming = tokio::spawn({
+        let engine = Arc::clone(&engine);
+        let mut batch = batch();
+        batch.trim(1..=1).append(told);
+        async move { engine.commit(batch).await }
+    });
+    somebody_waits(&stranger(&options).await).await;
+    other.batch_execute("COMMIT").await.unwrap();
+    trimming.await.unwrap().unwrap();
+    assert_eq!(trail(&engine).await.len(), 3);
+}
+
+#[tokio::test]
+async fn many_records_are_read_at_once_in_the_order_asked_for() {
+    let engine = open().await;
+    put(&engine, "a", b"1").await;
+    put(&engine, "b", b"2").await;
+    let keys = [key("b"), key("absent"), key("a"), Head::key()];
+    let values = async |keys: &[Key]| -> Vec<_> {
+        let records = engine.get_many(keys).await.unwrap();
+        records.into_iter().map(|record| record.map(|record| record.value)).collect()
+    };
+    assert_eq!(values(&keys[..3]).await, [Some(b"2".to_vec()), None, Some(b"1".to_vec())]);
+    assert!(values(&keys).await[3].is_some());
+}
+
+#[tokio::test]
+async fn tables_of_the_version_before_are_brought_up() {
+    let options = database().await;
+    let before = PostgresEngine::open(&options, [7; 16]).await.unwrap();
+    put(&before, "a", b"1").await;
+    before.close().await.unwrap();
+    let down = "ALTER TABLE lead DROP COLUMN holder, DROP COLUMN until; DROP TABLE pulse; UPDATE about SET tables = 1";
+    stranger(&options).await.batch_execute(down).await.unwrap();
+    let (one, other) =
+        tokio::join!(PostgresEngine::open(&options, [1; 16]), PostgresEngine::open(&options, [2; 16]));
+    assert_eq!(value(&one.unwrap(), "a").await.unwrap(), b"1");
+    assert!(other.unwrap().lead("sweep").await.unwrap().is_some());
+}
+
+#[tokio::test]
+async fn what_is_over_stays_as_long_as_clocks_may_differ() {
+    let engine: Arc<dyn Engine> = Arc::new(open().await);
+    let keyring = Keyring::parse(&MasterKey::generate(&mut Entropy).to_line()).unwrap();
+    let store = crate::store::Store::new(Arc::clone(&engine), Arc::new(crate::swap::Swap::new(keyring)));
+    let session = crate::store::codec::session_key(&[9; 32]);
+    let mut batch = batch();
+    batch.put(Key::expiry(NOW, &session), Vec::new()).put(session.clone(), vec![1]);
+    engine.commit(batch).await.unwrap();
+    assert_eq!(sweep(&store, NOW.plus(CLOCKS_APART - 1)).await, Ok(0));
+    assert!(engine.get(&session).await.unwrap().is_some());
+    assert_eq!(sweep(&store, NOW.plus(CLOCKS_APART)).await, Ok(1));
+}
+
+/// A standby that is waited for and is not there: what is committed can be lost, so nothing is told of it.
+#[tokio::test]
+async fn while_commits_are_not_confirmed_nothing_is_read_and_nobody_starts() {
+    let options = super::testing::database_of_its_own().await;
+    let engine = PostgresEngine::open(&options, [7; 16]).await.unwrap();
+    put(&engine, "a", b"1").await;
+    let operator = stranger(&options).await;
+    let set = async |sql| {
+        operator.batch_execute(sql).await.unwrap();
+        operator.batch_execute("SELECT pg_reload_conf()").await.unwrap();
+    };
+    set("ALTER SYSTEM SET synchronous_standby_names = 'nobody'").await;
+    while engine.is_healthy() {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert!(PostgresEngine::open(&options, [7; 16]).await.is_err());
+    let refused = loop {
+        if let Err(error) = engine.get(&key("a")).await {
+            break error;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    };
+    assert!(refused.to_string().contains("confirms no commits"), "{refused}");
+    set("ALTER SYSTEM RESET synchronous_standby_names").await;
+    while !engine.is_healthy() {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert_eq!(value(&engine, "a").await.unwrap(), b"1");
+    put(&engine, "a", b"2").await;
 }
 
 /// One of the operations of the property below.

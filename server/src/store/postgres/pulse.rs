@@ -1,0 +1,109 @@
+//! A small commit each second, confirmed as every commit is: it shows that commits succeed, and that what can be read is safe.
+//!
+//! **Why reads rest on it.** A row can be seen when its commit was confirmed by the standbys, but for two cases: the database was
+//! started anew while commits waited for a standby, or somebody ended such a wait by hand. Then it can be seen, and a standby that
+//! is promoted lacks it. The log of a database is one sequence: a confirmed commit proves that everything before it is where it
+//! has to be. So each new connection makes one before it is used, which covers the first case, because no connection
+//! outlives the database; and where the commits of this task are not confirmed, nothing is read either, which bounds the
+//! second one to seconds.
+
+use std::time::Duration;
+
+use sidekey_core::time::UnixTime;
+use tokio_postgres::{Client, Error, SimpleQueryMessage};
+
+use super::Shared;
+use super::connect::has_synchronous_standby;
+use super::error::sentence;
+use crate::clock::Clock;
+use crate::store::engine::StoreError;
+
+/// Between two.
+const EVERY: Duration = Duration::from_secs(1);
+/// A commit that takes longer has failed.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// Failures in a row after which nothing is read any more; the first one shows in `/readyz`.
+pub(super) const MOST_FAILURES: u32 = 2;
+/// Between two looks at the standbys, in pulses.
+const STANDBYS_EVERY: u32 = 60;
+/// Seconds by which the clocks may differ without a warning.
+const SKEW: u64 = 5;
+/// Rows that processes share among them.
+pub(super) const ROWS: u8 = 64;
+
+/// What was seen last, so that only changes are told.
+#[derive(Default)]
+struct Seen {
+    has_standby: Option<bool>,
+    is_skewed: bool,
+}
+
+/// Commits; the database's time.
+pub(super) async fn beat(client: &Client, slot: u8) -> Result<UnixTime, Error> {
+    let sql = format!(
+        "BEGIN READ WRITE; \
+         INSERT INTO pulse (slot, at) VALUES ({slot}, clock_timestamp()) ON CONFLICT (slot) DO UPDATE SET at = excluded.at; \
+         COMMIT; SELECT floor(extract(epoch FROM clock_timestamp()))::bigint"
+    );
+    let answers = client.simple_query(&sql).await?;
+    let seconds = answers.iter().find_map(|answer| match answer {
+        SimpleQueryMessage::Row(row) => row.get(0)?.parse().ok(),
+        _ => None,
+    });
+    Ok(UnixTime::from_secs(seconds.unwrap_or_default()))
+}
+
+/// Beats for as long as it is polled.
+pub(super) async fn run(shared: &Shared, slot: u8, is_volatile: bool) {
+    let (clock, mut seen) = (Clock::system(), Seen { has_standby: Some(is_volatile), ..Seen::default() });
+    for number in (0..STANDBYS_EVERY).cycle() {
+        let looks = number == 0 && !is_volatile;
+        let outcome = tokio::time::timeout(PATIENCE, once(shared, slot, looks, &clock, &mut seen)).await;
+        let failure = match outcome {
+            Ok(Ok(())) => None,
+            Ok(Err(error)) => Some(error.to_string()),
+            Err(_) => Some("a commit was not confirmed in time".to_owned()),
+        };
+        shared.beaten(failure);
+        tokio::time::sleep(EVERY).await;
+    }
+}
+
+async fn once(
+    shared: &Shared,
+    slot: u8,
+    looks: bool,
+    clock: &Clock,
+    seen: &mut Seen,
+) -> Result<(), StoreError> {
+    let client = shared.tasks.lend().await?;
+    let before = clock.now();
+    let theirs = beat(&client, slot).await.map_err(|error| StoreError::Unavailable(sentence(&error)))?;
+    let after = clock.now();
+    let skew = theirs.since(after).max(before.since(theirs));
+    let was_skewed = std::mem::replace(&mut seen.is_skewed, skew > SKEW);
+    if seen.is_skewed && !was_skewed {
+        tracing::warn!(
+            seconds = skew,
+            "the clock of this machine and that of the database differ: set both, and those of all servers, with NTP"
+        );
+    } else if was_skewed && !seen.is_skewed {
+        tracing::info!("the clocks of this machine and of the database agree again");
+    }
+    if looks {
+        told_of_standbys(has_synchronous_standby(&client).await, seen);
+    }
+    client.give_back();
+    Ok(())
+}
+
+fn told_of_standbys(has_standby: Option<bool>, seen: &mut Seen) {
+    let before = std::mem::replace(&mut seen.has_standby, has_standby);
+    match (has_standby, before) {
+        (Some(false), None | Some(true)) => tracing::warn!(
+            "the database has no synchronous standby (`synchronous_standby_names` is empty): with its disk, what was acknowledged is lost"
+        ),
+        (Some(true), Some(false)) => tracing::info!("the database has a synchronous standby again"),
+        _ => {}
+    }
+}
