@@ -216,7 +216,10 @@ impl Postgres {
             status.rsplit(") ").next().is_none_or(|rest| rest.is_empty() || rest.starts_with('Z'))
         };
         wait_for(|| frozen.0.iter().all(is_gone), "all processes are gone");
-        let _ = fs::remove_file(self.data().join("postmaster.pid"));
+        // A process that nobody has reaped yet would be taken for one that runs.
+        for left in [self.data().join("postmaster.pid"), self.folder.join(".s.PGSQL.5432.lock")] {
+            let _ = fs::remove_file(left);
+        }
     }
 
     /// Stops all processes where they are (SIGSTOP): connections stay, and nothing answers.

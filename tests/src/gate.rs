@@ -13,6 +13,10 @@ use tokio::task::JoinHandle;
 /// (`PostgreSQL`'s manual, 55.7, `Query` and `CommandComplete`).
 const COMMIT: &[u8] = b"COMMIT\0";
 
+/// What stands in the keys of everything that belongs to an app of [`App`](crate::App), and so in each transaction that a user's
+/// request makes. Those that servers make for themselves pass.
+const APP: &[u8] = b"example";
+
 /// What becomes of what passes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Gate {
@@ -22,9 +26,9 @@ pub enum Gate {
     Shut,
     /// Connections stay and can be made, and nothing passes.
     Stalled,
-    /// A connection ends before a commit passes: it never happens.
+    /// A connection ends before the commit of something about an app passes: it never happens.
     LosesCommits,
-    /// A connection ends between a commit and its answer: it has happened, and nobody is told.
+    /// A connection ends between such a commit and its answer: it has happened, and nobody is told.
     LosesAnswers,
 }
 
@@ -95,7 +99,7 @@ impl Passage {
         let (mut from_database, mut to_database) = database.into_split();
         let committing = AtomicBool::new(false);
         let asks = async {
-            let mut watch = Watch::default();
+            let mut watch = Watch::of(APP);
             while let Some(bytes) = self.next(&mut from_client).await {
                 if watch.sees_commit(&bytes) {
                     match self.now() {
@@ -110,7 +114,7 @@ impl Passage {
             }
         };
         let answers = async {
-            let mut watch = Watch::default();
+            let mut watch = Watch::of(b"");
             while let Some(bytes) = self.next(&mut from_database).await {
                 if watch.sees_commit(&bytes) && committing.load(Ordering::SeqCst) {
                     return self.lose();
@@ -146,19 +150,37 @@ impl Passage {
     }
 }
 
-/// Finds a commit in a stream, also where it is cut in two.
-#[derive(Default)]
-struct Watch(Vec<u8>);
+/// Finds a commit of something in a stream, also where it is cut in two.
+struct Watch {
+    something: &'static [u8],
+    /// Whether that was named since the last commit.
+    is_named: bool,
+    /// The end of what has passed, in which either may have begun.
+    end: Vec<u8>,
+}
 
 impl Watch {
-    fn sees_commit(&mut self, bytes: &[u8]) -> bool {
-        self.0.extend_from_slice(bytes);
-        let is_there = self.0.windows(COMMIT.len()).any(|window| window == COMMIT);
-        // One that was seen is not seen again.
-        let kept = if is_there { 0 } else { COMMIT.len() - 1 };
-        self.0.drain(..self.0.len().saturating_sub(kept));
-        is_there
+    fn of(something: &'static [u8]) -> Self {
+        Self { something, is_named: something.is_empty(), end: Vec::new() }
     }
+
+    fn sees_commit(&mut self, bytes: &[u8]) -> bool {
+        let mut text = std::mem::take(&mut self.end);
+        text.extend_from_slice(bytes);
+        let mut seen = false;
+        while let Some(at) = find(COMMIT, &text) {
+            seen |= self.is_named || find(self.something, &text[..at]).is_some();
+            self.is_named = self.something.is_empty();
+            text.drain(..at + COMMIT.len());
+        }
+        self.is_named |= find(self.something, &text).is_some();
+        self.end = text.split_off(text.len().saturating_sub(COMMIT.len().max(self.something.len()) - 1));
+        seen
+    }
+}
+
+fn find(what: &[u8], within: &[u8]) -> Option<usize> {
+    within.windows(what.len().max(1)).position(|window| window.starts_with(what))
 }
 
 #[cfg(test)]
@@ -167,8 +189,20 @@ mod tests {
 
     #[test]
     fn a_commit_is_seen_once_also_in_two_parts() {
-        let mut watch = Watch::default();
+        let mut watch = Watch::of(b"");
         let seen = [&b"BEGIN\0"[..], b"synchronous_commit\0", b"..COM", b"MIT\0..", b"..", b"Q\0COMMIT\0"];
         assert_eq!(seen.map(|bytes| watch.sees_commit(bytes)), [false, false, false, true, false, true]);
+    }
+
+    #[test]
+    fn a_commit_counts_where_something_was_named_before_it() {
+        let mut watch = Watch::of(b"app");
+        let seen =
+            [&b"COMMIT\0"[..], b"..ap", b"p..", b"COMMIT\0", b"COMMIT\0", b"app COMMIT\0", b"COMMIT\0app"];
+        assert_eq!(
+            seen.map(|bytes| watch.sees_commit(bytes)),
+            [false, false, false, true, false, true, false]
+        );
+        assert!(watch.sees_commit(b"COMMIT\0"));
     }
 }

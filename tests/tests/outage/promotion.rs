@@ -107,3 +107,44 @@ async fn a_login_that_waits_for_the_standby_counts_as_soon_as_it_is_back() {
     ann.code_is_used(server).await;
     is_whole(&fleet).await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_primary_that_waits_for_its_standby_is_not_ready() {
+    let primary = Postgres::durable(&[], Vec::new());
+    let standby = primary.standby();
+    let fleet = Fleet::start(&primary.database(), 1, &[]).await;
+    let server = &fleet.servers[0];
+    let ann = Ann::enrolled(server).await;
+    // Nothing but the login waits to be written.
+    is_whole(&fleet).await;
+    standby.crash();
+    ann.verify(server, 0).await.refused(503, "UNAVAILABLE");
+    fleet.is_not_ready().await;
+    standby.start_again();
+    primary.has_synchronous_standby();
+    fleet.is_ready().await;
+    ann.code_is_used(server).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_only_the_primary_has_is_not_told_after_its_crash_either() {
+    let primary = Postgres::durable(&[], Vec::new());
+    let standby = primary.standby();
+    let fleet = Fleet::start(&on_both(&primary.database(), &standby), 1, &[]).await;
+    let server = &fleet.servers[0];
+    let ann = Ann::enrolled(server).await;
+    standby.crash();
+    ann.verify(server, 0).await.refused(503, "UNAVAILABLE");
+    // Recovery makes visible what was written here and has reached nobody else.
+    primary.restart();
+    let path = format!("/2fa/sessions/{}/", ann.sessions[0]);
+    for _ in 0..20 {
+        let told = server.get(&path).bearer(&ann.key).await;
+        assert_ne!(told["status"], "verified", "the host application would let her in: {told}");
+    }
+    primary.kill();
+    standby.start_again();
+    standby.promote();
+    fleet.is_ready().await;
+    ann.code_is_good(server).await;
+}
