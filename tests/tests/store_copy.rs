@@ -179,6 +179,9 @@ async fn a_store_moves_to_a_database_while_it_is_served_and_back_and_nothing_cou
     let refresh = json!({"refresh_token": ann.refresh});
     servers[1].post("/2fa/token/refresh/").json(refresh.clone()).await.ok();
 
+    let refused = scene.to_postgres("one").await.failed(1);
+    assert!(refused.stderr.contains("is in a database"), "{refused:?}");
+
     let waits = ann.challenge(&servers[0]).await;
     let next = ann.phone.fresh_code(&servers[0]).await;
     let copied = scene.to_sled("second").await.ok().json();
@@ -301,4 +304,53 @@ async fn nothing_that_is_there_is_replaced() {
     other.sql("CREATE TABLE theirs (id integer)");
     let refused = other.to_postgres("data").await.failed(2);
     assert!(refused.stderr.contains("`public.theirs`"), "{refused:?}");
+}
+
+#[tokio::test]
+async fn a_backup_of_either_engine_is_restored_into_either_and_begins_a_new_epoch() {
+    let scene = Scene::new().await;
+    let server = scene.on_sled("data").expect("it starts");
+    let mut ann = Ann::enrolled(&server).await;
+    let open = ann.challenge(&server).await;
+    let key = text(scene.path("master.key"));
+    let back_up = async |data: &str, out: &str| {
+        let (data, out) = (text(scene.path(data)), text(scene.path(out)));
+        run(["backup", "--data", &data, "--out", &out, "--master-key-file", &key]).await.ok();
+    };
+    let into_database = async |from: &str, database: &str| {
+        let from = text(scene.path(from));
+        let options = ["--from", &from, "--master-key-file", &key, "--development", "--json"];
+        let database = ["--store-engine", "postgres", "--store-url", database];
+        run([&["restore"], &options[..], &database[..]].concat()).await
+    };
+    back_up("data", "of-sled").await;
+    drop(server);
+    let restored = into_database("of-sled", &scene.database).await.ok().json();
+    assert_eq!((&restored["accounts"], &restored["secrets"]), (&json!(1), &json!(1)), "{restored}");
+    let refused = into_database("of-sled", &scene.database).await.failed(2);
+    assert!(refused.stderr.contains("the database is not empty"), "{refused:?}");
+
+    let server = scene.on_postgres("one").expect("it starts");
+    // Whatever may have been used since the backup counts as used.
+    let session = ann.challenge(&server).await;
+    ann.answer(&server, &session, &ann.phone.used_code()).await.expect(400);
+    ann.answer(&server, &open, &ann.phone.used_code()).await.expect(404);
+    let body = json!({"session_id": session, "backup_code": ann.backup_codes[0]});
+    server.post("/2fa/verify/backup/").json(body).await.expect(400);
+    server.post("/2fa/token/refresh/").json(json!({"refresh_token": ann.refresh})).await.expect(401);
+    server.advance(90).await;
+    ann.sign_in(&server).await;
+    let (entries, _) = trail(&server).await;
+    assert!(entries.iter().any(|entry| entry.contains("restored")), "{entries:?}");
+
+    back_up("one", "of-postgres").await;
+    drop(server);
+    let second = Postgres::of_process().database();
+    into_database("of-postgres", &second).await.ok();
+    let (from, to) = (text(scene.path("of-postgres")), text(scene.path("folder")));
+    run(["restore", "--from", &from, "--data", &to, "--master-key-file", &key]).await.ok();
+    let server = scene.on_sled("folder").expect("it starts");
+    trail(&server).await;
+    let session = ann.challenge(&server).await;
+    ann.answer(&server, &session, &ann.phone.used_code()).await.expect(400);
 }

@@ -12,6 +12,7 @@ use super::operate::{Reached, carry_out, no_folder, reach};
 use super::progress::Progress;
 use super::{Common, Failure};
 use crate::clock::Clock;
+use crate::config::{StoreChoice, StoreSettings};
 use crate::control::{Command, Reply};
 use crate::entropy::Entropy;
 use crate::http::rfc3339;
@@ -20,6 +21,7 @@ use crate::maintenance::backup::{BackupFile, Summary};
 use crate::maintenance::check::{Report, check_store};
 use crate::maintenance::migrate::{self, MigrateError, Outcome};
 use crate::maintenance::restore::{self, RestoreError, Restored};
+use crate::store::postgres::moving::{MoveError, Place};
 use crate::store::{FORMAT, Inspection, OpenError};
 
 /// Checks the store, through the running server or here, and prints what is wrong.
@@ -137,23 +139,51 @@ pub(super) fn backed_up(summary: &Summary) -> String {
     format!("Made a backup of {} and {entries}.", counted(summary.records, "record"))
 }
 
-/// Makes a new data folder from a backup.
+/// Makes a new data folder from a backup, or a store in a database.
 ///
 /// # Errors
-/// The folder is not empty, the backup is damaged or not this key's, or something cannot be written.
-pub(super) fn restore(from: &Path, data: &Path, json: bool, key: &GivenKey) -> Result<(), Failure> {
+/// The folder or database is not empty, the backup is damaged or not this key's, or something cannot be written.
+pub(super) fn restore(
+    from: &Path,
+    data: Option<&Path>,
+    store: &StoreSettings,
+    development: bool,
+    json: bool,
+    key: &GivenKey,
+) -> Result<(), Failure> {
+    let choice = store.check(development).map_err(Failure::Settings)?;
     let keyring = Arc::new(key.require(None)?);
     let mut progress = Progress::new("Restoring");
     let mut show = |done, total| progress.show(done, total);
     let now = Clock::system().now();
-    let restored = restore::restore(from, data, &keyring, now, &mut Entropy, &mut show);
+    let (restored, to) = match (choice, data) {
+        (StoreChoice::Postgres(options), None) => {
+            let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+            let runtime = runtime.map_err(Failure::runtime)?;
+            let place = runtime.block_on(Place::connect(&options)).map_err(Failure::runtime)?;
+            let handle = runtime.handle();
+            (restore::restore_to_database(from, place, &keyring, now, &mut Entropy, handle, &mut show), None)
+        }
+        (StoreChoice::Postgres(_), Some(_)) => {
+            return Err(Failure::settings(
+                "`--data` names a folder and `--store-engine postgres` a database: a backup is restored into one of them",
+            ));
+        }
+        (StoreChoice::Sled { .. }, Some(data)) => {
+            (restore::restore(from, data, &keyring, now, &mut Entropy, &mut show), Some(data))
+        }
+        (StoreChoice::Sled { .. }, None) => {
+            return Err(Failure::settings("this needs the new data folder: name it with `--data FOLDER`"));
+        }
+    };
     drop(progress);
     let restored = restored.map_err(|error| match error {
         RestoreError::Folder(OpenError::NotEmpty { .. } | OpenError::NotAFolder { .. })
+        | RestoreError::Database(MoveError::NotEmpty(_))
         | RestoreError::Unlock(_) => Failure::settings(error),
         error => Failure::runtime(error),
     })?;
-    print(&if json { told(&restored).to_string() } else { recounted(&restored, from, data) })
+    print(&if json { told(&restored).to_string() } else { recounted(&restored, from, to) })
 }
 
 fn told(restored: &Restored) -> Value {
@@ -167,14 +197,18 @@ fn told(restored: &Restored) -> Value {
     })
 }
 
-fn recounted(restored: &Restored, from: &Path, data: &Path) -> String {
+fn recounted(restored: &Restored, from: &Path, data: Option<&Path>) -> String {
     let Restored { begun_at, now, tally } = restored;
-    let (from, data) = (from.display(), data.display());
+    let from = from.display();
+    let (to, start) = match data.map(Path::display) {
+        Some(data) => (format!("`{data}`"), format!("--data {data}")),
+        None => ("the database".to_owned(), "--store-engine postgres --data NEW_FOLDER".to_owned()),
+    };
     let (apps, accounts) = (counted(tally.apps, "app"), counted(tally.accounts, "account"));
     let secrets = counted(tally.secrets, "secret");
     let (begun_at, now) = (rfc3339(*begun_at), rfc3339(*now));
     [
-        format!("Restored `{from}`, the state of {begun_at}, to `{data}`: {apps}, {accounts} with {secrets}."),
+        format!("Restored `{from}`, the state of {begun_at}, to {to}: {apps}, {accounts} with {secrets}."),
         String::new(),
         format!("A new epoch begins at {now}, because nobody knows what was used since the backup:"),
         "- Everybody has to sign in again: sessions, access and refresh tokens are dead.".to_owned(),
@@ -183,7 +217,7 @@ fn recounted(restored: &Restored, from: &Path, data: &Path) -> String {
         "- What was changed since the backup is undone: devices that were added are missing, devices that were".to_owned(),
         "  removed and API keys that were revoked are valid again. Remove and revoke them once more.".to_owned(),
         String::new(),
-        format!("Everything has been checked. Start with: sidekey serve --data {data} --master-key-file FILE"),
+        format!("Everything has been checked. Start with: sidekey serve {start} --master-key-file FILE"),
     ]
     .join("\n")
 }
@@ -301,7 +335,7 @@ mod tests {
     fn a_restore_says_what_is_dead() {
         let (begun_at, now) = (UnixTime::from_secs(1_790_000_000), UnixTime::from_secs(1_790_000_060));
         let restored = Restored { begun_at, now, tally: TALLY };
-        let text = recounted(&restored, Path::new("backup"), Path::new("new"));
+        let text = recounted(&restored, Path::new("backup"), Some(Path::new("new")));
         assert!(
             text.starts_with(
                 "Restored `backup`, the state of 2026-09-21T14:13:20Z, to `new`: 1 app, 2 accounts"
@@ -309,6 +343,11 @@ mod tests {
             "{text}"
         );
         assert!(text.contains("\n  removed and API keys"), "{text}");
+        let text = recounted(&restored, Path::new("backup"), None);
+        assert!(
+            text.contains("to the database: 1 app") && text.contains("--store-engine postgres"),
+            "{text}"
+        );
         assert_eq!(told(&restored)["restored_at"], "2026-09-21T14:14:20Z");
     }
 }

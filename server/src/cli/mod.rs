@@ -45,7 +45,7 @@ use std::process::ExitCode;
 use clap::{ArgMatches, Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use sidekey_core::id::AppId;
 
-use crate::config::ServeSettings;
+use crate::config::{ServeSettings, StoreSettings};
 use crate::hardening;
 use crate::keyring::KeyId;
 use crate::serve;
@@ -102,14 +102,19 @@ enum Subject {
         #[command(flatten)]
         common: Common,
     },
-    /// Make a new data folder from a backup
+    /// Make a new data folder from a backup, or with `--store-engine postgres` a store in an empty database
     Restore {
         /// The backup
         #[arg(long, value_name = "FILE")]
         from: PathBuf,
         /// The new data folder: empty, or not there yet
         #[arg(long, value_name = "FOLDER")]
-        data: PathBuf,
+        data: Option<PathBuf>,
+        #[command(flatten)]
+        store: StoreSettings,
+        /// Take a database that may lose what it acknowledges, as `serve --development` does
+        #[arg(long, env = "SIDEKEY_DEVELOPMENT")]
+        development: bool,
         /// Print JSON
         #[arg(long)]
         json: bool,
@@ -299,7 +304,9 @@ fn run(command: Subject, matches: &ArgMatches) -> Result<(), Failure> {
         Subject::Export(arguments) => arguments.run(),
         Subject::Verify(common) => maintain::verify(&common),
         Subject::Backup { out, common } => maintain::backup(&out, &common),
-        Subject::Restore { from, data, json, key } => maintain::restore(&from, &data, json, &key),
+        Subject::Restore { from, data, store, development, json, key } => {
+            maintain::restore(&from, data.as_deref(), &store, development, json, &key)
+        }
         Subject::Migrate(common) => maintain::migrate(&common),
         Subject::Store(verb) => verb.run(),
         Subject::Completions { shell } => shell::completions(shell),

@@ -21,16 +21,22 @@ use std::sync::Arc;
 use data_encoding::HEXLOWER;
 use rand_core::CryptoRng;
 use sidekey_core::time::UnixTime;
+use tokio::runtime::Handle;
 
 use super::OnProgress;
 use super::backup_file::{End, Piece, ReadError, Reader, Title};
-use super::check::{Checker, Report, Tally, check_store};
+use super::check::{Checker, Report, Tally, check_shown, check_store};
 use crate::audit::{Actor, Entry, Origin, ServerEvent};
 use crate::entropy::random;
 use crate::keyring::unlock::{PEPPER_RECORD, SENTINEL_RECORD, head_key, open_records, sealed_records};
 use crate::keyring::{Keyring, Pepper, UnlockError};
 use crate::store::integrity::Finding;
-use crate::store::{Building, FORMAT, Inspection, Key, Kind, OpenError, StoreError, codec, record};
+use crate::store::moving::Token;
+use crate::store::postgres::filling::Pouring;
+use crate::store::postgres::moving::{MoveError, Place};
+use crate::store::{
+    Building, FORMAT, HeadKey, Inspection, Key, Kind, OpenError, StoreError, StoreId, codec, record,
+};
 
 /// Between two reports of progress, in records.
 const STRIDE: u64 = 1_000;
@@ -85,6 +91,9 @@ pub enum RestoreError {
     /// The new folder cannot be used.
     #[error(transparent)]
     Folder(#[from] OpenError),
+    /// The database does not take it.
+    #[error(transparent)]
+    Database(#[from] MoveError),
     /// A record cannot be made.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -107,33 +116,115 @@ pub fn restore(
     rng: &mut impl CryptoRng,
     progress: OnProgress<'_>,
 ) -> Result<Restored, RestoreError> {
-    let (title, end, tally) = check(from, keyring, progress)?;
-    let (store, now) = (random(), now.max(end.head.latest()));
-    let mut building = Building::begin(to, store, &end.head)?;
+    let backup = check(from, keyring, progress)?;
+    let (store, now) = (random(), now.max(backup.end.head.latest()));
+    let mut building = Building::begin(to, store, &backup.end.head)?;
+    let key = fill(&mut building, &backup, store, now, keyring, rng, progress)?;
+    building.finish(now, key.as_ref())?;
+    let report = check_store(&Inspection::open(to)?, Some(Arc::clone(keyring)), progress)?;
+    refuse(&report)?;
+    Ok(Restored { begun_at: UnixTime::from_secs(backup.title.begun_at), now, tally: report.tally })
+}
+
+/// Restores `from` to an empty database. Everything is checked before anything is written, and once more before the database serves
+/// it. Blocks: to be called outside of the runtime.
+///
+/// # Errors
+/// See [`RestoreError`]. A database that was begun is no store, and can be removed.
+pub fn restore_to_database(
+    from: &Path,
+    place: Place,
+    keyring: &Arc<Keyring>,
+    now: UnixTime,
+    rng: &mut impl CryptoRng,
+    runtime: &Handle,
+    progress: OnProgress<'_>,
+) -> Result<Restored, RestoreError> {
+    let backup = check(from, keyring, progress)?;
+    let (store, now) = (random(), now.max(backup.end.head.latest()));
+    let mut filling = runtime.block_on(place.begin(store, Token::generate()))?;
+    let mut pouring = Pouring::begin(&mut filling, runtime, &backup.end.head);
+    let key = fill(&mut pouring, &backup, store, now, keyring, rng, progress)?;
+    let head = pouring.finish(store, now, key.as_ref())?;
+    let report = check_shown(store, Some(Arc::clone(keyring)), &head, progress, |visitor| {
+        filling.read_back(runtime, &head, visitor)
+    })?;
+    refuse(&report)?;
+    runtime.block_on(filling.enter())?;
+    Ok(Restored { begun_at: UnixTime::from_secs(backup.title.begun_at), now, tally: report.tally })
+}
+
+/// A new store that takes what was restored.
+trait Fill {
+    fn put_stored(&mut self, key: &[u8], bytes: &[u8]) -> Result<(), RestoreError>;
+    fn put(&mut self, key: &Key, value: &[u8]) -> Result<(), RestoreError>;
+    fn remove(&mut self, key: &[u8]) -> Result<(), RestoreError>;
+    fn append(&mut self, entry: &[u8]) -> Result<(), RestoreError>;
+}
+
+macro_rules! fills {
+    ($store:ty) => {
+        impl Fill for $store {
+            fn put_stored(&mut self, key: &[u8], bytes: &[u8]) -> Result<(), RestoreError> {
+                Ok(Self::put_stored(self, key, bytes)?)
+            }
+
+            fn put(&mut self, key: &Key, value: &[u8]) -> Result<(), RestoreError> {
+                Ok(Self::put(self, key, value)?)
+            }
+
+            fn remove(&mut self, key: &[u8]) -> Result<(), RestoreError> {
+                Ok(Self::remove(self, key)?)
+            }
+
+            fn append(&mut self, entry: &[u8]) -> Result<(), RestoreError> {
+                Ok(Self::append(self, entry)?)
+            }
+        }
+    };
+}
+
+fills!(Building);
+fills!(Pouring<'_>);
+
+/// A backup that was read from its beginning to its end and found whole.
+struct Backup<'a> {
+    from: &'a Path,
+    title: Title,
+    end: End,
+    tally: Tally,
+}
+
+/// Puts everything into the new store, and the entry that says so. The key that seals its head, if it has a seal.
+fn fill(
+    target: &mut impl Fill,
+    backup: &Backup<'_>,
+    store: StoreId,
+    now: UnixTime,
+    keyring: &Keyring,
+    rng: &mut impl CryptoRng,
+    progress: OnProgress<'_>,
+) -> Result<Option<HeadKey>, RestoreError> {
+    let Backup { from, title, end, tally } = backup;
     let mut done = 0_u64;
     open(from)?.read(|piece| {
         done += 1;
         if done.is_multiple_of(STRIDE) {
             progress(done, tally.records);
         }
-        take(&mut building, piece, now, rng)
+        take(target, piece, now, rng)
     })?;
     let origin = Origin::local(Actor::Operator, now);
     let event = ServerEvent::Restored { store: HEXLOWER.encode(&title.store), begun_at: title.begun_at };
-    building.append(&Entry::of_server(None, &origin, &event).to_bytes())?;
-    let key = if end.head.is_sealed() {
-        let pepper = Pepper::generate(rng);
-        for (key, value) in sealed_records(store, keyring, &pepper, rng) {
-            building.put(&key, &value)?;
-        }
-        Some(head_key(&pepper, store))
-    } else {
-        None
-    };
-    building.finish(now, key.as_ref())?;
-    let report = check_store(&Inspection::open(to)?, Some(Arc::clone(keyring)), progress)?;
-    refuse(&report)?;
-    Ok(Restored { begun_at: UnixTime::from_secs(title.begun_at), now, tally: report.tally })
+    target.append(&Entry::of_server(None, &origin, &event).to_bytes())?;
+    if !end.head.is_sealed() {
+        return Ok(None);
+    }
+    let pepper = Pepper::generate(rng);
+    for (key, value) in sealed_records(store, keyring, &pepper, rng) {
+        target.put(&key, &value)?;
+    }
+    Ok(Some(head_key(&pepper, store)))
 }
 
 fn open(path: &Path) -> Result<Reader<BufReader<File>>, RestoreError> {
@@ -142,11 +233,11 @@ fn open(path: &Path) -> Result<Reader<BufReader<File>>, RestoreError> {
 }
 
 /// Reads the whole backup and checks every sum, every record, every sealed secret, that nothing is missing, and the MAC.
-fn check(
-    path: &Path,
+fn check<'a>(
+    path: &'a Path,
     keyring: &Arc<Keyring>,
     progress: OnProgress<'_>,
-) -> Result<(Title, End, Tally), RestoreError> {
+) -> Result<Backup<'a>, RestoreError> {
     let reader = open(path)?;
     let title = *reader.title();
     if title.store_format != FORMAT {
@@ -181,7 +272,7 @@ fn check(
     }
     let tally = checker.tally();
     refuse(&checker.finish(title.store_format, Some(&end.head)))?;
-    Ok((title, end, tally))
+    Ok(Backup { from: path, title, end, tally })
 }
 
 fn refuse(report: &Report) -> Result<(), RestoreError> {
@@ -210,7 +301,7 @@ pub(super) fn keep_meta(
 
 /// Puts a piece into the new store, as what it goes on as.
 fn take(
-    building: &mut Building,
+    target: &mut impl Fill,
     piece: Piece,
     now: UnixTime,
     rng: &mut impl CryptoRng,
@@ -221,7 +312,7 @@ fn take(
         // The head, which the store began with, tells it.
         Piece::Log(_) => return Ok(()),
     };
-    let Some(bytes) = bytes else { return Ok(building.remove(&key)?) };
+    let Some(bytes) = bytes else { return target.remove(&key) };
     let name = Key::from_bytes(&key);
     if is_left_out(&name) {
         return Ok(());
@@ -229,9 +320,9 @@ fn take(
     if name.is(Kind::Account) {
         let account = record::decode(&name, &bytes)?;
         let account = codec::restored_account(&name, &account.value, now, rng)?;
-        return Ok(building.put(&name, &account)?);
+        return target.put(&name, &account);
     }
-    Ok(building.put_stored(&key, &bytes)?)
+    target.put_stored(&key, &bytes)
 }
 
 fn is_left_out(key: &Key) -> bool {

@@ -25,9 +25,7 @@ pub(super) fn open_or_recover(folder: &Folder, cache_bytes: u64) -> Result<::sle
 
 /// As [`open_or_recover`], for whoever moves the store.
 pub(super) fn open_moving(folder: &Folder, cache_bytes: u64) -> Result<::sled::Db, OpenError> {
-    if folder.path().join(shared::MARK).exists() {
-        return Err(OpenError::InDatabase { folder: folder.path().to_owned() });
-    }
+    shared::check_own_store(folder.path())?;
     let first = match open_database(folder, cache_bytes) {
         Err(OpenError::Damaged { reason, .. }) => reason,
         other => return other,

@@ -10,6 +10,17 @@ use super::open_error::OpenError;
 /// Says that the store of a folder is in a database, so that no command makes another one in the folder.
 pub(super) const MARK: &str = "store.in-database";
 
+/// Refuses the folder of a server whose store is in a database.
+///
+/// # Errors
+/// It is one.
+pub fn check_own_store(folder: &Path) -> Result<(), OpenError> {
+    if folder.join(MARK).exists() {
+        return Err(OpenError::InDatabase { folder: folder.to_owned() });
+    }
+    Ok(())
+}
+
 /// A data folder that this process has locked, until the value is dropped.
 pub struct SharedFolder(Folder);
 

@@ -22,7 +22,8 @@ use crate::maintenance::restore::keep_meta;
 use crate::maintenance::{OnProgress, Part};
 use crate::store::FORMAT;
 use crate::store::moving::Token;
-use crate::store::postgres::moving::{Filling, MoveError, Place, is_of_log};
+use crate::store::postgres::filling::{Filling, is_of_log};
+use crate::store::postgres::moving::{MoveError, Place};
 
 /// Parts that wait to be read.
 const AHEAD: usize = 4;

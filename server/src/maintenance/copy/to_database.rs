@@ -23,8 +23,10 @@ use crate::maintenance::check::{Report, check_shown, check_store};
 use crate::store::head::Base;
 use crate::store::integrity::{Completeness, Finding};
 use crate::store::moving::{Mark, Phase, Token};
-use crate::store::postgres::moving::{Filling, MoveError, Place, Range, Standing, Told};
+use crate::store::postgres::filling::{Filling, Range};
+use crate::store::postgres::moving::{MoveError, Place, Standing, Told};
 use crate::store::record::Header;
+use crate::store::shared::check_own_store;
 use crate::store::walk::Visitor;
 use crate::store::{FORMAT, HeadKey, Inspection, OpenError};
 
@@ -48,6 +50,8 @@ pub fn to_database(
     runtime: &Handle,
     progress: OnProgress<'_>,
 ) -> Result<Outcome, CopyError> {
+    // Its server would show the database's store.
+    check_own_store(data)?;
     let mark = read_mark(data)?;
     let told = runtime.block_on(place.told())?;
     if let Some(mark) = &mark
@@ -103,6 +107,7 @@ pub fn look(
     runtime: &Handle,
     progress: OnProgress<'_>,
 ) -> Result<Report, CopyError> {
+    check_own_store(data)?;
     let told = runtime.block_on(place.told())?;
     if let Some(mark) = read_mark(data)? {
         is_entered(data, &mark, &told)?;

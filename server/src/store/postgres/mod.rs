@@ -10,6 +10,7 @@
 //! | `commit` | a batch as one transaction in one round trip, and why at most one of two rival decisions is committed |
 //! | `ledger` | the audit log: numbers, chain and head, and why entries about one account keep their order |
 //! | `lead` | tasks that processes share |
+//! | [`filling`] | a database that is being filled |
 //! | [`moving`] | a store that moves into a database or out of one |
 //! | `walk` | everything as it is at one moment |
 //! | `error` | what the server's errors mean |
@@ -26,6 +27,7 @@ pub mod connect;
 mod commit;
 mod connections;
 mod error;
+pub mod filling;
 mod lead;
 mod ledger;
 pub mod moving;
