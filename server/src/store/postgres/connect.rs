@@ -12,6 +12,7 @@ use tokio_postgres::{Client, Config, NoTls};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::error::sentence;
+use super::hosts::{self, InTurn};
 use crate::store::engine::StoreError;
 
 /// Waiting for a connection, for a new one to be made, and for the server to answer at all.
@@ -80,10 +81,10 @@ impl Options {
         let recycling = ManagerConfig { recycling_method: RecyclingMethod::Fast };
         config.ssl_mode(if self.tls.is_some() { SslMode::Require } else { SslMode::Disable });
         let manager = self.tls.as_ref().map_or_else(
-            || Manager::from_config(config.clone(), NoTls, recycling.clone()),
+            || Manager::from_connect(config.clone(), InTurn(NoTls), recycling.clone()),
             |tls| {
                 let tls = MakeRustlsConnect::new((**tls).clone());
-                Manager::from_config(config.clone(), tls, recycling.clone())
+                Manager::from_connect(config.clone(), InTurn(tls), recycling.clone())
             },
         );
         let volatile = self.volatile;
@@ -104,7 +105,7 @@ impl Options {
             .max_size(size)
             .runtime(Runtime::Tokio1)
             .wait_timeout(Some(CONNECT))
-            .create_timeout(Some(CONNECT * 2))
+            .create_timeout(Some(CONNECT * (1 + hosts::count(&config))))
             .recycle_timeout(Some(CONNECT))
             .post_create(set)
             .build()

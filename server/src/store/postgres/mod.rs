@@ -6,6 +6,7 @@
 //! | [`connect`] | connections, and what the server must be set to |
 //! | `connections` | what becomes of a connection whose answer nobody waits for any more |
 //! | `pulse` | a commit each second, and why what is read is safe |
+//! | `hosts` | several hosts in one address |
 //! | `schema` | the tables |
 //! | `commit` | a batch as one transaction in one round trip, and why at most one of two rival decisions is committed |
 //! | `ledger` | the audit log: numbers, chain and head, and why entries about one account keep their order |
@@ -28,6 +29,7 @@ mod commit;
 mod connections;
 mod error;
 pub mod filling;
+mod hosts;
 mod lead;
 mod ledger;
 pub mod moving;

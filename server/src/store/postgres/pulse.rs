@@ -58,13 +58,8 @@ pub(super) async fn run(shared: &Shared, slot: u8, is_volatile: bool) {
     let (clock, mut seen) = (Clock::system(), Seen { has_standby: Some(is_volatile), ..Seen::default() });
     for number in (0..STANDBYS_EVERY).cycle() {
         let looks = number == 0 && !is_volatile;
-        let outcome = tokio::time::timeout(PATIENCE, once(shared, slot, looks, &clock, &mut seen)).await;
-        let failure = match outcome {
-            Ok(Ok(())) => None,
-            Ok(Err(error)) => Some(error.to_string()),
-            Err(_) => Some("a commit was not confirmed in time".to_owned()),
-        };
-        shared.beaten(failure);
+        let outcome = once(shared, slot, looks, &clock, &mut seen).await;
+        shared.beaten(outcome.err().map(|error| error.to_string()));
         tokio::time::sleep(EVERY).await;
     }
 }
@@ -78,7 +73,10 @@ async fn once(
 ) -> Result<(), StoreError> {
     let client = shared.tasks.lend().await?;
     let before = clock.now();
-    let theirs = beat(&client, slot).await.map_err(|error| StoreError::Unavailable(sentence(&error)))?;
+    // Connecting has its own limits, and may come past a host that hangs.
+    let late = || StoreError::Unavailable("a commit was not confirmed in time".to_owned());
+    let answer = tokio::time::timeout(PATIENCE, beat(&client, slot)).await.map_err(|_| late())?;
+    let theirs = answer.map_err(|error| StoreError::Unavailable(sentence(&error)))?;
     let after = clock.now();
     let skew = theirs.since(after).max(before.since(theirs));
     let was_skewed = std::mem::replace(&mut seen.is_skewed, skew > SKEW);
@@ -91,7 +89,8 @@ async fn once(
         tracing::info!("the clocks of this machine and of the database agree again");
     }
     if looks {
-        told_of_standbys(has_synchronous_standby(&client).await, seen);
+        let asked = tokio::time::timeout(PATIENCE, has_synchronous_standby(&client)).await;
+        told_of_standbys(asked.map_err(|_| late())?, seen);
     }
     client.give_back();
     Ok(())

@@ -1,0 +1,147 @@
+//! Several hosts in one address, of which one takes changes.
+
+use deadpool_postgres::Connect;
+use futures_util::future::BoxFuture;
+use tokio::task::JoinHandle;
+use tokio_postgres::config::Host;
+use tokio_postgres::tls::{MakeTlsConnect, TlsConnect};
+use tokio_postgres::{Client, Config, Error, Socket};
+
+use super::connect::CONNECT;
+
+/// Connects to the first host that takes changes, and gives each of them [`CONNECT`] for all that belongs to it. The library's own limit ends
+/// with the connection of the socket: a server that hangs, whose system still accepts, would be waited for in front of the one that
+/// was promoted.
+pub(super) struct InTurn<T>(pub(super) T);
+
+impl<T> Connect for InTurn<T>
+where
+    T: MakeTlsConnect<Socket> + Clone + Send + Sync + 'static,
+    T::Stream: Send + Sync,
+    T::TlsConnect: Send + Sync,
+    <T::TlsConnect as TlsConnect<Socket>>::Future: Send,
+{
+    fn connect(&self, config: &Config) -> BoxFuture<'_, Result<(Client, JoinHandle<()>), Error>> {
+        let hosts = each(config);
+        Box::pin(async move {
+            let mut failure = None;
+            for host in hosts {
+                match tokio::time::timeout(CONNECT, host.connect(self.0.clone())).await {
+                    Ok(Ok((client, connection))) => {
+                        let running = async move {
+                            if let Err(error) = connection.await {
+                                let reason = super::error::sentence(&error);
+                                tracing::debug!(reason, "a connection to the database has ended");
+                            }
+                        };
+                        return Ok((client, tokio::spawn(running)));
+                    }
+                    Ok(Err(error)) => failure = Some(error),
+                    Err(_) => {}
+                }
+            }
+            match failure {
+                Some(error) => Err(error),
+                // None has answered; the pool's own limit, which comes next, says so.
+                None => std::future::pending().await,
+            }
+        })
+    }
+}
+
+/// How many hosts there are to ask, at least one.
+pub(super) fn count(config: &Config) -> u32 {
+    u32::try_from(each(config).len()).unwrap_or(u32::MAX)
+}
+
+/// The same for each host alone.
+fn each(config: &Config) -> Vec<Config> {
+    let (hosts, addresses, ports) = (config.get_hosts(), config.get_hostaddrs(), config.get_ports());
+    let number = hosts.len().max(addresses.len());
+    if number <= 1 {
+        return vec![config.clone()];
+    }
+    (0..number).map(|index| alone(config, hosts.get(index), addresses.get(index), ports, index)).collect()
+}
+
+fn alone(
+    config: &Config,
+    host: Option<&Host>,
+    address: Option<&std::net::IpAddr>,
+    ports: &[u16],
+    index: usize,
+) -> Config {
+    let mut one = Config::new();
+    match host {
+        Some(Host::Tcp(name)) => one.host(name),
+        Some(Host::Unix(folder)) => one.host_path(folder),
+        None => &mut one,
+    };
+    if let Some(address) = address {
+        one.hostaddr(*address);
+    }
+    // One port is that of all hosts.
+    if let Some(port) = ports.get(index).or(ports.first()) {
+        one.port(*port);
+    }
+    config.get_user().map(|user| one.user(user));
+    config.get_password().map(|password| one.password(password));
+    config.get_dbname().map(|name| one.dbname(name));
+    config.get_options().map(|options| one.options(options));
+    config.get_application_name().map(|name| one.application_name(name));
+    config.get_connect_timeout().map(|limit| one.connect_timeout(*limit));
+    config.get_tcp_user_timeout().map(|limit| one.tcp_user_timeout(*limit));
+    config.get_keepalives_interval().map(|interval| one.keepalives_interval(interval));
+    config.get_keepalives_retries().map(|retries| one.keepalives_retries(retries));
+    one.ssl_mode(config.get_ssl_mode())
+        .ssl_negotiation(config.get_ssl_negotiation())
+        .channel_binding(config.get_channel_binding())
+        .keepalives(config.get_keepalives())
+        .keepalives_idle(config.get_keepalives_idle())
+        .target_session_attrs(config.get_target_session_attrs());
+    one
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_host_keeps_its_port_and_what_is_said_of_all() {
+        let config: Config =
+            "host=a,b hostaddr=10.0.0.1,10.0.0.2 port=5433,5434 user=sidekey password=secret dbname=store"
+                .parse()
+                .unwrap();
+        let hosts = each(&config);
+        let told: Vec<_> = hosts
+            .iter()
+            .map(|host| (host.get_hosts().to_vec(), host.get_hostaddrs().to_vec(), host.get_ports().to_vec()))
+            .collect();
+        let host = |name: &str, last: u8, port| {
+            (vec![Host::Tcp(name.to_owned())], vec![std::net::IpAddr::from([10, 0, 0, last])], vec![port])
+        };
+        assert_eq!(told, [host("a", 1, 5433), host("b", 2, 5434)]);
+        for host in &hosts {
+            assert_eq!((host.get_user(), host.get_dbname()), (Some("sidekey"), Some("store")));
+            assert_eq!(host.get_password(), Some(&b"secret"[..]));
+        }
+        let one_port: Config = "host=a,b port=5433 user=sidekey".parse().unwrap();
+        assert!(each(&one_port).iter().all(|host| host.get_ports() == [5433]));
+        assert_eq!(count(&"host=a user=sidekey".parse().unwrap()), 1);
+    }
+
+    #[tokio::test]
+    async fn a_host_that_accepts_and_says_nothing_is_left_for_the_next() {
+        let hangs = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let second = {
+            let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+            listener.local_addr().unwrap().port()
+        };
+        let port = hangs.local_addr().unwrap().port();
+        let config: Config =
+            format!("host=127.0.0.1,127.0.0.1 port={port},{second} user=sidekey").parse().unwrap();
+        // The second one is asked: it is its refusal that is told.
+        let refused = InTurn(tokio_postgres::NoTls).connect(&config).await.map(drop).unwrap_err();
+        assert!(refused.to_string().contains("connecting"), "{refused}");
+    }
+}
