@@ -33,9 +33,12 @@ async fn each_shell_reads_its_completions() {
 
 #[tokio::test]
 async fn bash_completes_a_command_and_its_option() {
-    let script = command::run(["completions", "bash"]).await.ok().stdout;
+    let folder = TempDir::new().unwrap();
+    // Longer than a variable of the environment may be.
+    let script = folder.path().join("completions");
+    std::fs::write(&script, command::run(["completions", "bash"]).await.ok().stdout).unwrap();
     for (line, expected) in [("sidekey bac", "backup"), ("sidekey backup --ou", "--out")] {
-        let ask = r#"eval "$SCRIPT"; COMP_WORDS=($LINE); COMP_CWORD=$((${#COMP_WORDS[@]} - 1))
+        let ask = r#". "$SCRIPT"; COMP_WORDS=($LINE); COMP_CWORD=$((${#COMP_WORDS[@]} - 1))
             _sidekey sidekey "${COMP_WORDS[COMP_CWORD]}" "${COMP_WORDS[COMP_CWORD - 1]}"; echo "${COMPREPLY[*]}""#;
         let output =
             Command::new("bash").args(["-c", ask]).env("SCRIPT", &script).env("LINE", line).output().unwrap();

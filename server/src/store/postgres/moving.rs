@@ -54,11 +54,13 @@ const TAKE_TOKEN: &str = "
     INSERT INTO move (single, token) VALUES (1, $1) ON CONFLICT (single) DO UPDATE SET token = excluded.token";
 const CREATE: &str =
     "CREATE TABLE IF NOT EXISTS move (single smallint PRIMARY KEY CHECK (single = 1), token text NOT NULL);";
-/// The tables that every commit needs, under names that no server knows; and back.
-const HIDE: &str =
-    "ALTER TABLE record RENAME TO record_left; ALTER TABLE audit_pending RENAME TO audit_pending_left;";
-const SHOW: &str =
-    "ALTER TABLE record_left RENAME TO record; ALTER TABLE audit_pending_left RENAME TO audit_pending;";
+/// The tables that every commit needs, and the one whose pulse says that a process is ready, under names that no server knows; and back.
+const HIDE: &str = "
+    ALTER TABLE record RENAME TO record_left; ALTER TABLE audit_pending RENAME TO audit_pending_left;
+    ALTER TABLE pulse RENAME TO pulse_left;";
+const SHOW: &str = "
+    ALTER TABLE record_left RENAME TO record; ALTER TABLE audit_pending_left RENAME TO audit_pending;
+    ALTER TABLE pulse_left RENAME TO pulse;";
 /// Under their own names for one connection, whose temporary schema is searched first.
 const SEE: &str = "
     CREATE OR REPLACE TEMP VIEW record AS SELECT key, version, value FROM record_left;
