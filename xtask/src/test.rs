@@ -209,9 +209,9 @@ fn cluster(workspace: &Workspace) -> Outcome {
     // Ten thousand sessions of one server; `tests/cluster.rs` has as many on three, in the step `http`.
     command.args(["--", "--skip", "of_fifty_users"]);
     process::run(with_programs(&mut command, workspace)?)?;
-    // Databases of its own, which fail.
+    // Databases of their own, which fail, or which a store moves to and from.
     let mut command = workspace.cargo("test");
-    command.args(["--package", "sidekey-tests", "--test", "failover"]);
+    command.args(["--package", "sidekey-tests", "--test", "failover", "--test", "store_copy"]);
     process::run(with_programs(&mut command, workspace)?)
 }
 
