@@ -127,6 +127,22 @@ async fn a_primary_that_waits_for_its_standby_is_not_ready() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_primary_that_hangs_is_left_for_the_one_that_was_promoted() {
+    let primary = Postgres::durable(&[], Vec::new());
+    let standby = primary.standby();
+    let fleet = Fleet::start(&on_both(&primary.database(), &standby), 1, &[]).await;
+    let server = &fleet.servers[0];
+    let ann = Ann::enrolled(server).await;
+    let _frozen = primary.freeze();
+    ann.verify(server, 0).await.refused(503, "UNAVAILABLE");
+    fleet.is_not_ready().await;
+    standby.promote();
+    fleet.is_ready().await;
+    ann.code_is_good(server).await;
+    is_whole(&fleet).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_only_the_primary_has_is_not_told_after_its_crash_either() {
     let primary = Postgres::durable(&[], Vec::new());
     let standby = primary.standby();
