@@ -1,4 +1,4 @@
-// The package beside otpauth + qrcode, in Node.js and in Chromium: cargo xtask bench --browser
+// The package beside otpauth + qrcode, in Node.js and in Chromium: cargo xtask bench browser
 //
 // node tests/package/bench.mjs [--docs <folder>]     puts the figures into its performance.md as well
 //
@@ -25,7 +25,7 @@ import { PAGE, ask, inFolder, serve } from "./site.mjs";
 
 const SECRET = "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ";
 const TURNS = 9;
-const [BEGIN, END] = ["<!-- browser: written by `cargo xtask bench --browser --write` -->", "<!-- end of browser -->"];
+const [BEGIN, END] = ["<!-- browser: written by `cargo xtask bench browser --write` -->", "<!-- end of browser -->"];
 
 /** @param {import("esbuild").StdinOptions | string} entry */
 async function bundle(entry) {

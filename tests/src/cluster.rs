@@ -73,6 +73,11 @@ impl Postgres {
         &self.folder
     }
 
+    /// One of the programs that came with it.
+    pub fn program(&self, name: &str) -> PathBuf {
+        self.programs.join(name)
+    }
+
     /// Runs a statement, and gives what it says.
     pub fn run_sql(&self, database: &str, sql: &str) -> String {
         let output = self.psql(database).args(["-c", sql]).output().expect("psql can be run");

@@ -11,6 +11,7 @@
 //! | [`rounds`] | the order in which everything is measured |
 //! | [`servers`] | the processes that are measured |
 //! | [`ceiling`], [`disk`] | what the stack and the disk would give |
+//! | [`database`] | the same over `PostgreSQL`, beside pgbench |
 //! | [`load`], [`connection`] | many connections, and one |
 //! | [`work`] | what they do, and the checks of every answer; [`tokens`]: those of tokens |
 //! | [`people`] | the users and their authenticators |
@@ -21,6 +22,7 @@
 pub mod ceiling;
 pub mod clock;
 pub mod connection;
+pub mod database;
 pub mod disk;
 pub mod failure;
 pub mod load;

@@ -10,7 +10,7 @@ use sidekey_bench::machine::Machine;
 use sidekey_bench::plan::{FULL, Plan, QUICK, SMOKE};
 use sidekey_bench::results::Results;
 use sidekey_bench::servers::Site;
-use sidekey_bench::{ceiling, report, rounds, targets};
+use sidekey_bench::{ceiling, database, report, rounds, targets};
 
 /// Measures a Sidekey server.
 #[derive(Parser)]
@@ -23,8 +23,20 @@ struct Arguments {
 enum What {
     /// Measure
     Run(Options),
+    /// Measure over a database of its own, beside pgbench
+    Database(DatabaseOptions),
     /// Be the server of the ceiling
     Ceiling,
+}
+
+#[derive(Args)]
+struct DatabaseOptions {
+    /// The server's binary
+    #[arg(long, value_name = "FILE")]
+    server: PathBuf,
+    /// Folder of the documentation whose numbers are replaced
+    #[arg(long, value_name = "FOLDER")]
+    docs: Option<PathBuf>,
 }
 
 #[derive(Args)]
@@ -53,6 +65,7 @@ struct Options {
 async fn main() -> ExitCode {
     let outcome = match Arguments::parse().what {
         What::Run(options) => run(&options).await,
+        What::Database(options) => database::run(&options.server, options.docs.as_deref()).await,
         What::Ceiling => ceiling::serve().await,
     };
     match outcome {

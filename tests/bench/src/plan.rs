@@ -52,6 +52,18 @@ pub const QUICK: Plan = Plan {
     connections: &[1, 16, 64, 256],
 };
 
+/// Over a database, beside pgbench: some four minutes.
+pub const DATABASE: Plan = Plan {
+    name: "database",
+    rounds: 1,
+    stage: Duration::from_secs(6),
+    users: 60_000,
+    large: None,
+    starts: 1,
+    development: false,
+    connections: &[1, 16, 64],
+};
+
 /// Some seconds: whether the client and the server go together. Its numbers say nothing.
 pub const SMOKE: Plan = Plan {
     name: "smoke",

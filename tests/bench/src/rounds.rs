@@ -72,6 +72,48 @@ pub async fn run(plan: Plan, site: &Site) -> Outcome<Told> {
     Ok(Told { measured: medians(rounds), stores })
 }
 
+/// What a database gave by itself and below a server, over so many connections.
+#[derive(Clone, Copy, Debug)]
+pub struct Beside {
+    /// How many.
+    pub connections: usize,
+    /// Transactions of pgbench a second, before and after.
+    pub pgbench: [f64; 2],
+    /// Sessions opened and answered.
+    pub logins: Load,
+    /// Sessions answered.
+    pub verifies: Load,
+}
+
+/// Measures logins and verifies, and beside them what `pgbench` gives for a number of connections.
+///
+/// # Errors
+/// As [`run`].
+pub async fn beside(
+    plan: Plan,
+    site: &Site,
+    pgbench: impl AsyncFn(usize) -> Outcome<f64>,
+) -> Outcome<Vec<Beside>> {
+    let run = Run { plan, site, ceiling: servers::ceiling()?, enrolled: Arc::default() };
+    let world = Arc::new(World::new(People::new(plan.users), &site.api_key));
+    let (server, _) = run.filled(&world, 0).await?;
+    let (mut all, mut round) = (Vec::new(), Round::default());
+    for &connections in plan.connections {
+        let stage = |kind| Stage { accounts: plan.users, kind, connections };
+        let before = pgbench(connections).await?;
+        rested(&world, &server, plan.users / 3).await?;
+        let workers = (0..connections).map(|_| login::Logins(Arc::clone(&world))).collect();
+        let logins = run.measure(&mut round, &server, stage(Kind::Logins), workers).await?;
+        let verifies =
+            run.verifies(&mut round, &world, &server, stage(Kind::Verifies), logins.per_second).await?;
+        let pgbench = [before, pgbench(connections).await?];
+        all.push(Beside { connections, pgbench, logins, verifies });
+    }
+    tokens::check(server.address, &world.take_logins()).await?;
+    server.stop().await?;
+    Ok(all)
+}
+
 impl Run<'_> {
     /// Starts the server, often enough for a median.
     async fn started(&self, accounts: u64) -> Outcome<(Server, StoreFacts)> {
@@ -194,7 +236,7 @@ impl Run<'_> {
         server: &Server,
         stage: Stage,
         logins: f64,
-    ) -> Outcome {
+    ) -> Outcome<Load> {
         // A verify is less than half of a login; what is left over ends by itself.
         #[expect(
             clippy::cast_possible_truncation,
@@ -210,8 +252,7 @@ impl Run<'_> {
         let workers = (0..stage.connections)
             .map(|_| login::Verifies(Arc::clone(world), Arc::clone(&waiting)))
             .collect();
-        self.measure::<login::Verifies>(round, server, stage, workers).await?;
-        Ok(())
+        self.measure::<login::Verifies>(round, server, stage, workers).await
     }
 
     async fn measure<W: Worker>(

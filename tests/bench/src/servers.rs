@@ -70,6 +70,8 @@ pub struct Site {
     folder: PathBuf,
     address: SocketAddr,
     development: bool,
+    /// Where the server keeps everything, if not in its folder.
+    engine: Vec<String>,
     /// The API key of the application.
     pub api_key: String,
 }
@@ -80,23 +82,47 @@ impl Site {
     /// # Errors
     /// The binary does not do it.
     pub fn make(binary: &Path, folder: &Path, development: bool) -> Outcome<Self> {
-        let mut site = Self {
+        let site = Self::begin(binary, folder, development, Vec::new())?;
+        site.with_app()
+    }
+
+    /// The same in an empty database, by the address that `store.url` takes.
+    ///
+    /// # Errors
+    /// The binary does not do it.
+    pub async fn make_in_database(binary: &Path, folder: &Path, url: &str) -> Outcome<Self> {
+        let engine = ["--store-engine", "postgres", "--store-url", url].map(str::to_owned).to_vec();
+        let site = Self::begin(binary, folder, false, engine)?;
+        // What a database holds is made by the server that runs.
+        let (server, _) = site.start().await?;
+        let site = site.with_app()?;
+        server.stop().await?;
+        Ok(site)
+    }
+
+    fn begin(binary: &Path, folder: &Path, development: bool, engine: Vec<String>) -> Outcome<Self> {
+        let site = Self {
             binary: binary.to_owned(),
             folder: folder.to_owned(),
             address: free_port()?,
             development,
+            engine,
             api_key: String::new(),
         };
         let settings = format!("[[protect]]\napp = \"{APP}\"\npath = \"/\"\nmax_age = 86400\n");
         let written = fs::write(folder.join("settings.toml"), settings);
         written.map_err(Failure::because(format!("cannot write to `{}`", folder.display())))?;
         site.run(&["keys", "generate", "--out"], &[&site.path("master.key")])?;
+        Ok(site)
+    }
+
+    fn with_app(mut self) -> Outcome<Self> {
         let app = ["app", "create", "--json", "--name", APP, "--id", APP, "--enforcement", "required"];
-        let told: Value = serde_json::from_str(&site.with_store(&app)?)
+        let told: Value = serde_json::from_str(&self.with_store(&app)?)
             .map_err(Failure::because("`sidekey app create` printed something else"))?;
         let key = told.get("api_key").and_then(Value::as_str);
-        key.ok_or_else(|| Failure::new("`sidekey app create` gave no key"))?.clone_into(&mut site.api_key);
-        Ok(site)
+        key.ok_or_else(|| Failure::new("`sidekey app create` gave no key"))?.clone_into(&mut self.api_key);
+        Ok(self)
     }
 
     /// The folder of everything.
@@ -162,7 +188,7 @@ impl Site {
         command.args(["serve", "--log", "json", "--trusted-proxy", "127.0.0.1", "--listen", &address]);
         command.args(["--public-url", &format!("http://{address}")]);
         command.arg("--data").arg(self.data()).arg("--master-key-file").arg(self.path("master.key"));
-        command.arg("--config").arg(self.path("settings.toml"));
+        command.arg("--config").arg(self.path("settings.toml")).args(&self.engine);
         if self.development {
             command.arg("--development");
         }

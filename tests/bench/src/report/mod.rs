@@ -13,8 +13,8 @@ use crate::failure::{Failure, Outcome};
 use crate::results::Results;
 
 /// Around what is replaced in the documentation.
-const BEGIN: &str = "<!-- measured: written by `cargo xtask bench --write` -->\n";
-const END: &str = "<!-- end of measured -->\n";
+const MARKS: (&str, &str) =
+    ("<!-- measured: written by `cargo xtask bench --write` -->\n", "<!-- end of measured -->\n");
 /// What stands above the tables there.
 const LINKS: &str = "![Answers a second](performance.svg)\n\nThe same numbers for programs are in [performance.json](performance.json).\n";
 
@@ -37,22 +37,29 @@ pub fn leave(results: &Results, folder: &Path) -> Outcome {
 /// # Errors
 /// The page has no place for them, or cannot be written.
 pub fn document(results: &Results, docs: &Path) -> Outcome {
-    let page = docs.join("performance.md");
-    let text =
-        fs::read_to_string(&page).map_err(Failure::because(format!("cannot read `{}`", page.display())))?;
     let numbers = format!("{LINKS}\n{}", table::markdown(results));
-    let text = replaced(&text, &numbers)
-        .ok_or_else(|| Failure::new(format!("`{}` has no place for the numbers", page.display())))?;
     let json = serde_json::to_string_pretty(results).map_err(Failure::because("the results are no JSON"))?;
+    replace(&docs.join("performance.md"), MARKS, &numbers)?;
     write(&docs.join("performance.json"), &(json + "\n"))?;
-    write(&docs.join("performance.svg"), &chart::svg(results))?;
-    write(&page, &text)
+    write(&docs.join("performance.svg"), &chart::svg(results))
 }
 
-fn replaced(text: &str, with: &str) -> Option<String> {
-    let (before, rest) = text.split_once(BEGIN)?;
-    let (_, after) = rest.split_once(END)?;
-    Some(format!("{before}{BEGIN}\n{with}\n{END}{after}"))
+/// Replaces what stands between two lines of a page.
+///
+/// # Errors
+/// The page has not these lines, or cannot be written.
+pub fn replace(page: &Path, marks: (&str, &str), with: &str) -> Outcome {
+    let text =
+        fs::read_to_string(page).map_err(Failure::because(format!("cannot read `{}`", page.display())))?;
+    let text = replaced(&text, marks, with)
+        .ok_or_else(|| Failure::new(format!("`{}` has no place for the numbers", page.display())))?;
+    write(page, &text)
+}
+
+fn replaced(text: &str, (begin, end): (&str, &str), with: &str) -> Option<String> {
+    let (before, rest) = text.split_once(begin)?;
+    let (_, after) = rest.split_once(end)?;
+    Some(format!("{before}{begin}\n{with}\n{end}{after}"))
 }
 
 fn write(path: &Path, text: &str) -> Outcome {
@@ -65,10 +72,10 @@ mod tests {
 
     #[test]
     fn what_stands_between_the_marks_is_replaced_and_can_be_again() {
-        let page = format!("# Title\n{BEGIN}old\n{END}more\n");
-        let once = replaced(&page, "new\n").unwrap();
-        assert_eq!(once, format!("# Title\n{BEGIN}\nnew\n\n{END}more\n"));
-        assert_eq!(replaced(&once, "new\n").unwrap(), once);
-        assert!(replaced("# Title\n", "new").is_none());
+        let marks = ("<begin>\n", "<end>\n");
+        let once = replaced("# Title\n<begin>\nold\n<end>\nmore\n", marks, "new\n").unwrap();
+        assert_eq!(once, "# Title\n<begin>\n\nnew\n\n<end>\nmore\n");
+        assert_eq!(replaced(&once, marks, "new\n").unwrap(), once);
+        assert!(replaced("# Title\n", marks, "new").is_none());
     }
 }
