@@ -5,6 +5,7 @@ use std::io::{self, IsTerminal};
 use std::panic::{self, Location};
 use std::str::FromStr as _;
 
+use tracing::{Level, Metadata};
 use tracing_subscriber::filter::{EnvFilter, FilterExt as _, LevelFilter, filter_fn};
 use tracing_subscriber::layer::Filter;
 use tracing_subscriber::prelude::*;
@@ -39,13 +40,28 @@ impl LogLevel {
         Ok(Self(text.to_owned()))
     }
 
-    fn filter(&self) -> EnvFilter {
-        EnvFilter::new(&self.0)
+    /// What is let through. The client of the database is not, below `info`, unless it is named: at `debug` it tells the parameters of each
+    /// statement, and those are names, hashes and sealed secrets.
+    fn filter(&self) -> Chosen {
+        let chosen = EnvFilter::new(&self.0);
+        if self.0.contains(DATABASE_CLIENT) {
+            return Box::new(chosen);
+        }
+        let told = |metadata: &Metadata<'_>| {
+            *metadata.level() <= Level::INFO || !metadata.target().starts_with(DATABASE_CLIENT)
+        };
+        // The hint keeps the level's own, as below.
+        Box::new(chosen.and(filter_fn(told).with_max_level_hint(LevelFilter::TRACE)))
     }
 }
 
+/// The library that speaks with `PostgreSQL`, as it is called in the log.
+const DATABASE_CLIENT: &str = "tokio_postgres";
+
+type Chosen = Box<dyn Filter<Registry> + Send + Sync>;
+
 /// Logging that has been started.
-pub struct Logging(reload::Handle<EnvFilter, Registry>);
+pub struct Logging(reload::Handle<Chosen, Registry>);
 
 impl Logging {
     /// Logs this much from now on.
@@ -148,6 +164,31 @@ mod tests {
             let filter = without_spans_of_traces::<Registry>(LogLevel::parse(text).unwrap().filter());
             assert_eq!(filter.max_level_hint(), Some(most), "{text}");
         }
+    }
+
+    /// What is logged at this level of two lines of the database's client and one of another library.
+    fn logged(level: &str) -> Vec<String> {
+        let lines = Lines::default();
+        let writer = lines.clone();
+        let layer = json_layer(move || writer.clone()).with_filter(LogLevel::parse(level).unwrap().filter());
+        tracing::subscriber::with_default(tracing_subscriber::registry().with(layer), || {
+            tracing::debug!(target: "tokio_postgres::query", "parameters");
+            tracing::info!(target: "tokio_postgres::connection", "notice");
+            tracing::debug!(target: "hyper", "another");
+        });
+        let text = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
+        let message =
+            |line: &str| serde_json::from_str::<serde_json::Value>(line).unwrap()["message"].to_string();
+        text.lines().map(|line| message(line).trim_matches('"').to_owned()).collect()
+    }
+
+    #[test]
+    fn parameters_of_statements_are_logged_only_where_their_library_is_named() {
+        assert_eq!(logged("debug"), ["notice", "another"]);
+        assert_eq!(logged("trace,sled=info"), ["notice", "another"]);
+        assert_eq!(logged("warn,tokio=debug"), ["notice"]);
+        assert_eq!(logged("warn"), [""; 0]);
+        assert_eq!(logged("info,tokio_postgres=debug"), ["parameters", "notice"]);
     }
 
     #[test]

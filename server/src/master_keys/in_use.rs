@@ -115,6 +115,18 @@ async fn keys(
 }
 
 async fn try_take(engine: &dyn Engine, keyring: &Keyring, origin: &Origin) -> Result<(), UnlockError> {
+    match taking(engine, keyring, origin).await? {
+        Some(batch) => Ok(engine.commit(batch).await?),
+        None => Ok(()),
+    }
+}
+
+/// What notes that a keyring seals from now on, if nothing changes meanwhile; `None`: it is noted.
+pub(super) async fn taking(
+    engine: &dyn Engine,
+    keyring: &Keyring,
+    origin: &Origin,
+) -> Result<Option<Batch>, UnlockError> {
     let noted = read(engine).await?;
     let version = noted.as_ref().map(|(_, record)| record.version);
     let mut keys = keys(engine, noted.as_ref().map(|(noted, _)| noted), keyring).await?;
@@ -123,12 +135,14 @@ async fn try_take(engine: &dyn Engine, keyring: &Keyring, origin: &Origin) -> Re
     let fence = fence::read(engine).await?;
     let is_fenced = fence.as_ref().is_some_and(|(only, _)| *only != wanted.sealing);
     if !is_fenced && noted.as_ref().is_some_and(|(noted, _)| *noted == wanted) {
-        return Ok(());
+        return Ok(None);
     }
     let mut batch = Batch::new();
     batch.decided_at(origin.at).expect(place(), version).put(place(), wanted.encode()?);
+    // Also that there is none: a rotation that has begun meanwhile would go on, with a fence before the key that is noted here.
+    batch.expect(fence::place(), fence.map(|(_, record)| record.version));
     if is_fenced {
-        batch.expect(fence::place(), fence.map(|(_, record)| record.version)).delete(fence::place());
+        batch.delete(fence::place());
     }
     if is_fenced || noted.is_none_or(|(noted, _)| noted.sealing != wanted.sealing) {
         // What a rotation has found to be sealed anew may not stay so.
@@ -136,7 +150,7 @@ async fn try_take(engine: &dyn Engine, keyring: &Keyring, origin: &Origin) -> Re
         let event = ServerEvent::MasterKeyTakenIntoUse { key_id: wanted.sealing.to_string() };
         batch.append(Entry::of_server(None, origin, &event).to_bytes());
     }
-    Ok(engine.commit(batch).await?)
+    Ok(Some(batch))
 }
 
 fn check_complete(tally: &Tally, keyring: &Keyring) -> Result<(), UnlockError> {

@@ -11,7 +11,7 @@ use crate::entropy::Entropy;
 use crate::keyring::{KeyId, fence, file, sources};
 use crate::store::postgres::connect::Options;
 use crate::store::postgres::testing::database;
-use crate::store::{PostgresEngine, Store, Subject};
+use crate::store::{CommitError, PostgresEngine, Store, Subject};
 use crate::token::Signer;
 
 const NOW: UnixTime = UnixTime::from_secs(1_790_000_000);
@@ -144,6 +144,20 @@ async fn another_first_key_takes_the_fence_down_and_ends_the_rotation() {
     assert_eq!(refused, RotationError::AnotherKey(old));
     let noted = in_use::read(&*one.engine).await.unwrap().unwrap().0;
     assert_eq!(noted.keys.len(), 2, "nothing was dropped");
+}
+
+#[tokio::test]
+async fn a_key_is_not_taken_into_use_past_a_rotation_that_has_begun_meanwhile() {
+    let folder = tempfile::tempdir().unwrap();
+    let (one, other) = two(folder.path()).await;
+    file::add(&other.file, &mut Entropy).unwrap();
+    let keyring = sources::load_file(&other.file).unwrap();
+    let taking = in_use::taking(&*other.engine, &keyring, &origin()).await.unwrap().unwrap();
+    one.step().await;
+    let refused = other.engine.commit(taking).await.unwrap_err();
+    assert!(matches!(refused, CommitError::Conflict(_)), "{refused}");
+    in_use::take(&*other.engine, &keyring, &origin()).await.unwrap();
+    assert!(fence::read(&*one.engine).await.unwrap().is_none(), "the second look has found it");
 }
 
 #[tokio::test]

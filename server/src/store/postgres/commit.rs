@@ -47,7 +47,7 @@ use deadpool_postgres::Object;
 use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Error, Statement, Transaction};
 
-use super::connections::Connections;
+use super::connections::{Connections, Lent};
 use super::error::{Verdict, unavailable};
 use crate::entropy;
 use crate::store::activity;
@@ -186,7 +186,9 @@ pub(super) async fn commit(connections: &Connections, batch: Batch) -> Result<()
             return Err(StoreError::Unavailable("the database did not answer in time".to_owned()).into());
         };
         let failure = match outcome {
-            Err((Verdict::Conflict, _)) => Some(CommitError::Conflict(mismatch(&client, &plan).await)),
+            Err((Verdict::Conflict, _)) => {
+                return Err(CommitError::Conflict(mismatch(client, &plan, PATIENCE).await));
+            }
             // The connection is lost, or in a state that nobody knows: it does not go back.
             Err((Verdict::Unavailable, error)) => return Err(unavailable(&error).into()),
             Err((Verdict::Fenced, _)) => Some(CommitError::Fenced),
@@ -231,8 +233,9 @@ pub(super) async fn append(transaction: &Transaction<'_>, batch: &Batch) -> Resu
     Ok(())
 }
 
-/// Which expectation is not met, as far as that can still be told.
-async fn mismatch(client: &Object, plan: &Plan) -> String {
+/// Which expectation is not met, as far as that can still be told. The connection goes back, unless the answer did not come in
+/// time: the next one to use it would wait for that.
+async fn mismatch(client: Lent, plan: &Plan, patience: Duration) -> String {
     let asked = plan.held.iter().map(|(key, version)| (key, Some(version.0)));
     let asked: Vec<_> = asked.chain(plan.inserted.iter().map(|(key, _)| (key, None))).collect();
     let keys: Vec<_> = asked.iter().map(|(key, _)| key.as_bytes()).collect();
@@ -241,7 +244,9 @@ async fn mismatch(client: &Object, plan: &Plan) -> String {
             client.prepare_cached("SELECT key, version FROM record WHERE key = ANY ($1::bytea[])").await?;
         client.query(&statement, &[&keys]).await
     };
-    let Ok(Ok(rows)) = tokio::time::timeout(PATIENCE, found).await else { return "a record".to_owned() };
+    let Ok(answer) = tokio::time::timeout(patience, found).await else { return "a record".to_owned() };
+    client.give_back();
+    let Ok(rows) = answer else { return "a record".to_owned() };
     let found: BTreeMap<&[u8], u64> =
         rows.iter().map(|row| (row.get(0), row.get::<_, i64>(1).cast_unsigned())).collect();
     let differs = asked.iter().find(|(key, version)| found.get(key.as_bytes()) != version.as_ref());
@@ -361,6 +366,7 @@ fn verdict(step: Step, error: &Error) -> Verdict {
 mod tests {
     use super::*;
     use crate::store::Kind;
+    use crate::store::postgres::testing::database;
 
     fn key(name: &str) -> Key {
         Key::of(Kind::App).part(name)
@@ -392,6 +398,27 @@ mod tests {
         let mut batch = Batch::new();
         batch.expect(key("a"), Some(Version(1))).expect(key("a"), None);
         assert!(matches!(Plan::of(batch, Version(7)), Err(CommitError::Conflict(_))));
+    }
+
+    #[tokio::test]
+    async fn a_connection_that_did_not_say_in_time_what_is_not_as_expected_is_not_lent_again() {
+        let options = database().await;
+        let connections = Connections::new(options.pool(1).unwrap());
+        let client = connections.lend().await.unwrap();
+        let (other, connection) = options.config.connect(tokio_postgres::NoTls).await.unwrap();
+        tokio::spawn(connection);
+        other
+            .batch_execute(
+                "BEGIN; CREATE TABLE record (key bytea, version bigint); COMMIT; BEGIN; LOCK TABLE record",
+            )
+            .await
+            .unwrap();
+        let told = mismatch(client, &Plan::default(), Duration::ZERO).await;
+        assert_eq!(
+            (told.as_str(), connections.room()),
+            ("a record", 0),
+            "its answer is waited for elsewhere"
+        );
     }
 
     #[test]

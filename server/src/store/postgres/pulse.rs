@@ -55,7 +55,7 @@ pub(super) async fn beat(client: &Client, slot: u8) -> Result<UnixTime, Error> {
 
 /// Beats for as long as it is polled.
 pub(super) async fn run(shared: &Shared, slot: u8, is_volatile: bool) {
-    let (clock, mut seen) = (Clock::system(), Seen { has_standby: Some(is_volatile), ..Seen::default() });
+    let (clock, mut seen) = (Clock::system(), Seen::default());
     for number in (0..STANDBYS_EVERY).cycle() {
         let looks = number == 0 && !is_volatile;
         let outcome = once(shared, slot, looks, &clock, &mut seen).await;
@@ -90,19 +90,52 @@ async fn once(
     }
     if looks {
         let asked = tokio::time::timeout(PATIENCE, has_synchronous_standby(&client)).await;
-        told_of_standbys(asked.map_err(|_| late())?, seen);
+        match seen.standby(asked.map_err(|_| late())?) {
+            Some(Standby::Missing) => tracing::warn!(
+                "the database has no synchronous standby (`synchronous_standby_names` is empty): with its disk, what was acknowledged is lost"
+            ),
+            Some(Standby::Back) => tracing::info!("the database has a synchronous standby again"),
+            None => {}
+        }
     }
     client.give_back();
     Ok(())
 }
 
-fn told_of_standbys(has_standby: Option<bool>, seen: &mut Seen) {
-    let before = std::mem::replace(&mut seen.has_standby, has_standby);
-    match (has_standby, before) {
-        (Some(false), None | Some(true)) => tracing::warn!(
-            "the database has no synchronous standby (`synchronous_standby_names` is empty): with its disk, what was acknowledged is lost"
-        ),
-        (Some(true), Some(false)) => tracing::info!("the database has a synchronous standby again"),
-        _ => {}
+/// What is told of the standbys.
+#[derive(Debug, PartialEq, Eq)]
+enum Standby {
+    Missing,
+    Back,
+}
+
+impl Seen {
+    /// Notes whether there is a standby; what is to be told of it. `None` for what nobody knows, which changes nothing.
+    fn standby(&mut self, is_there: Option<bool>) -> Option<Standby> {
+        let is_there = is_there?;
+        match (is_there, self.has_standby.replace(is_there)) {
+            (false, None | Some(true)) => Some(Standby::Missing),
+            (true, Some(false)) => Some(Standby::Back),
+            (true, None | Some(true)) | (false, Some(false)) => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_database_without_a_standby_is_told_of_at_the_start_and_at_each_change() {
+        let mut seen = Seen::default();
+        let looks = [Some(false), Some(false), None, Some(false), Some(true), Some(true), Some(false)];
+        let told = looks.map(|look| seen.standby(look));
+        let (missing, back) = (Some(Standby::Missing), Some(Standby::Back));
+        assert_eq!(told, [missing, None, None, None, back, None, Some(Standby::Missing)]);
+    }
+
+    #[test]
+    fn a_database_that_has_one_from_the_start_is_not_told_to_have_it_again() {
+        assert_eq!(Seen::default().standby(Some(true)), None);
     }
 }

@@ -47,7 +47,8 @@ const CREATE: &str = "
     CREATE TABLE IF NOT EXISTS lead (task text PRIMARY KEY, holder bigint, until timestamptz);
     CREATE TABLE IF NOT EXISTS pulse (slot smallint PRIMARY KEY, at timestamptz NOT NULL);";
 
-/// From the tables of version 1. Processes of both versions may work on these; a task may then be led twice.
+/// From the tables of version 1. Processes of both versions may work on these, but not during a rotation of master keys: those of the
+/// first know no fence. A task may then be led twice.
 const FROM_1: &str = "
     ALTER TABLE lead ADD COLUMN IF NOT EXISTS holder bigint;
     ALTER TABLE lead ADD COLUMN IF NOT EXISTS until timestamptz;
