@@ -3,7 +3,8 @@
 //! Several servers read their key files at different times. Until a rotation begins, each of them seals with the first key of its
 //! own; all of those are noted as in use. From its beginning on, a commit that seals with another key than the rotation's is refused by
 //! the database itself, so that a server that was left behind can seal nothing any more, however long it takes to notice
-//! ([`Batch::fence`]). The record stays after the rotation, and goes when another key is taken into use.
+//! ([`Batch::fence`]). The record stays after the rotation, and goes when somebody has a server take
+//! another key into use. A start does not: where servers share a store, one that starts seals with the key that stands here.
 
 use super::{KeyId, Keyring};
 use crate::store::{Batch, Engine, Key, Record, StoreError};

@@ -80,6 +80,13 @@ impl Keyring {
         (!others.is_empty()).then(|| Self { first: Arc::clone(&self.first), older })
     }
 
+    /// The same keys with this one first, so that it seals; `None`: it is not among them. No key is copied.
+    pub fn led_by(&self, id: KeyId) -> Option<Self> {
+        let first = self.shared().find(|key| key.id() == id)?;
+        let older = self.shared().filter(|key| key.id() != id).map(Arc::clone).collect();
+        Some(Self { first: Arc::clone(first), older })
+    }
+
     /// The ids of all keys, the sealing one first.
     pub fn ids(&self) -> impl Iterator<Item = KeyId> {
         self.keys().map(MasterKey::id)

@@ -68,7 +68,7 @@ pub(super) async fn read(engine: &dyn Engine) -> Result<Option<(InUse, Record)>,
     Ok(Some((InUse::decode(&record)?, record)))
 }
 
-/// Makes sure that a keyring has every key that is in use, and notes the one that seals from now on.
+/// Makes sure that a keyring has every key that is in use, and notes the one that seals from now on. A fence before it is taken down.
 ///
 /// # Errors
 /// A key is missing, or the store fails.
@@ -80,6 +80,42 @@ pub(super) async fn take(engine: &dyn Engine, keyring: &Keyring, origin: &Origin
         }
     }
     try_take(engine, keyring, origin).await
+}
+
+/// The same for a process that starts, and what it seals and opens with.
+///
+/// Where processes share the store, a start takes down no fence: it may be that of a server which was left behind and has an older file,
+/// and the others may have dropped its first key. It seals with the key of the fence.
+///
+/// # Errors
+/// A key is missing, or the store fails.
+pub(super) async fn start(
+    engine: &dyn Engine,
+    given: &Keyring,
+    origin: &Origin,
+) -> Result<Keyring, UnlockError> {
+    for _ in 1..ATTEMPTS {
+        match try_start(engine, given, origin).await {
+            Err(UnlockError::Commit(CommitError::Conflict(_))) => {}
+            outcome => return outcome,
+        }
+    }
+    try_start(engine, given, origin).await
+}
+
+async fn try_start(engine: &dyn Engine, given: &Keyring, origin: &Origin) -> Result<Keyring, UnlockError> {
+    let fence = if engine.is_shared() { fence::read(engine).await? } else { None };
+    let first = fence.as_ref().map_or(given.sealing(), |(only, _)| *only);
+    let missing = || UnlockError::NotedKey { needed: first, given: unlock::list(given) };
+    let keyring = given.led_by(first).ok_or_else(missing)?;
+    if let Some(mut batch) = taking(engine, &keyring, origin).await? {
+        if engine.is_shared() {
+            // That it has been the same fence all along.
+            batch.expect(fence::place(), fence.map(|(_, record)| record.version));
+        }
+        engine.commit(batch).await?;
+    }
+    Ok(keyring)
 }
 
 /// Whether a keyring has every key that is in use. Nothing is noted.

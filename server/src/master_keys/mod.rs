@@ -37,6 +37,8 @@ pub struct MasterKeys {
     engine: Arc<dyn Engine>,
     current: Arc<Swap<Keyring>>,
     source: keyring::Origin,
+    /// Of keys that cannot be read again, as they were given, where the store had another one of them go on sealing.
+    given: Option<Keyring>,
     /// Keyrings before this one that somebody may still be sealing with. Held from reading the file to putting the keyring in
     /// place, so that an older one never replaces a newer one; nothing but reading anew waits for it.
     before: tokio::sync::Mutex<Vec<Weak<Keyring>>>,
@@ -76,6 +78,9 @@ pub struct Use {
 impl MasterKeys {
     /// Opens a store with a keyring that came from `source`: nothing is sealed with a key before it is noted.
     ///
+    /// Where servers share the store, the key of the latest rotation goes on sealing, whichever is the first: another one is
+    /// taken into use by [`reload`](Self::reload), which somebody asked for, and not by a restart.
+    ///
     /// # Errors
     /// The keyring is not the store's or lacks a key, or the store fails.
     pub async fn open(
@@ -87,9 +92,19 @@ impl MasterKeys {
     ) -> Result<(Self, Pepper), UnlockError> {
         let named = |error: UnlockError| error.given_by(&source);
         let pepper = unlock::unlock(&*engine, &keyring, rng).await.map_err(named)?;
-        in_use::take(&*engine, &keyring, &Origin::local(Actor::Server, now)).await.map_err(named)?;
-        let current = Arc::new(Swap::new(keyring));
-        Ok((Self { engine, current, source, before: tokio::sync::Mutex::default() }, pepper))
+        let local = Origin::local(Actor::Server, now);
+        let sealing = in_use::start(&*engine, &keyring, &local).await.map_err(named)?;
+        let (first, goes_on) = (keyring.sealing(), sealing.sealing());
+        if first != goes_on {
+            tracing::warn!(
+                %first, %goes_on,
+                "the first of the given master keys seals nothing: the latest rotation was to another one, which goes on; \
+                 `sidekey keys rotate` takes the first one into use"
+            );
+        }
+        let given = Some(keyring).filter(|_| first != goes_on && source == keyring::Origin::Environment);
+        let (current, before) = (Arc::new(Swap::new(sealing)), tokio::sync::Mutex::default());
+        Ok((Self { engine, current, source, given, before }, pepper))
     }
 
     /// The keyring for those who seal and open, as it is at each moment.
@@ -124,7 +139,8 @@ impl MasterKeys {
 
     async fn reload_within(&self, origin: &Origin, looks: u32) -> Result<Arc<Keyring>, ReloadError> {
         let mut before = self.before.lock().await;
-        let Some(fresh) = self.source.read_again()? else { return Ok(self.current.get()) };
+        let given = || self.given.as_ref().and_then(|given| given.led_by(given.sealing()));
+        let Some(fresh) = self.source.read_again()?.or_else(given) else { return Ok(self.current.get()) };
         unlock::check(&*self.engine, &fresh).await?;
         in_use::check(&*self.engine, &fresh).await?;
         // A statement of its own: nobody may hold on to the current one while it is replaced.

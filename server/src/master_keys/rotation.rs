@@ -16,7 +16,7 @@
 //! - Every other process that shares the store passes a fence with each commit that seals ([`fence`]). The batch that makes the first
 //!   cursor puts it up, and each count begins when every commit that was under way has come to its end
 //!   ([`Engine::settled`]): what passed before the fence stood is counted, and nothing passes afterwards. No clock is asked.
-//! - Whoever takes another first key into use takes down fence and cursor in one batch, and the rotation begins anew. So while there is
+//! - Whoever takes another first key into use, which no mere start does, takes down fence and cursor in one batch, and the rotation begins anew. So while there is
 //!   a cursor the fence stands; and the batch that ends the rotation, which drops the other keys, expects all three records.
 
 use futures_util::future::join_all;

@@ -63,12 +63,23 @@ fn origin() -> Origin {
 
 /// Two servers with a copy each of one key file.
 async fn two(folder: &Path) -> (Server, Server) {
-    let database = database().await;
+    two_on(&database().await, folder).await
+}
+
+async fn two_on(database: &Options, folder: &Path) -> (Server, Server) {
     let files = ["one", "other"].map(|name| folder.join(name));
     sources::write_new(&files[0], &keyring::MasterKey::generate(&mut Entropy)).unwrap();
     let [one, other] = files;
     std::fs::copy(&one, &other).unwrap();
-    (Server::start(&database, one).await.unwrap(), Server::start(&database, other).await.unwrap())
+    (Server::start(database, one).await.unwrap(), Server::start(database, other).await.unwrap())
+}
+
+/// The keys of a file, with those first that came last.
+fn reversed(file: &Path) -> String {
+    let text = std::fs::read_to_string(file).unwrap();
+    let mut lines: Vec<_> = text.lines().filter(|line| line.starts_with("skm1:")).collect();
+    lines.reverse();
+    lines.join("\n")
 }
 
 #[tokio::test]
@@ -133,10 +144,7 @@ async fn another_first_key_takes_the_fence_down_and_ends_the_rotation() {
     one.keys.reload(&origin()).await.unwrap();
     while !matches!(one.step().await, Progress::UnderWay { phase: rotation::Phase::Check, .. }) {}
     // The same keys in the order before.
-    let text = std::fs::read_to_string(&one.file).unwrap();
-    let mut lines: Vec<_> = text.lines().filter(|line| line.starts_with("skm1:")).collect();
-    lines.reverse();
-    std::fs::write(&other.file, lines.join("\n")).unwrap();
+    std::fs::write(&other.file, reversed(&one.file)).unwrap();
     other.keys.reload(&origin()).await.unwrap();
     in_use::take(&*other.engine, &other.keys.current(), &origin()).await.unwrap();
     other.enrol("bob").await.unwrap();
@@ -144,6 +152,49 @@ async fn another_first_key_takes_the_fence_down_and_ends_the_rotation() {
     assert_eq!(refused, RotationError::AnotherKey(old));
     let noted = in_use::read(&*one.engine).await.unwrap().unwrap().0;
     assert_eq!(noted.keys.len(), 2, "nothing was dropped");
+}
+
+#[tokio::test]
+async fn a_restart_of_who_was_left_behind_seals_with_the_key_of_the_rotation() {
+    let (folder, database) = (tempfile::tempdir().unwrap(), database().await);
+    let (one, other) = two_on(&database, folder.path()).await;
+    let (old, new) = (one.sealing(), file::add(&one.file, &mut Entropy).unwrap().sealing());
+    let only_old = folder.path().join("only-old");
+    std::fs::copy(&other.file, &only_old).unwrap();
+    std::fs::write(&other.file, reversed(&one.file)).unwrap();
+    one.keys.reload(&origin()).await.unwrap();
+    one.step().await;
+    let refused = Server::start(&database, only_old).await.err().unwrap();
+    assert!(matches!(refused, UnlockError::NotedKey { needed, .. } if needed == new), "{refused}");
+    while !matches!(one.step().await, Progress::Finished { .. }) {}
+    file::remove(&one.file, old).unwrap();
+    one.keys.reload(&origin()).await.unwrap();
+
+    let other = Server::start(&database, other.file).await.unwrap();
+    assert_eq!(other.sealing(), new);
+    other.enrol("ann").await.unwrap();
+    one.enrol("ann").await.unwrap();
+    assert_eq!(one.tally().await, [new]);
+    assert_eq!(fence::read(&*one.engine).await.unwrap().unwrap().0, new);
+    let noted = in_use::read(&*one.engine).await.unwrap().unwrap().0;
+    assert_eq!(noted, in_use::InUse::only(new), "nor is the old one noted again");
+    assert_eq!(other.keys.reload(&origin()).await.unwrap().sealing(), old, "by the file, when asked for");
+}
+
+#[tokio::test]
+async fn keys_of_the_environment_are_taken_into_use_when_asked_for_after_a_restart() {
+    let (folder, database) = (tempfile::tempdir().unwrap(), database().await);
+    let (one, _) = two_on(&database, folder.path()).await;
+    while !matches!(one.step().await, Progress::Finished { .. }) {}
+    let sealed_with = one.sealing();
+    let new = file::add(&one.file, &mut Entropy).unwrap().sealing();
+    let given = sources::load_file(&one.file).unwrap();
+    let source = keyring::Origin::Environment;
+    let opened = MasterKeys::open(Arc::clone(&one.engine), given, source, NOW, &mut Entropy).await;
+    let keys = opened.unwrap().0;
+    assert_eq!(keys.current().sealing(), sealed_with, "as the server beside it");
+    assert_eq!(keys.reload(&origin()).await.unwrap().sealing(), new);
+    assert!(matches!(keys.rotate_on(&origin(), &mut Entropy).await.unwrap(), Progress::UnderWay { .. }));
 }
 
 #[tokio::test]
