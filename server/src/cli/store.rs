@@ -210,6 +210,7 @@ fn failed(error: CopyError) -> Failure {
         | CopyError::DatabaseNeeded
         | CopyError::NothingMoves
         | CopyError::OtherDatabase(_)
+        | CopyError::NotOfDatabase(_)
         | CopyError::Folder(
             OpenError::NotEmpty { .. } | OpenError::NotAFolder { .. } | OpenError::NoStore { .. },
         )

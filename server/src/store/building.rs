@@ -11,12 +11,12 @@ use sidekey_core::time::UnixTime;
 use super::about::About;
 use super::activity;
 use super::engine::{StoreId, Version};
-use super::folder::Folder;
+use super::folder::{Folder, LOCK};
 use super::head::{Head, HeadKey};
 use super::head_file;
 use super::integrity::Survey;
 use super::keys::Key;
-use super::moving::{self, Mark, Phase, Token};
+use super::moving::Lock;
 use super::open_error::OpenError;
 use super::opening::open_moving;
 use super::record::{self, HEADER};
@@ -39,17 +39,25 @@ pub struct Building {
 
 /// Locks a folder that is empty or missing.
 fn empty(path: &Path) -> Result<Folder, OpenError> {
+    // Nothing is written to a folder that is another's, not even a lock; and what came before the lock was got is seen after it.
+    is_empty(path)?;
+    let folder = Folder::open(path)?;
+    is_empty(path)?;
+    Ok(folder)
+}
+
+fn is_empty(path: &Path) -> Result<(), OpenError> {
     match fs::read_dir(path) {
         Ok(mut entries) => {
             // The lock of an attempt that is over is nothing.
-            if entries.any(|entry| entry.is_ok_and(|entry| entry.file_name() != "lock")) {
+            if entries.any(|entry| entry.is_ok_and(|entry| entry.file_name() != LOCK)) {
                 return Err(OpenError::NotEmpty { folder: path.to_owned() });
             }
+            Ok(())
         }
-        Err(error) if error.kind() == ErrorKind::NotFound => {}
-        Err(error) => return Err(OpenError::io(path, error)),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(OpenError::io(path, error)),
     }
-    Folder::open(path)
 }
 
 impl Building {
@@ -61,15 +69,12 @@ impl Building {
         Self::in_folder(empty(path)?, id, head)
     }
 
-    /// As [`begin`](Self::begin), for a store that moves here from a database: marked, so that nobody opens it yet.
+    /// As [`begin`](Self::begin), for a store that moves here from a database, in a folder that was marked, so that nobody opens it yet.
     ///
     /// # Errors
-    /// As [`begin`](Self::begin).
-    pub fn begin_arriving(path: &Path, id: StoreId, token: Token, at: UnixTime) -> Result<Self, OpenError> {
-        let folder = empty(path)?;
-        moving::write(path, &Mark { phase: Phase::Arriving, token, at })
-            .map_err(|error| OpenError::io(path, error))?;
-        Self::in_folder(folder, id, &Head::default())
+    /// The folder cannot be used.
+    pub fn begin_arriving(lock: Lock, id: StoreId) -> Result<Self, OpenError> {
+        Self::in_folder(lock.into_folder(), id, &Head::default())
     }
 
     fn in_folder(folder: Folder, id: StoreId, head: &Head) -> Result<Self, OpenError> {

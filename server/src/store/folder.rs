@@ -20,6 +20,9 @@ use super::open_error::OpenError;
 /// The file that names the store, and tells that there is one.
 pub const STORE_ID: &str = "store.id";
 
+/// The file that whoever has the folder keeps locked.
+pub(super) const LOCK: &str = "lock";
+
 /// A data folder that this process has locked, until the value is dropped.
 pub(super) struct Folder {
     path: PathBuf,
@@ -140,7 +143,7 @@ fn make_private_folder(path: &Path) -> Result<(), OpenError> {
 }
 
 fn lock(folder: &Path) -> Result<File, OpenError> {
-    let path = folder.join("lock");
+    let path = folder.join(LOCK);
     let open = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(&path);
     let mut file = open.map_err(|error| OpenError::io(&path, error))?;
     match file.try_lock() {

@@ -9,6 +9,8 @@
 //! functions here block, and are to be called outside of the runtime that they are given.
 
 mod online;
+#[cfg(test)]
+mod tests;
 pub mod to_database;
 pub mod to_folder;
 
@@ -102,6 +104,13 @@ pub enum CopyError {
         .0.display()
     )]
     OtherDatabase(PathBuf),
+    /// What is in the folder was brought there from another database, or by an attempt that another one has followed.
+    #[error(
+        "what is in `{}` was not brought there by the latest attempt at moving the store of this database, and is not replaced: \
+         name the database that it comes from, or an empty folder",
+        .0.display()
+    )]
+    NotOfDatabase(PathBuf),
     /// The store is served from the database.
     #[error(
         "the store is served from the database, and this cannot be taken back: copy it with `sidekey store copy --from postgres --to sled`"
@@ -148,6 +157,17 @@ fn first(report: &Report) -> Option<Finding> {
     report.findings.first().cloned()
 }
 
+/// Whether the database has been served, or is, with the store that this mark is of.
+async fn has_entered(place: &Place, mark: &moving::Mark) -> Result<bool, CopyError> {
+    let told = match place.told().await {
+        // There is no store in it.
+        Err(MoveError::NotEmpty(_)) => return Ok(false),
+        told => told?,
+    };
+    let is_same = told.token.as_ref() == Some(&mark.token) || told.store == Some(mark.store);
+    Ok(is_same && !matches!(told.standing, Standing::Nothing | Standing::Filling | Standing::GivenUp))
+}
+
 /// What was taken back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TakenBack {
@@ -181,8 +201,16 @@ pub fn undo(data: &Path, place: Option<Place>, runtime: &Handle) -> Result<Taken
     }
     match mark.phase {
         Phase::Gone => return Err(CopyError::Entered),
-        // The database was never told to serve it, and nobody else can tell it while the lock is held.
-        Phase::Leaving | Phase::Arriving => {}
+        // The database was never told to serve it, and nobody else can tell it while the lock is held. But the folder may be a copy from
+        // then that was put back.
+        Phase::Leaving => {
+            if let Some(place) = &place
+                && runtime.block_on(has_entered(place, &mark))?
+            {
+                return Err(CopyError::Entered);
+            }
+        }
+        Phase::Arriving => {}
         Phase::Entering => {
             let mut place = place.ok_or(CopyError::DatabaseNeeded)?;
             runtime.block_on(async {

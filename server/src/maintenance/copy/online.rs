@@ -20,15 +20,15 @@ use crate::maintenance::backup_file::{Piece, ReadError, Reader};
 use crate::maintenance::check::Report;
 use crate::maintenance::restore::keep_meta;
 use crate::maintenance::{OnProgress, Part};
-use crate::store::FORMAT;
 use crate::store::moving::Token;
 use crate::store::postgres::filling::{Filling, is_of_log};
 use crate::store::postgres::moving::{MoveError, Place};
+use crate::store::{FORMAT, StoreId};
 
 /// Parts that wait to be read.
 const AHEAD: usize = 4;
 
-/// Copies what the running server shows, and finds out whether the master key is the right one before anything is closed.
+/// Copies what the running server shows, tells which store it is, and finds out whether the master key is the right one before anything is closed.
 pub(super) fn copy(
     data: &Path,
     place: Place,
@@ -36,7 +36,7 @@ pub(super) fn copy(
     keyring: Option<&Arc<Keyring>>,
     runtime: &Handle,
     progress: OnProgress<'_>,
-) -> Result<Filling, CopyError> {
+) -> Result<(Filling, StoreId), CopyError> {
     let (sender, waiting) = sync_channel(AHEAD);
     let take = move |part| match part {
         Part::Progress { done, total } => {
@@ -85,7 +85,7 @@ fn fill(
     token: &Token,
     keyring: Option<&Arc<Keyring>>,
     runtime: &Handle,
-) -> Result<Filling, CopyError> {
+) -> Result<(Filling, StoreId), CopyError> {
     let reader = Reader::new(parts).map_err(|error| broken(&error))?;
     let title = *reader.title();
     if title.store_format != FORMAT {
@@ -118,7 +118,7 @@ fn fill(
     })?;
     runtime.block_on(filling.put(of_log, &page, None))?;
     head_keys::<0>(title.store, keyring, sentinel, pepper)?;
-    Ok(filling)
+    Ok((filling, title.store))
 }
 
 fn broken(error: &ReadError) -> CopyError {

@@ -22,9 +22,9 @@ use crate::maintenance::OnProgress;
 use crate::maintenance::check::{Report, check_shown, check_store};
 use crate::store::head::Base;
 use crate::store::integrity::{Completeness, Finding};
-use crate::store::moving::{Mark, Phase, Token};
+use crate::store::moving::{Lock, Mark, Phase, Token};
 use crate::store::postgres::filling::{Filling, Range};
-use crate::store::postgres::moving::{MoveError, Place, Standing, Told};
+use crate::store::postgres::moving::{MoveError, Moved, Place, Standing, Told};
 use crate::store::record::Header;
 use crate::store::shared::check_own_store;
 use crate::store::walk::Visitor;
@@ -44,7 +44,7 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// See [`CopyError`]. The folder may be marked then: repeat it, or take it back.
 pub fn to_database(
     data: &Path,
-    place: Place,
+    mut place: Place,
     keyring: Option<&Arc<Keyring>>,
     now: UnixTime,
     runtime: &Handle,
@@ -57,7 +57,11 @@ pub fn to_database(
     if let Some(mark) = &mark
         && is_entered(data, mark, &told)?
     {
-        let _inspection = reopen(data, 1)?;
+        let _lock = Lock::take(data)?;
+        if read_mark(data)?.as_ref() != Some(mark) {
+            return Err(MoveError::Overtaken.into());
+        }
+        runtime.block_on(place.confirm(Moved::Here, &mark.token))?;
         write_mark(data, &Mark { phase: Phase::Gone, ..mark.clone() })?;
         return Ok(Outcome::WasMoved);
     }
@@ -66,23 +70,25 @@ pub fn to_database(
         Some(mark) if mark.phase == Phase::Entering => mark.token.clone(),
         _ => Token::generate(),
     };
-    let mut leaving = Mark { phase: Phase::Leaving, token: token.clone(), at: now };
     let is_served = mark.is_none() && runtime.block_on(asked(data, &Command::Status))?;
-    let (inspection, mut filling) = if is_served {
-        let filling = online::copy(data, place, &token, keyring, runtime, progress)?;
+    let leaves = |store| Mark::new(Phase::Leaving, store, token.clone(), now);
+    let (inspection, mut filling, mut leaving) = if is_served {
+        let (filling, store) = online::copy(data, place, &token, keyring, runtime, progress)?;
+        let leaving = leaves(store);
         runtime.block_on(asked(data, &Command::LetGo(leaving.clone())))?;
         let inspection = reopen(data, ATTEMPTS)?;
         if read_mark(data)?.as_ref() != Some(&leaving) {
             return Err(MoveError::Overtaken.into());
         }
-        (inspection, filling)
+        (inspection, filling, leaving)
     } else {
         let inspection = reopen(data, 1)?;
         if read_mark(data)? != mark {
             return Err(MoveError::Overtaken.into());
         }
-        let filling = runtime.block_on(place.begin(inspection.store(), token))?;
-        (inspection, filling)
+        let leaving = leaves(inspection.store());
+        let filling = runtime.block_on(place.begin(inspection.store(), token.clone()))?;
+        (inspection, filling, leaving)
     };
     let key = ready(&inspection, keyring)?;
     if mark.as_ref().is_none_or(|mark| mark.phase == Phase::Leaving) {

@@ -1,7 +1,8 @@
 //! From a database to a data folder.
 //!
-//! 1. The folder is begun, marked as one that a store arrives in.
-//! 2. The database is closed for all servers. From now on nobody decides anything.
+//! 1. The folder is marked as one that a store arrives in; what an earlier attempt has brought stays.
+//! 2. The database is closed for all servers, or taken over from the earlier attempt. From now on nobody decides anything, and that
+//!    attempt cannot end any more: what it has brought is removed.
 //! 3. Everything is read and written to the folder, made durable, and read back: number, digest, chain, checksums, secrets.
 //! 4. The database is told that its store is gone; then the mark is removed.
 
@@ -12,18 +13,18 @@ use sidekey_core::time::UnixTime;
 use tokio::runtime::Handle;
 
 use super::to_database::STRIDE;
-use super::{Copied, CopyError, Outcome, first, head_keys, read_mark, remove_mark};
+use super::{Copied, CopyError, Outcome, first, head_keys, remove_mark, write_mark};
 use crate::keyring::Keyring;
 use crate::keyring::unlock::{PEPPER_RECORD, SENTINEL_RECORD};
 use crate::maintenance::OnProgress;
 use crate::maintenance::check::check_store;
 use crate::store::head::Base;
 use crate::store::integrity::{Completeness, Finding};
-use crate::store::moving::{self, Lock, Phase, Token};
-use crate::store::postgres::moving::{MoveError, Place, Standing};
+use crate::store::moving::{self, Found, Lock, Mark, Phase, Token};
+use crate::store::postgres::moving::{Left, MoveError, Moved, Place, Standing};
 use crate::store::record::Header;
 use crate::store::walk::Visitor;
-use crate::store::{Building, Inspection, Key, OpenError};
+use crate::store::{Building, Inspection, Key, StoreId};
 
 /// Moves the store of a database to a data folder, which must be empty or missing, or begun by an earlier attempt.
 ///
@@ -31,24 +32,28 @@ use crate::store::{Building, Inspection, Key, OpenError};
 /// See [`CopyError`]. The database may be closed then: repeat it, or take it back.
 pub fn to_folder(
     data: &Path,
-    place: Place,
+    mut place: Place,
     keyring: Option<&Arc<Keyring>>,
     now: UnixTime,
     runtime: &Handle,
     progress: OnProgress<'_>,
 ) -> Result<Outcome, CopyError> {
     let told = runtime.block_on(place.told())?;
-    if let Some(mark) = read_mark(data)? {
-        if mark.phase != Phase::Arriving {
-            return Err(OpenError::Moving { folder: data.to_owned(), phase: mark.phase }.into());
+    // First without the lock, which is a file in a folder that may be another's.
+    moving::look(data)?;
+    let lock = Lock::take(data)?;
+    let found = moving::look(data)?;
+    // Where nothing was brought yet, the mark is of no store.
+    if let Some(mark) = found.mark.as_ref().filter(|_| found.has_content) {
+        if told.store != Some(mark.store) {
+            return Err(CopyError::NotOfDatabase(data.to_owned()));
         }
         if told.standing == Standing::Gone && told.token.as_ref() == Some(&mark.token) {
-            let _lock = Lock::take(data)?;
+            runtime.block_on(place.confirm(Moved::Away, &mark.token))?;
             remove_mark(data)?;
+            // Without it, a copy of this folder from before would be taken for it.
+            runtime.block_on(place.forget(&mark.token));
             return Ok(Outcome::WasMoved);
-        }
-        if matches!(told.standing, Standing::Here | Standing::Leaving) {
-            moving::discard(data, &mark)?;
         }
     }
     let store = match (told.standing, told.store) {
@@ -61,8 +66,10 @@ pub fn to_folder(
     let (walks, seals) = keys.map_or((None, None), |[walks, seals]| (Some(walks), Some(seals)));
 
     let token = Token::generate();
-    let building = Building::begin_arriving(data, store, token.clone(), now)?;
-    let mut left = runtime.block_on(place.leave(token))?;
+    let mut left = take_over(data, &found, store, &token, now, place, runtime)?;
+    lock.discard()?;
+    write_mark(data, &Mark::new(Phase::Arriving, store, token, now))?;
+    let building = Building::begin_arriving(lock, store)?;
     let mut arriving =
         Arriving { building, completeness: Completeness::new(), finding: None, done: 0, total: 0, progress };
     let walked = left.walk(runtime, walks, &mut arriving);
@@ -89,7 +96,37 @@ pub fn to_folder(
     }
     runtime.block_on(left.let_go())?;
     remove_mark(data)?;
+    // Without it, a copy of this folder from before would be taken for it.
+    runtime.block_on(left.forget());
     Ok(Outcome::Moved(Copied::of(store, &head, &report)))
+}
+
+/// Closes the database for this attempt. When that is done, no earlier one can end any more, and what it has brought is no store: until
+/// then it may be the only copy.
+fn take_over(
+    data: &Path,
+    found: &Found,
+    store: StoreId,
+    token: &Token,
+    now: UnixTime,
+    place: Place,
+    runtime: &Handle,
+) -> Result<Left, CopyError> {
+    let mut marked =
+        found.mark.clone().unwrap_or_else(|| Mark::new(Phase::Arriving, store, token.clone(), now));
+    if found.mark.is_some() {
+        marked.tried.push(token.clone());
+    }
+    write_mark(data, &marked)?;
+    // The row of another database of the same store, one that was put back or cloned, knows nothing of what is here.
+    let is_next = |latest: Option<&Token>| match &found.mark {
+        Some(mark) if found.has_content => latest.is_some_and(|latest| mark.knows(latest)),
+        _ => true,
+    };
+    match runtime.block_on(place.leave(token.clone(), is_next)) {
+        Err(MoveError::Overtaken) if found.has_content => Err(CopyError::NotOfDatabase(data.to_owned())),
+        left => Ok(left?),
+    }
 }
 
 /// Fills the folder.

@@ -2,15 +2,19 @@
 
 use sidekey_core::account::{BackupRefusal, Refusal};
 use sidekey_core::backup_code::Attempt;
+use tokio::runtime::Runtime;
 use tokio::sync::mpsc;
 
 use super::*;
 use crate::clock::Clock;
 use crate::maintenance::Part;
 use crate::maintenance::backup::{self, BackupError, BackupFile, FileError};
-use crate::maintenance::restore::{RestoreError, Restored, restore};
+use crate::maintenance::backup_file::{Piece, ReadError, Reader, Writer};
+use crate::maintenance::restore::{RestoreError, Restored, restore, restore_to_database};
 use crate::statistics::worker::{Round, Worker};
 use crate::statistics::{self, Hour};
+use crate::store::postgres::moving::Place;
+use crate::store::postgres::testing;
 use crate::store::{CommitError, Kind, OpenError};
 
 /// A backup as the command line makes it.
@@ -274,8 +278,8 @@ async fn a_restore_that_was_interrupted_is_no_store() {
     assert!(matches!(SledEngine::open(&data, &Options::new([7; 16])), Err(OpenError::Damaged { .. })));
 }
 
-#[tokio::test]
-async fn a_store_that_was_never_sealed_can_be_backed_up_and_takes_no_key() {
+/// A store that has no seal yet, with an app, and a backup of it.
+async fn backed_up_unsealed() -> (Fixture, PathBuf) {
     let folder = TempDir::new().unwrap();
     let key = MasterKey::generate(&mut Entropy).to_line().to_string();
     let fixture = Fixture { folder, key };
@@ -291,7 +295,54 @@ async fn a_store_that_was_never_sealed_can_be_backed_up_and_takes_no_key() {
     let file = fixture.folder.path().join("backup");
     back_up(&engine, &file).await.unwrap();
     engine.close().await.unwrap();
-    drop(engine);
+    (fixture, file)
+}
+
+/// The backup with a correction of each record, to what it is anyway: as where all of them are touched while they are read.
+fn corrected(file: &Path) -> Vec<u8> {
+    let bytes = std::fs::read(file).unwrap();
+    let reader = Reader::new(&bytes[..]).unwrap();
+    let (mut writer, mut corrected) = Writer::new(reader.title());
+    let mut records = Vec::new();
+    let end = reader.read(|piece| {
+        match piece {
+            Piece::Record { key, bytes } => {
+                corrected.extend(writer.record(&key, &bytes).unwrap_or_default());
+                records.push((key, bytes));
+            }
+            Piece::Correction { .. } => panic!("nothing was touched"),
+            Piece::Log(base) => {
+                for (key, bytes) in &records {
+                    let correction = writer.correction(key, bytes.first_chunk(), Some(bytes));
+                    corrected.extend(correction.unwrap_or_default());
+                }
+                corrected.extend(writer.log(base).unwrap_or_default());
+            }
+        }
+        Ok::<_, ReadError>(())
+    });
+    let (rest, _) = writer.end(&end.unwrap().head);
+    corrected.extend(rest);
+    corrected.extend_from_slice(&[0; 32]);
+    corrected
+}
+
+#[test]
+fn a_backup_whose_last_records_were_corrected_is_restored_into_a_database() {
+    let runtime = Runtime::new().unwrap();
+    let (fixture, file) = runtime.block_on(backed_up_unsealed());
+    let corrections = fixture.folder.path().join("corrected");
+    std::fs::write(&corrections, corrected(&file)).unwrap();
+    let place = runtime.block_on(async { Place::connect(&testing::database().await).await }).unwrap();
+    let (keyring, handle) = (fixture.keyring(), runtime.handle());
+    let restored =
+        restore_to_database(&corrections, place, &keyring, NOW, &mut Entropy, handle, &mut |_, _| {});
+    assert_eq!(restored.unwrap().tally.apps, 1);
+}
+
+#[tokio::test]
+async fn a_store_that_was_never_sealed_can_be_backed_up_and_takes_no_key() {
+    let (fixture, file) = backed_up_unsealed().await;
     assert_eq!(bring_back(&fixture, &file, "new", NOW).unwrap().tally.apps, 1);
     // The first start seals it, and from then on it takes no change without the key.
     let data = fixture.folder.path().join("new");

@@ -1,6 +1,6 @@
 //! A database that is being filled with a store, page by page; see [`moving`](super::moving) for who may.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use deadpool_postgres::Object;
 use sidekey_core::time::UnixTime;
@@ -227,14 +227,15 @@ pub struct Pouring<'a> {
     filling: &'a mut Filling,
     runtime: &'a Handle,
     head: Head,
-    page: Vec<(Vec<u8>, Vec<u8>)>,
+    /// By key: one that is put again, as a backup's corrections are, may come once into a statement.
+    page: BTreeMap<Vec<u8>, Vec<u8>>,
     of_log: bool,
 }
 
 impl<'a> Pouring<'a> {
     /// Begins; `head` is that of the other store. Blocks, as all of it does.
     pub fn begin(filling: &'a mut Filling, runtime: &'a Handle, head: &Head) -> Self {
-        Self { filling, runtime, head: head.of_log_only(), page: Vec::new(), of_log: false }
+        Self { filling, runtime, head: head.of_log_only(), page: BTreeMap::new(), of_log: false }
     }
 
     /// Puts a record as it was stored.
@@ -246,7 +247,7 @@ impl<'a> Pouring<'a> {
             self.flush()?;
             self.of_log = is_of_log(key);
         }
-        self.page.push((key.to_vec(), bytes.to_vec()));
+        self.page.insert(key.to_vec(), bytes.to_vec());
         Ok(())
     }
 
@@ -277,9 +278,8 @@ impl<'a> Pouring<'a> {
     }
 
     fn flush(&mut self) -> Result<(), MoveError> {
-        self.runtime.block_on(self.filling.put(self.of_log, &self.page, None))?;
-        self.page.clear();
-        Ok(())
+        let page: Vec<_> = std::mem::take(&mut self.page).into_iter().collect();
+        self.runtime.block_on(self.filling.put(self.of_log, &page, None))
     }
 
     /// Ends it: counts what is there, and says where the log ends. `latest` is the time of the decision. The head with all of it.

@@ -422,7 +422,7 @@ impl Engine for PostgresEngine {
             let mut client = self.shared.reader().await?;
             let (runtime, ledger) = (Handle::current(), Arc::clone(&self.shared.ledger));
             let walked = tokio::task::spawn_blocking(move || {
-                let walked = walk::walk(&runtime, &mut client, &ledger, &mut *visitor);
+                let walked = walk::walk(&runtime, &mut client, &ledger, &mut *visitor, walk::Patience::Long);
                 if walked.is_ok() {
                     client.give_back();
                 }

@@ -24,6 +24,10 @@
 //! transaction that changes the row. That takes an exclusive lock (`PostgreSQL`'s manual, 13.3.1), so every commit is either over before it, and
 //! is copied, or finds no table, and fails. No process has to be asked, and none that hangs can come back later.
 //!
+//! **What cannot be taken back rests on a confirmed commit.** A row may be seen of whose commit a standby that is promoted knows nothing
+//! ([`pulse`](super::pulse)). So what is removed or served because of the row follows a commit of one's own that has found its state
+//! under its lock ([`Place::confirm`], [`Place::leave`]), and which is confirmed only after everything before it.
+//!
 //! **No late write spoils what was entered.** Each page of records ([`filling`](super::filling)) is written in a transaction that holds the row's lock and has found
 //! its own token there. So a copier that was thought dead writes nothing after another one has begun or the store was entered.
 
@@ -32,14 +36,14 @@ use std::sync::Arc;
 use deadpool_postgres::Object;
 use tokio::runtime::Handle;
 use tokio_postgres::error::SqlState;
-use tokio_postgres::{Error, Transaction};
+use tokio_postgres::{Error, GenericClient, Transaction};
 
-use super::connect::Options;
+use super::connect::{CONNECT, Options};
 use super::error::{unavailable, unconnected};
 use super::filling::Filling;
 use super::ledger::Ledger;
 use super::schema::{self, FILLING, GIVEN_UP, GONE, LEAVING, TABLES};
-use super::walk;
+use super::walk::{self, Patience};
 use crate::store::engine::{StoreError, StoreId};
 use crate::store::head::{Head, HeadKey};
 use crate::store::keys::Key;
@@ -88,9 +92,10 @@ pub enum MoveError {
         "another attempt at moving this store has taken over or has ended, and this one changed nothing more: look at both, and run the command again"
     )]
     Overtaken,
-    /// The tables are in use.
+    /// The tables, or the row, are in use.
     #[error(
-        "the tables are in use for so long that they cannot be closed (is a backup being made?): nothing was changed, try again"
+        "the tables are in use for so long that nothing can be changed (is a backup being made, or does another attempt at moving \
+         the store still wait for the database?): nothing was, try again"
     )]
     InUse,
 }
@@ -110,6 +115,15 @@ pub enum Standing {
     Leaving,
     /// A folder.
     Gone,
+}
+
+/// Where a move has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Moved {
+    /// In the database.
+    Here,
+    /// In a folder.
+    Away,
 }
 
 /// What a database says about a move.
@@ -170,8 +184,7 @@ impl Place {
         // Also that the format is this program's.
         schema::check(if standing == Standing::Here { tables } else { TABLES }, row.get(1), id)?;
         let token = if self.has("move").await? {
-            let row = self.client.query_opt(READ_TOKEN, &[]).await.map_err(|error| unavailable(&error))?;
-            row.and_then(|row| serde_json::from_value(row.get::<_, String>(0).into()).ok())
+            read_token(&**self.client).await.map_err(|error| unavailable(&error))?
         } else {
             None
         };
@@ -228,20 +241,23 @@ impl Place {
             Standing::Leaving | Standing::Gone => return Err(MoveError::Gone),
         }
         let is_new = told.standing == Standing::Nothing;
-        let begun: Result<(), Error> = async {
+        let begun: Result<bool, Error> = async {
             let transaction = self.client.transaction().await?;
             if is_new {
                 schema::create(&transaction, store, FILLING).await?;
             }
             transaction.batch_execute(CREATE).await?;
-            transaction.query_one(LOCK, &[]).await?;
+            let found: i32 = transaction.query_one(LOCK, &[]).await?.get(0);
+            if ![FILLING, GIVEN_UP].contains(&found) {
+                return Ok(false);
+            }
             transaction.execute(TAKE_TOKEN, &[&token.as_str()]).await?;
-            let fill = "UPDATE about SET tables = $1 WHERE tables = ANY ($2::integer[])";
-            transaction.execute(fill, &[&FILLING, &[FILLING, GIVEN_UP].to_vec()]).await?;
-            transaction.commit().await
+            transaction.execute("UPDATE about SET tables = $1", &[&FILLING]).await?;
+            transaction.commit().await?;
+            Ok(true)
         }
         .await;
-        begun.map_err(|error| unavailable(&error))?;
+        ended(begun)?;
         Ok(Filling::of(self.client, token))
     }
 
@@ -252,21 +268,38 @@ impl Place {
     pub async fn give_up(&mut self, token: &Token) -> Result<(), MoveError> {
         match turn(&mut self.client, token, FILLING, GIVEN_UP, "").await {
             // It was given up before, and the mark outlived that.
-            Err(MoveError::Overtaken) if self.is(Standing::GivenUp, token).await? => Ok(()),
+            Err(MoveError::Overtaken) => turn(&mut self.client, token, GIVEN_UP, GIVEN_UP, "").await,
             given_up => given_up,
         }
     }
 
-    async fn is(&self, standing: Standing, token: &Token) -> Result<bool, MoveError> {
-        let told = self.told().await?;
-        Ok(told.standing == standing && told.token.as_ref() == Some(token))
-    }
-
-    /// Closes the store in the database for all servers, so that it can be copied to a folder, or takes over from an earlier attempt.
+    /// Makes sure that the store is served from where this attempt has moved it, by a commit of which every standby knows that must.
     ///
     /// # Errors
-    /// There is no store, or its tables are in use for long.
-    pub async fn leave(mut self, token: Token) -> Result<Left, MoveError> {
+    /// It is not, or not by this attempt.
+    pub async fn confirm(&mut self, moved: Moved, token: &Token) -> Result<(), MoveError> {
+        let state = match moved {
+            Moved::Here => TABLES,
+            Moved::Away => GONE,
+        };
+        turn(&mut self.client, token, state, state, "").await
+    }
+
+    /// As [`Left::forget`].
+    pub async fn forget(&mut self, token: &Token) {
+        forget(&mut self.client, token).await;
+    }
+
+    /// Closes the store in the database for all servers, so that it can be copied to a folder, or takes over from an earlier attempt:
+    /// where `is_next` refuses the token of the latest one, nothing is changed.
+    ///
+    /// # Errors
+    /// There is no store, its tables are in use for long, or another attempt came before.
+    pub async fn leave(
+        mut self,
+        token: Token,
+        is_next: impl FnOnce(Option<&Token>) -> bool,
+    ) -> Result<Left, MoveError> {
         let told = self.told().await?;
         let (Standing::Here | Standing::Leaving, Some(store)) = (told.standing, told.store) else {
             return Err(if told.standing == Standing::Gone { MoveError::Gone } else { MoveError::NoStore });
@@ -275,6 +308,9 @@ impl Place {
             let transaction = self.client.transaction().await?;
             transaction.batch_execute(CREATE).await?;
             let found: i32 = transaction.query_one(LOCK, &[]).await?.get(0);
+            if !is_next(read_token(&*transaction).await?.as_ref()) {
+                return Ok(false);
+            }
             match found {
                 TABLES => transaction.batch_execute(HIDE).await?,
                 LEAVING => {}
@@ -282,19 +318,13 @@ impl Place {
             }
             transaction.execute("UPDATE about SET tables = $1", &[&LEAVING]).await?;
             transaction.execute(TAKE_TOKEN, &[&token.as_str()]).await?;
+            // Whoever may not read it closes nothing.
+            transaction.batch_execute(SEE).await?;
             transaction.commit().await?;
             Ok(true)
         }
         .await;
-        match left {
-            Ok(true) => {}
-            Ok(false) => return Err(MoveError::Overtaken),
-            Err(error) if error.code() == Some(&SqlState::LOCK_NOT_AVAILABLE) => {
-                return Err(MoveError::InUse);
-            }
-            Err(error) => return Err(unavailable(&error).into()),
-        }
-        self.client.batch_execute(SEE).await.map_err(|error| unavailable(&error))?;
+        ended(left)?;
         Ok(Left { client: self.client, store, token })
     }
 
@@ -306,6 +336,13 @@ impl Place {
         let token = self.told().await?.token.ok_or(MoveError::NoStore)?;
         turn(&mut self.client, &token, LEAVING, TABLES, SHOW).await
     }
+}
+
+async fn forget(client: &mut Object, token: &Token) {
+    let forgotten =
+        guarded(client, token, GONE, async |transaction| transaction.batch_execute("DELETE FROM move").await);
+    // The move has ended, and whoever waits is to hear of it.
+    let _ = tokio::time::timeout(CONNECT, forgotten).await;
 }
 
 /// Changes the row, if it is in this state by this attempt.
@@ -340,9 +377,15 @@ pub(super) async fn guarded(
         Ok(true)
     }
     .await;
+    ended(done)
+}
+
+/// What a transaction has come to that changes nothing if the row is not as it has to be.
+fn ended(done: Result<bool, Error>) -> Result<(), MoveError> {
     match done {
         Ok(true) => Ok(()),
         Ok(false) => Err(MoveError::Overtaken),
+        Err(error) if error.code() == Some(&SqlState::LOCK_NOT_AVAILABLE) => Err(MoveError::InUse),
         Err(error) => Err(unavailable(&error).into()),
     }
 }
@@ -350,8 +393,12 @@ pub(super) async fn guarded(
 /// Locks the row; whether it is in this state by this attempt. The token is read after the lock was got, in a statement of its own.
 async fn holds(transaction: &Transaction<'_>, token: &Token, state: i32) -> Result<bool, Error> {
     let found: i32 = transaction.query_one(LOCK, &[]).await?.get(0);
-    let told = transaction.query_opt(READ_TOKEN, &[]).await?;
-    Ok(found == state && told.is_some_and(|row| row.get::<_, &str>(0) == token.as_str()))
+    Ok(found == state && read_token(transaction).await?.as_ref() == Some(token))
+}
+
+async fn read_token(client: &impl GenericClient) -> Result<Option<Token>, Error> {
+    let row = client.query_opt(READ_TOKEN, &[]).await?;
+    Ok(row.map(|row| Token::of(row.get(0))))
 }
 
 /// A store in a database that is closed for all servers.
@@ -377,7 +424,13 @@ impl Left {
         if let Some(key) = key {
             ledger.unlock(key, head)?;
         }
-        walk::walk(runtime, &mut self.client, &ledger, visitor)
+        walk::walk(runtime, &mut self.client, &ledger, visitor, Patience::Short)
+    }
+
+    /// Forgets the attempt by which the store has gone, if that can be done: a copy of the folder from before its mark was removed is then
+    /// refused.
+    pub async fn forget(&mut self) {
+        forget(&mut self.client, &self.token).await;
     }
 
     /// Lets the store go: it is never served from the database again.

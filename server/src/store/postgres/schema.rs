@@ -123,8 +123,8 @@ pub(super) fn check(tables: i32, format: i32, id: &[u8]) -> Result<StoreId, Stor
     match tables {
         FILLING => {
             return closed(
-                "the database is being filled with a store, and that has not ended: run the `sidekey store copy` or \
-                 `sidekey restore` again that was broken off",
+                "the database is being filled with a store, and that has not ended: run the `sidekey store copy` again that was \
+                 broken off; a `sidekey restore` makes a new store each time: restore into another, empty database",
             );
         }
         GIVEN_UP => {

@@ -23,19 +23,30 @@ use crate::store::walk::Visitor;
 /// Records that are read at once.
 const PAGE: i64 = 500;
 
+/// How long the database waits for the one who walks to ask for more; until then what is read cannot be renamed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Patience {
+    /// As for every transaction: who is thought dead has to be gone soon.
+    Short,
+    /// An hour: who takes a backup may be slow.
+    Long,
+}
+
 /// Walks. Blocks: a visitor may.
 pub(super) fn walk(
     runtime: &Handle,
     client: &mut Object,
     ledger: &Arc<Ledger>,
     visitor: &mut dyn Visitor,
+    patience: Patience,
 ) -> Result<Head, StoreError> {
     let begun =
         client.build_transaction().isolation_level(IsolationLevel::RepeatableRead).read_only(true).start();
     let transaction = runtime.block_on(begun).map_err(|error| unavailable(&error))?;
-    // Who takes a backup may be slow.
-    let patient = transaction.batch_execute("SET LOCAL idle_in_transaction_session_timeout = '1h'");
-    runtime.block_on(patient).map_err(|error| unavailable(&error))?;
+    if patience == Patience::Long {
+        let patient = transaction.batch_execute("SET LOCAL idle_in_transaction_session_timeout = '1h'");
+        runtime.block_on(patient).map_err(|error| unavailable(&error))?;
+    }
     let refused = StoreError::Unavailable;
     let mut head = runtime.block_on(ledger.read(&*transaction))?;
     let base = head.base();
