@@ -18,7 +18,7 @@ use crate::config::{StoreChoice, StoreSettings};
 use crate::maintenance::copy::{self, Copied, CopyError, Outcome, TakenBack, to_database, to_folder};
 use crate::store::OpenError;
 use crate::store::postgres::connect::Options;
-use crate::store::postgres::moving::{MoveError, Place, Standing};
+use crate::store::postgres::moving::{MoveError, Place};
 
 /// What keeps a store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -154,7 +154,7 @@ fn look(from: EngineName, to: EngineName, places: &Places, runtime: &Runtime) ->
         let tally = report.tally;
         (tally.records.saturating_sub(tally.audit_entries), tally.audit_entries)
     } else {
-        runtime.block_on(look_at_database(data, &place)).map_err(failed)?
+        runtime.block_on(to_folder::look(data, &place)).map_err(failed)?
     };
     print(&if *json {
         json!({
@@ -168,20 +168,6 @@ fn look(from: EngineName, to: EngineName, places: &Places, runtime: &Runtime) ->
             counted_as(audit_entries, "audit entry", "audit entries")
         )
     })
-}
-
-async fn look_at_database(data: &Path, place: &Place) -> Result<(u64, u64), CopyError> {
-    let told = place.told().await?;
-    match told.standing {
-        Standing::Here | Standing::Leaving => {}
-        Standing::Gone => return Err(MoveError::Gone.into()),
-        _ => return Err(MoveError::NoStore.into()),
-    }
-    let is_empty = std::fs::read_dir(data).map_or(true, |mut entries| entries.next().is_none());
-    if !is_empty {
-        return Err(OpenError::NotEmpty { folder: data.to_owned() }.into());
-    }
-    Ok(place.counts(told.standing).await?)
 }
 
 fn undo(places: &Places, runtime: &Runtime) -> Result<(), Failure> {

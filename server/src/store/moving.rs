@@ -202,6 +202,17 @@ pub struct Found {
     pub has_content: bool,
 }
 
+impl Found {
+    /// Whether what is there may be replaced by whoever takes the row over that has this token: it was brought by that attempt, or by one
+    /// before it, from the row's own database.
+    pub fn is_before(&self, latest: Option<&Token>) -> bool {
+        match &self.mark {
+            Some(mark) if self.has_content => latest.is_some_and(|latest| mark.knows(latest)),
+            _ => true,
+        }
+    }
+}
+
 /// Looks whether a store may arrive in a folder, and changes nothing. What was seen holds for whoever has the folder's lock.
 ///
 /// # Errors

@@ -51,11 +51,7 @@ impl Scene {
     }
 
     fn client(&self) -> Client {
-        self.runtime.block_on(async {
-            let (client, connection) = self.options.config.connect(NoTls).await.unwrap();
-            tokio::spawn(connection);
-            client
-        })
+        client(&self.runtime, &self.options)
     }
 
     fn sql(&self, sql: &str) {
@@ -82,6 +78,14 @@ impl Scene {
     fn has_mark(&self) -> bool {
         read_mark(self.data()).unwrap().is_some()
     }
+}
+
+fn client(runtime: &Runtime, options: &Options) -> Client {
+    runtime.block_on(async {
+        let (client, connection) = options.config.connect(NoTls).await.unwrap();
+        tokio::spawn(connection);
+        client
+    })
 }
 
 async fn serve(options: &Options, store: StoreId) {
@@ -192,14 +196,10 @@ fn a_store_that_cannot_be_read_is_not_closed() {
     let admin = options.clone();
     let name = options.config.get_dbname().unwrap().to_owned();
     options.config.user("plain");
-    runtime.block_on(async {
-        let (client, connection) = admin.config.connect(NoTls).await.unwrap();
-        tokio::spawn(connection);
-        let roles = format!(
-            "CREATE ROLE plain LOGIN; GRANT ALL ON SCHEMA public TO plain; REVOKE TEMPORARY ON DATABASE {name} FROM PUBLIC"
-        );
-        client.batch_execute(&roles).await.unwrap();
-    });
+    let roles = format!(
+        "CREATE ROLE plain LOGIN; GRANT ALL ON SCHEMA public TO plain; REVOKE TEMPORARY ON DATABASE {name} FROM PUBLIC"
+    );
+    runtime.block_on(client(&runtime, &admin).batch_execute(&roles)).unwrap();
     let scene = Scene::over(runtime, options, [7; 16]);
     let refused = scene.move_from(&scene.options).unwrap_err();
     assert!(refused.to_string().contains("temporary"), "{refused}");
@@ -228,4 +228,29 @@ fn a_folder_that_was_put_back_is_not_served_beside_the_database() {
     drop(scene.runtime.block_on(connect(&filled).begin([7; 16], mark.token.clone())).unwrap());
     assert_eq!(undo(scene.data(), Some(connect(&filled)), runtime).unwrap(), TakenBack::Folder);
     assert!(!scene.has_mark());
+}
+
+#[test]
+fn an_attempt_that_comes_after_the_store_was_entered_takes_nothing_over() {
+    let scene = Scene::new();
+    let filled = scene.runtime.block_on(database());
+    let connect = || scene.runtime.block_on(Place::connect(&filled)).unwrap();
+    let first = Token::generate();
+    drop(scene.runtime.block_on(connect().begin([7; 16], first.clone())).unwrap());
+    let enters = client(&scene.runtime, &filled);
+    let run = |sql| scene.runtime.block_on(enters.batch_execute(sql)).unwrap();
+    run("BEGIN; UPDATE about SET tables = 2");
+    let second = scene.runtime.spawn(connect().begin([7; 16], Token::generate()));
+    let waits = "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock')";
+    let watch = client(&scene.runtime, &filled);
+    while !scene.runtime.block_on(watch.query_one(waits, &[])).unwrap().get::<_, bool>(0)
+        && !second.is_finished()
+    {
+        thread::sleep(Duration::from_millis(20));
+    }
+    run("COMMIT");
+    let refused = scene.runtime.block_on(second).unwrap().map(drop).unwrap_err();
+    assert_eq!(refused, MoveError::Overtaken);
+    let told = scene.told(&filled);
+    assert_eq!((told.standing, told.token), (Standing::Here, Some(first)));
 }

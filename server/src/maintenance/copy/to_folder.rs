@@ -101,6 +101,23 @@ pub fn to_folder(
     Ok(Outcome::Moved(Copied::of(store, &head, &report)))
 }
 
+/// Looks at what would be copied, and changes nothing. How many records and audit entries there are.
+///
+/// # Errors
+/// See [`CopyError`].
+pub async fn look(data: &Path, place: &Place) -> Result<(u64, u64), CopyError> {
+    let told = place.told().await?;
+    match told.standing {
+        Standing::Here | Standing::Leaving => {}
+        Standing::Gone => return Err(MoveError::Gone.into()),
+        _ => return Err(MoveError::NoStore.into()),
+    }
+    if !moving::look(data)?.is_before(told.token.as_ref()) {
+        return Err(CopyError::NotOfDatabase(data.to_owned()));
+    }
+    Ok(place.counts(told.standing).await?)
+}
+
 /// Closes the database for this attempt. When that is done, no earlier one can end any more, and what it has brought is no store: until
 /// then it may be the only copy.
 fn take_over(
@@ -119,11 +136,7 @@ fn take_over(
     }
     write_mark(data, &marked)?;
     // The row of another database of the same store, one that was put back or cloned, knows nothing of what is here.
-    let is_next = |latest: Option<&Token>| match &found.mark {
-        Some(mark) if found.has_content => latest.is_some_and(|latest| mark.knows(latest)),
-        _ => true,
-    };
-    match runtime.block_on(place.leave(token.clone(), is_next)) {
+    match runtime.block_on(place.leave(token.clone(), |latest| found.is_before(latest))) {
         Err(MoveError::Overtaken) if found.has_content => Err(CopyError::NotOfDatabase(data.to_owned())),
         left => Ok(left?),
     }
