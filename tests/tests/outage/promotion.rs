@@ -1,5 +1,6 @@
 //! A primary with a synchronous standby: killed under load and the standby promoted, and what happens while the standby is away.
 
+use futures_util::future::join_all;
 use sidekey_tests::cluster::Postgres;
 use sidekey_tests::settings::{number, seed};
 use sidekey_tests::{Enforcement, Fleet};
@@ -9,6 +10,8 @@ use super::{Ann, is_whole};
 use crate::load::{Load, Random, World};
 
 const SERVERS: usize = 3;
+/// Requests at once.
+const AT_ONCE: usize = 12;
 
 /// The address of a database on either of two database servers.
 fn on_both(database: &str, standby: &Postgres) -> String {
@@ -133,12 +136,20 @@ async fn a_primary_that_hangs_is_left_for_the_one_that_was_promoted() {
     let fleet = Fleet::start(&on_both(&primary.database(), &standby), 1, &[]).await;
     let server = &fleet.servers[0];
     let ann = Ann::enrolled(server).await;
-    let _frozen = primary.freeze();
+    // Several connections that nobody uses while the primary hangs.
+    join_all((0..AT_ONCE).map(|_| ann.status(server, 0))).await;
+    let frozen = primary.freeze();
     ann.verify(server, 0).await.refused(503, "UNAVAILABLE");
     fleet.is_not_ready().await;
     standby.promote();
     fleet.is_ready().await;
     ann.code_is_good(server).await;
+    // It knows nothing of that login, and takes connections again, old ones and new ones.
+    drop(frozen);
+    for _ in 0..5 {
+        let told = join_all((0..AT_ONCE).map(|_| ann.status(server, 0))).await;
+        assert_eq!(told, ["verified"; AT_ONCE], "nothing is read from the one that was left");
+    }
     is_whole(&fleet).await;
 }
 

@@ -12,7 +12,7 @@ use tokio_postgres::{Client, Config, NoTls};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::error::sentence;
-use super::hosts::{self, InTurn};
+use super::hosts::{self, InTurn, Turns};
 use crate::store::engine::StoreError;
 
 /// Waiting for a connection, for a new one to be made, and for the server to answer at all.
@@ -70,6 +70,16 @@ impl Options {
 
     /// A pool of at most `size` connections.
     pub(super) fn pool(&self, size: usize) -> Result<Pool, StoreError> {
+        self.pool_in_turn(size, &Arc::default(), false)
+    }
+
+    /// The same, with hosts asked in an order that other pools share. `leads`: for the pulse.
+    pub(super) fn pool_in_turn(
+        &self,
+        size: usize,
+        turns: &Arc<Turns>,
+        leads: bool,
+    ) -> Result<Pool, StoreError> {
         let mut config = self.config.clone();
         config
             .application_name("sidekey")
@@ -81,10 +91,14 @@ impl Options {
         let recycling = ManagerConfig { recycling_method: RecyclingMethod::Fast };
         config.ssl_mode(if self.tls.is_some() { SslMode::Require } else { SslMode::Disable });
         let manager = self.tls.as_ref().map_or_else(
-            || Manager::from_connect(config.clone(), InTurn(NoTls), recycling.clone()),
+            || {
+                let in_turn = InTurn { tls: NoTls, turns: Arc::clone(turns), leads };
+                Manager::from_connect(config.clone(), in_turn, recycling.clone())
+            },
             |tls| {
                 let tls = MakeRustlsConnect::new((**tls).clone());
-                Manager::from_connect(config.clone(), InTurn(tls), recycling.clone())
+                let in_turn = InTurn { tls, turns: Arc::clone(turns), leads };
+                Manager::from_connect(config.clone(), in_turn, recycling.clone())
             },
         );
         let volatile = self.volatile;

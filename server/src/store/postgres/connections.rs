@@ -7,7 +7,8 @@
 //! has at most twice as many connections as the pool, whatever the database does.
 
 use std::ops::{Deref, DerefMut};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 
 use deadpool_postgres::{Object, Pool};
 use tokio::runtime::Handle;
@@ -24,12 +25,14 @@ pub(super) struct Connections {
     /// Where each of them makes a commit before it is lent for the first time.
     slot: Option<u8>,
     abandoned: Arc<Semaphore>,
+    /// Connections that are older are not lent any more.
+    since: Mutex<Option<Instant>>,
 }
 
 impl Connections {
     pub(super) fn new(pool: Pool) -> Self {
         let abandoned = Arc::new(Semaphore::new(pool.status().max_size));
-        Self { pool, slot: None, abandoned }
+        Self { pool, slot: None, abandoned, since: Mutex::new(None) }
     }
 
     /// Connections that are each known to read what is safe, see [`pulse`].
@@ -39,9 +42,16 @@ impl Connections {
 
     /// A connection, as soon as one is free.
     pub(super) async fn lend(&self) -> Result<Lent, StoreError> {
-        let client = self.pool.get().await.map_err(|error| unconnected(&error))?;
-        let is_new = Object::metrics(&client).recycle_count == 0;
-        let lent = Lent { client: Some(client), abandoned: Arc::clone(&self.abandoned) };
+        let lent = loop {
+            let client = self.pool.get().await.map_err(|error| unconnected(&error))?;
+            let made = Object::metrics(&client).created;
+            if self.since().is_none_or(|since| made >= since) {
+                break Lent { client: Some(client), abandoned: Arc::clone(&self.abandoned) };
+            }
+            // Nothing is to come on it; it ends, and makes room for one to the server that is used now.
+            drop(Object::take(client));
+        };
+        let is_new = lent.is_new();
         if let Some(slot) = self.slot.filter(|_| is_new) {
             let beat = tokio::time::timeout(CONNECT, pulse::beat(&lent, slot)).await;
             let late =
@@ -49,6 +59,15 @@ impl Connections {
             beat.map_err(|_| late())?.map_err(|error| unavailable(&error))?;
         }
         Ok(lent)
+    }
+
+    /// Lends none of the connections any more that were made before `now`: they may lead to a server that was left.
+    pub(super) fn renew(&self, now: Instant) {
+        *self.since.lock().unwrap_or_else(PoisonError::into_inner) = Some(now);
+    }
+
+    fn since(&self) -> Option<Instant> {
+        *self.since.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// How many more may be abandoned.
@@ -74,6 +93,11 @@ pub(super) struct Lent {
 }
 
 impl Lent {
+    /// Whether it is lent for the first time.
+    pub(super) fn is_new(&self) -> bool {
+        Object::metrics(self).recycle_count == 0
+    }
+
     /// No answer is to come on it any more, but for that of a rollback.
     pub(super) fn give_back(mut self) {
         drop(self.client.take());

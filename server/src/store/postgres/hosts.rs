@@ -1,5 +1,8 @@
 //! Several hosts in one address, of which one takes changes.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use deadpool_postgres::Connect;
 use futures_util::future::BoxFuture;
 use tokio::task::JoinHandle;
@@ -12,7 +15,39 @@ use super::connect::CONNECT;
 /// Connects to the first host that takes changes, and gives each of them [`CONNECT`] for all that belongs to it. The library's own limit ends
 /// with the connection of the socket: a server that hangs, whose system still accepts, would be waited for in front of the one that
 /// was promoted.
-pub(super) struct InTurn<T>(pub(super) T);
+pub(super) struct InTurn<T> {
+    pub(super) tls: T,
+    pub(super) turns: Arc<Turns>,
+    /// Whether its connections are those of the pulse.
+    pub(super) leads: bool,
+}
+
+/// Which of the hosts is asked first: the one whose commits the pulse has seen confirmed, and never the one where they were not. A primary that
+/// hung and was left takes connections again when it wakes up, and confirms nothing.
+#[derive(Debug, Default)]
+pub(super) struct Turns {
+    first: AtomicUsize,
+    /// Where the pulse's last connection leads.
+    pulse: AtomicUsize,
+}
+
+impl Turns {
+    /// A commit of the pulse was confirmed.
+    pub(super) fn confirmed(&self) {
+        self.first.store(self.pulse.load(Ordering::Relaxed), Ordering::Relaxed);
+    }
+
+    /// It was not: the host comes last.
+    pub(super) fn unconfirmed(&self) {
+        self.first.store(self.pulse.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
+    }
+
+    /// The numbers of so many hosts, in the order in which they are asked.
+    fn order(&self, number: usize) -> impl Iterator<Item = usize> + use<> {
+        let first = self.first.load(Ordering::Relaxed);
+        (0..number).map(move |index| (index + first % number.max(1)) % number.max(1))
+    }
+}
 
 impl<T> Connect for InTurn<T>
 where
@@ -25,9 +60,13 @@ where
         let hosts = each(config);
         Box::pin(async move {
             let mut failure = None;
-            for host in hosts {
-                match tokio::time::timeout(CONNECT, host.connect(self.0.clone())).await {
+            let in_order = self.turns.order(hosts.len());
+            for (number, host) in in_order.filter_map(|number| Some((number, hosts.get(number)?))) {
+                match tokio::time::timeout(CONNECT, host.connect(self.tls.clone())).await {
                     Ok(Ok((client, connection))) => {
+                        if self.leads {
+                            self.turns.pulse.store(number, Ordering::Relaxed);
+                        }
                         let running = async move {
                             if let Err(error) = connection.await {
                                 let reason = super::error::sentence(&error);
@@ -130,6 +169,21 @@ mod tests {
         assert_eq!(count(&"host=a user=sidekey".parse().unwrap()), 1);
     }
 
+    #[test]
+    fn the_host_whose_commits_are_confirmed_is_asked_first_and_one_where_they_are_not_last() {
+        let turns = Turns::default();
+        let order = || turns.order(3).collect::<Vec<_>>();
+        assert_eq!(order(), [0, 1, 2]);
+        turns.unconfirmed();
+        assert_eq!(order(), [1, 2, 0]);
+        turns.pulse.store(2, Ordering::Relaxed);
+        turns.confirmed();
+        assert_eq!(order(), [2, 0, 1]);
+        turns.unconfirmed();
+        assert_eq!(order(), [0, 1, 2]);
+        assert_eq!(turns.order(1).collect::<Vec<_>>(), [0]);
+    }
+
     #[tokio::test]
     async fn a_host_that_accepts_and_says_nothing_is_left_for_the_next() {
         let hangs = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -141,7 +195,8 @@ mod tests {
         let config: Config =
             format!("host=127.0.0.1,127.0.0.1 port={port},{second} user=sidekey").parse().unwrap();
         // The second one is asked: it is its refusal that is told.
-        let refused = InTurn(tokio_postgres::NoTls).connect(&config).await.map(drop).unwrap_err();
+        let in_turn = InTurn { tls: tokio_postgres::NoTls, turns: Arc::new(Turns::default()), leads: false };
+        let refused = in_turn.connect(&config).await.map(drop).unwrap_err();
         assert!(refused.to_string().contains("connecting"), "{refused}");
     }
 }

@@ -44,7 +44,7 @@ mod walk;
 use std::collections::HashMap;
 use std::fmt;
 use std::ops::RangeInclusive;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -56,7 +56,9 @@ use tokio::task::JoinHandle;
 use self::connect::Options;
 use self::connections::{Connections, Lent};
 use self::error::unavailable;
+use self::hosts::Turns;
 use self::ledger::{Ledger, Round, table};
+use self::pulse::Confirmed;
 use super::engine::{
     Batch, CommitError, Engine, Guard, Lead, MAX_SCAN, Pending, Record, StoreError, StoreId, Version,
 };
@@ -66,6 +68,7 @@ use super::keys::{Key, Kind};
 use super::record;
 use super::stripes::Stripes;
 use super::walk::Visitor;
+use crate::clock::Clock;
 use crate::entropy;
 
 /// Between two looks at the log when nothing is committed.
@@ -77,8 +80,8 @@ const PATIENCE: Duration = Duration::from_secs(15);
 /// Between two looks whether the transactions before have ended, and how many there are: a minute in all.
 const SETTLE_LOOK: Duration = Duration::from_millis(100);
 const SETTLE_LOOKS: u32 = 600;
-/// Connections for leases and the pulse, besides those of the requests.
-const TASKS: usize = 3;
+/// Connections for leases, besides those of the requests and the one of the pulse.
+const TASKS: usize = 2;
 
 /// A store in a database.
 pub struct PostgresEngine {
@@ -97,8 +100,8 @@ struct Shared {
     ledger: Arc<Ledger>,
     /// Whether the last look at the log went well.
     numbers: AtomicBool,
-    /// Pulses in a row that were not confirmed.
-    unconfirmed: AtomicU32,
+    /// How the pulses went.
+    confirmed: Confirmed,
     /// Entries wait for their numbers.
     appended: Notify,
 }
@@ -115,8 +118,13 @@ impl PostgresEngine {
         drop(client);
         making.close();
         let slot = u8::from_ne_bytes(entropy::random()) % pulse::ROWS;
-        let requests = Connections::safe(options.pool(options.pool_size)?, slot);
-        let tasks = Arc::new(Connections::new(options.pool(TASKS)?));
+        let turns = Arc::new(Turns::default());
+        let pool = |size, leads| options.pool_in_turn(size, &turns, leads);
+        let requests = Connections::safe(pool(options.pool_size, false)?, slot);
+        let tasks = Arc::new(Connections::new(pool(TASKS, false)?));
+        let of_pulse = Connections::new(pool(1, true)?);
+        // Its first connection makes a commit.
+        let begun = Clock::instant();
         let client = requests.lend().await?;
         let ledger = Arc::new(Ledger::new(id, Head::default()));
         let head = ledger.read(&***client).await?;
@@ -126,12 +134,12 @@ impl PostgresEngine {
         ledger.note(head);
         ledger.decided(high_water);
         client.give_back();
-        let (numbers, unconfirmed, appended) = (AtomicBool::new(true), AtomicU32::new(0), Notify::new());
-        let shared = Arc::new(Shared { id, requests, tasks, ledger, numbers, unconfirmed, appended });
+        let (numbers, confirmed, appended) = (AtomicBool::new(true), Confirmed::at(begun), Notify::new());
+        let shared = Arc::new(Shared { id, requests, tasks, ledger, numbers, confirmed, appended });
         let (beating, is_volatile) = (Arc::clone(&shared), options.volatile);
         let keepers = vec![
             tokio::spawn(Arc::clone(&shared).keep()),
-            tokio::spawn(async move { pulse::run(&beating, slot, is_volatile).await }),
+            tokio::spawn(async move { pulse::run(&beating, &of_pulse, &turns, slot, is_volatile).await }),
         ];
         let process = u32::from_ne_bytes(entropy::random()) >> 1;
         Ok(Self { shared, process, high_water, stripes: Stripes::new(), keepers: Mutex::new(keepers) })
@@ -159,28 +167,13 @@ impl Shared {
         }
     }
 
-    /// How a pulse went.
-    fn beaten(&self, failure: Option<String>) {
-        let Some(reason) = failure else {
-            if self.unconfirmed.swap(0, Ordering::Relaxed) > 0 {
-                tracing::info!("the store is available again");
-            }
-            return;
-        };
-        let before = self.unconfirmed.load(Ordering::Relaxed);
-        self.unconfirmed.store(before.saturating_add(1), Ordering::Relaxed);
-        if before == 0 {
-            tracing::error!(reason, "the store is not available");
-        }
-    }
-
     async fn client(&self) -> Result<Lent, StoreError> {
         self.requests.lend().await
     }
 
     /// A connection to read on, as long as what can be read is known to be safe, see `pulse`.
     async fn reader(&self) -> Result<Lent, StoreError> {
-        if self.unconfirmed.load(Ordering::Relaxed) >= pulse::MOST_FAILURES {
+        if !self.confirmed.vouches(Clock::instant()) {
             return Err(StoreError::Unavailable("the database confirms no commits".to_owned()));
         }
         self.client().await
@@ -464,8 +457,8 @@ impl Engine for PostgresEngine {
     }
 
     fn is_healthy(&self) -> bool {
-        let Shared { numbers, unconfirmed, requests, .. } = &*self.shared;
-        numbers.load(Ordering::Relaxed) && unconfirmed.load(Ordering::Relaxed) == 0 && !requests.is_closed()
+        let Shared { numbers, confirmed, requests, .. } = &*self.shared;
+        numbers.load(Ordering::Relaxed) && confirmed.is_good(Clock::instant()) && !requests.is_closed()
     }
 
     fn failed(&self) -> Pending<'_, String> {

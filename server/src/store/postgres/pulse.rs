@@ -6,15 +6,23 @@
 //! has to be. So each new connection makes one before it is used, which covers the first case, because no connection
 //! outlives the database; and where the commits of this task are not confirmed, nothing is read either, which bounds the
 //! second one to seconds.
+//!
+//! **It vouches for one server, the one that its connection leads to.** Another one may have been left, because it hung, and wake up
+//! with connections that were made before. So the pulse has a connection of its own, and whenever that is a new one, all
+//! connections for requests are made anew too, from the same host on ([`Turns`]).
 
-use std::time::Duration;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use sidekey_core::time::UnixTime;
 use tokio_postgres::{Client, Error, SimpleQueryMessage};
 
 use super::Shared;
 use super::connect::has_synchronous_standby;
+use super::connections::Connections;
 use super::error::sentence;
+use super::hosts::Turns;
 use crate::clock::Clock;
 use crate::store::engine::StoreError;
 
@@ -23,7 +31,9 @@ const EVERY: Duration = Duration::from_secs(1);
 /// A commit that takes longer has failed.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// Failures in a row after which nothing is read any more; the first one shows in `/readyz`.
-pub(super) const MOST_FAILURES: u32 = 2;
+const MOST_FAILURES: u32 = 2;
+/// Nothing is read either when the last commit that was confirmed is older: the task may hang where it should fail.
+const LONGEST: Duration = Duration::from_secs(10);
 /// Between two looks at the standbys, in pulses.
 const STANDBYS_EVERY: u32 = 60;
 /// Seconds by which the clocks may differ without a warning.
@@ -53,25 +63,89 @@ pub(super) async fn beat(client: &Client, slot: u8) -> Result<UnixTime, Error> {
     Ok(UnixTime::from_secs(seconds.unwrap_or_default()))
 }
 
-/// Beats for as long as it is polled.
-pub(super) async fn run(shared: &Shared, slot: u8, is_volatile: bool) {
+/// What the pulses have told so far.
+#[derive(Debug)]
+pub(super) struct Confirmed {
+    /// In a row that were not.
+    failures: AtomicU32,
+    /// When the last one that was had begun.
+    last: Mutex<Instant>,
+}
+
+impl Confirmed {
+    /// A commit that had begun at this time was confirmed.
+    pub(super) fn at(begun: Instant) -> Self {
+        Self { failures: AtomicU32::new(0), last: Mutex::new(begun) }
+    }
+
+    /// Another one was.
+    fn note(&self, begun: Instant) {
+        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = begun;
+        if self.failures.swap(0, Ordering::Relaxed) > 0 {
+            tracing::info!("the store is available again");
+        }
+    }
+
+    /// One was not.
+    fn fail(&self, reason: &StoreError) {
+        let before = self.failures.load(Ordering::Relaxed);
+        self.failures.store(before.saturating_add(1), Ordering::Relaxed);
+        if before == 0 {
+            tracing::error!(%reason, "the store is not available");
+        }
+    }
+
+    /// Whether what can be read is known to be safe.
+    pub(super) fn vouches(&self, now: Instant) -> bool {
+        self.failures.load(Ordering::Relaxed) < MOST_FAILURES && self.is_recent(now)
+    }
+
+    /// Whether the last one was, lately.
+    pub(super) fn is_good(&self, now: Instant) -> bool {
+        self.failures.load(Ordering::Relaxed) == 0 && self.is_recent(now)
+    }
+
+    fn is_recent(&self, now: Instant) -> bool {
+        let last = *self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        now.saturating_duration_since(last) <= LONGEST
+    }
+}
+
+/// Beats for as long as it is polled, on connections for this alone.
+pub(super) async fn run(shared: &Shared, own: &Connections, turns: &Turns, slot: u8, is_volatile: bool) {
     let (clock, mut seen) = (Clock::system(), Seen::default());
     for number in (0..STANDBYS_EVERY).cycle() {
         let looks = number == 0 && !is_volatile;
-        let outcome = once(shared, slot, looks, &clock, &mut seen).await;
-        shared.beaten(outcome.err().map(|error| error.to_string()));
+        let begun = Clock::instant();
+        match once(own, slot, looks, &clock, &mut seen).await {
+            Ok(is_new) => {
+                turns.confirmed();
+                if is_new {
+                    // Before anything is read again.
+                    shared.requests.renew(begun);
+                    shared.tasks.renew(begun);
+                }
+                shared.confirmed.note(begun);
+            }
+            Err(reason) => {
+                turns.unconfirmed();
+                shared.confirmed.fail(&reason);
+            }
+        }
         tokio::time::sleep(EVERY).await;
     }
 }
 
+/// Whether it was on a new connection.
 async fn once(
-    shared: &Shared,
+    own: &Connections,
     slot: u8,
     looks: bool,
     clock: &Clock,
     seen: &mut Seen,
-) -> Result<(), StoreError> {
-    let client = shared.tasks.lend().await?;
+) -> Result<bool, StoreError> {
+    let client = own.lend().await?;
+    let is_new = client.is_new();
     let before = clock.now();
     // Connecting has its own limits, and may come past a host that hangs.
     let late = || StoreError::Unavailable("a commit was not confirmed in time".to_owned());
@@ -99,7 +173,7 @@ async fn once(
         }
     }
     client.give_back();
-    Ok(())
+    Ok(is_new)
 }
 
 /// What is told of the standbys.
@@ -132,6 +206,23 @@ mod tests {
         let told = looks.map(|look| seen.standby(look));
         let (missing, back) = (Some(Standby::Missing), Some(Standby::Back));
         assert_eq!(told, [missing, None, None, None, back, None, Some(Standby::Missing)]);
+    }
+
+    #[test]
+    fn nothing_is_vouched_for_after_two_failures_or_when_the_last_confirmation_is_old() {
+        let begun = Clock::instant();
+        let confirmed = Confirmed::at(begun);
+        let lately = begun + LONGEST;
+        let told = |now| (confirmed.is_good(now), confirmed.vouches(now));
+        assert_eq!(told(lately), (true, true));
+        assert_eq!(told(lately + EVERY), (false, false), "nothing has failed, and nothing was confirmed");
+        let failure = StoreError::Unavailable("late".to_owned());
+        confirmed.fail(&failure);
+        assert_eq!(told(begun), (false, true));
+        confirmed.fail(&failure);
+        assert_eq!(told(begun), (false, false));
+        confirmed.note(lately);
+        assert_eq!(told(lately + LONGEST), (true, true));
     }
 
     #[test]
