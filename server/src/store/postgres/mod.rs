@@ -347,6 +347,15 @@ fn end_of(prefix: &[u8]) -> Option<Vec<u8>> {
     None
 }
 
+/// A read as a task of its own, which comes to its end whoever goes away: a connection whose answer nobody waits for could not be lent
+/// again, and clients that hang up would cost one each.
+async fn to_its_end<T: Send + 'static>(
+    answer: impl Future<Output = Result<T, StoreError>> + Send + 'static,
+) -> Result<T, StoreError> {
+    let cut_short = |_| Err(StoreError::Unavailable("a read was cut short".to_owned()));
+    tokio::spawn(in_time(answer)).await.unwrap_or_else(cut_short)
+}
+
 async fn in_time<T>(answer: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
     let late = || StoreError::Unavailable("the database did not answer in time".to_owned());
     tokio::time::timeout(PATIENCE, answer).await.unwrap_or_else(|_| Err(late()))
@@ -381,13 +390,15 @@ impl Engine for PostgresEngine {
     }
 
     fn get<'a>(&'a self, key: &'a Key) -> Pending<'a, Result<Option<Record>, StoreError>> {
-        Box::pin(in_time(self.shared.get(key)))
+        let (shared, key) = (Arc::clone(&self.shared), key.clone());
+        Box::pin(to_its_end(async move { shared.get(&key).await }))
     }
 
     fn get_many<'a>(&'a self, keys: &'a [Key]) -> Pending<'a, Result<Vec<Option<Record>>, StoreError>> {
         Box::pin(async move {
             if keys.iter().all(|key| table(key) == "record" && *key != Head::key()) {
-                return in_time(self.shared.get_many(keys)).await;
+                let (shared, keys) = (Arc::clone(&self.shared), keys.to_vec());
+                return to_its_end(async move { shared.get_many(&keys).await }).await;
             }
             let mut records = Vec::with_capacity(keys.len());
             for key in keys {
@@ -403,7 +414,8 @@ impl Engine for PostgresEngine {
         after: Option<&'a Key>,
         limit: usize,
     ) -> Pending<'a, Result<Vec<(Key, Record)>, StoreError>> {
-        Box::pin(in_time(self.shared.scan(prefix, after, limit)))
+        let (shared, prefix, after) = (Arc::clone(&self.shared), prefix.clone(), after.cloned());
+        Box::pin(to_its_end(async move { shared.scan(&prefix, after.as_ref(), limit).await }))
     }
 
     fn audit_log(&self) -> RangeInclusive<u64> {

@@ -408,7 +408,7 @@ async fn a_connection_whose_answer_nobody_waits_for_is_not_lent_again() {
     other.batch_execute("BEGIN; LOCK TABLE record IN ACCESS EXCLUSIVE MODE").await.unwrap();
     let place = key("a");
     tokio::select! {
-        _ = engine.get(&place) => panic!("the table is locked"),
+        _ = engine.shared.get(&place) => panic!("the table is locked"),
         () = somebody_waits(&pulses) => {}
     }
     // The only connection is busy for some time, and the next one is new.
@@ -419,6 +419,24 @@ async fn a_connection_whose_answer_nobody_waits_for_is_not_lent_again() {
         tokio::task::yield_now().await;
     }
     assert_eq!(value(&engine, "a").await.unwrap(), b"1");
+}
+
+#[tokio::test]
+async fn a_read_that_nobody_waits_for_any_more_gives_its_connection_back() {
+    let options = Options { pool_size: 1, ..database().await };
+    let engine = PostgresEngine::open(&options, [7; 16]).await.unwrap();
+    put(&engine, "a", b"1").await;
+    let (other, look) = (stranger(&options).await, stranger(&options).await);
+    other.batch_execute("BEGIN; LOCK TABLE record IN ACCESS EXCLUSIVE MODE").await.unwrap();
+    let place = key("a");
+    tokio::select! {
+        _ = engine.get(&place) => panic!("the table is locked"),
+        () = somebody_waits(&look) => {}
+    }
+    assert_eq!(engine.shared.requests.room(), 1, "none is abandoned");
+    other.batch_execute("ROLLBACK").await.unwrap();
+    assert_eq!(value(&engine, "a").await.unwrap(), b"1");
+    assert_eq!(engine.shared.requests.room(), 1);
 }
 
 #[tokio::test]
