@@ -38,12 +38,13 @@
 //! An answer that does not come leaves the outcome unknown. The batch is not sent again then, and its caller is told nothing.
 
 use std::collections::BTreeMap;
-use std::future::{Future, poll_fn};
+use std::future::{Future, poll_fn, ready};
 use std::pin::Pin;
 use std::task::Poll;
 use std::time::Duration;
 
 use deadpool_postgres::Object;
+use futures_util::future::Either;
 use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Error, Statement, Transaction};
 
@@ -332,19 +333,23 @@ fn send(client: &Object, statement: Statement, parameters: Vec<Parameter>) -> Se
 
 /// Sends all statements in their order, then waits for all answers; the first failure counts.
 async fn pipeline(steps: Vec<(Step, Sent<'_>)>) -> Result<(), (Verdict, Error)> {
-    let mut waiting = Vec::with_capacity(steps.len());
+    let mut sent = Vec::with_capacity(steps.len());
     for (step, mut statement) in steps {
         // A statement is sent when it is polled for the first time.
-        match poll_fn(|context| Poll::Ready(statement.as_mut().poll(context))).await {
-            // Nothing of the rest is sent, above all not COMMIT: the connection is gone.
-            Poll::Ready(Err(error)) => return Err((Verdict::Unavailable, error)),
-            Poll::Ready(Ok(())) => {}
-            Poll::Pending => waiting.push((step, statement)),
-        }
+        let answer = match poll_fn(|context| Poll::Ready(statement.as_mut().poll(context))).await {
+            // The server has not said this: the statement was not sent, and nothing of the rest is, above all not COMMIT.
+            Poll::Ready(Err(error)) if error.as_db_error().is_none() => {
+                return Err((Verdict::Unavailable, error));
+            }
+            // The thread had to wait after it had sent it, and the answer is there already.
+            Poll::Ready(answer) => Either::Left(ready(answer)),
+            Poll::Pending => Either::Right(statement),
+        };
+        sent.push((step, answer));
     }
     let mut outcome = Ok(());
-    for (step, statement) in waiting {
-        let answer = statement.await.map_err(|error| (verdict(step, &error), error));
+    for (step, answer) in sent {
+        let answer = answer.await.map_err(|error| (verdict(step, &error), error));
         if outcome.is_ok() {
             outcome = answer;
         }
@@ -364,6 +369,11 @@ fn verdict(step: Step, error: &Error) -> Verdict {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use futures_util::FutureExt;
+    use tokio_postgres::error::SqlState;
+
     use super::*;
     use crate::store::Kind;
     use crate::store::postgres::testing::database;
@@ -419,6 +429,43 @@ mod tests {
             ("a record", 0),
             "its answer is waited for elsewhere"
         );
+    }
+
+    #[tokio::test]
+    async fn an_answer_that_is_there_at_once_counts_like_one_that_is_waited_for() {
+        let options = database().await;
+        let (client, connection) = options.config.connect(tokio_postgres::NoTls).await.unwrap();
+        tokio::spawn(connection);
+        let failed = async |sql| client.batch_execute(sql).await.unwrap_err();
+        let (taken, aborted) = (
+            failed("CREATE TEMP TABLE t (k int PRIMARY KEY); INSERT INTO t VALUES (1), (1)").await,
+            failed("BEGIN; SELECT 1 / 0; COMMIT").await,
+        );
+        let is_sent = AtomicBool::new(false);
+        let steps: Vec<(Step, Sent<'_>)> = vec![
+            (Step::Frame, Box::pin(ready(Ok(())))),
+            (Step::Other, Box::pin(ready(Err(taken)))),
+            (Step::Other, Box::pin(tokio::task::yield_now().map(|()| Err(aborted)))),
+            (Step::Frame, Box::pin(async { Ok(is_sent.store(true, Ordering::Relaxed)) })),
+        ];
+        let (verdict, error) = pipeline(steps).await.unwrap_err();
+        assert_eq!((verdict, error.code()), (Verdict::Conflict, Some(&SqlState::UNIQUE_VIOLATION)));
+        assert!(is_sent.into_inner(), "COMMIT is, and rolls back");
+    }
+
+    #[tokio::test]
+    async fn after_a_statement_that_could_not_be_sent_nothing_is_sent() {
+        let options = database().await;
+        let (client, connection) = options.config.connect(tokio_postgres::NoTls).await.unwrap();
+        drop(connection);
+        let unsent = client.batch_execute("SELECT 1").await.unwrap_err();
+        let steps: Vec<(Step, Sent<'_>)> = vec![
+            (Step::Frame, Box::pin(ready(Ok(())))),
+            (Step::Other, Box::pin(ready(Err(unsent)))),
+            (Step::Frame, Box::pin(async { panic!("COMMIT is sent") })),
+        ];
+        let (verdict, error) = pipeline(steps).await.unwrap_err();
+        assert_eq!((verdict, error.is_closed()), (Verdict::Unavailable, true));
     }
 
     #[test]

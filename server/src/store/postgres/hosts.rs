@@ -1,5 +1,6 @@
 //! Several hosts in one address, of which one takes changes.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -8,7 +9,7 @@ use futures_util::future::BoxFuture;
 use tokio::task::JoinHandle;
 use tokio_postgres::config::Host;
 use tokio_postgres::tls::{MakeTlsConnect, TlsConnect};
-use tokio_postgres::{Client, Config, Error, Socket};
+use tokio_postgres::{Client, Config, Connection, Error, Socket};
 
 use super::connect::CONNECT;
 
@@ -62,8 +63,9 @@ where
             let mut failure = None;
             let in_order = self.turns.order(hosts.len());
             for (number, host) in in_order.filter_map(|number| Some((number, hosts.get(number)?))) {
-                match tokio::time::timeout(CONNECT, host.connect(self.tls.clone())).await {
-                    Ok(Ok((client, connection))) => {
+                let reached = async { first(addresses(host).await, &self.tls).await };
+                match tokio::time::timeout(CONNECT, reached).await {
+                    Ok(Some(Ok((client, connection)))) => {
                         if self.leads {
                             self.turns.pulse.store(number, Ordering::Relaxed);
                         }
@@ -75,8 +77,8 @@ where
                         };
                         return Ok((client, tokio::spawn(running)));
                     }
-                    Ok(Err(error)) => failure = Some(error),
-                    Err(_) => {}
+                    Ok(Some(Err(error))) => failure = Some(error),
+                    Ok(None) | Err(_) => {}
                 }
             }
             match failure {
@@ -86,6 +88,46 @@ where
             }
         })
     }
+}
+
+/// The first of a host's addresses that leads to one that takes changes; else its last error, or nothing where none has answered. Each
+/// has its share of [`CONNECT`]: one that does not answer is in front of those that do, as where a name has an address by IPv6 that leads
+/// nowhere.
+async fn first<T>(
+    addresses: Vec<Config>,
+    tls: &T,
+) -> Option<Result<(Client, Connection<Socket, T::Stream>), Error>>
+where
+    T: MakeTlsConnect<Socket> + Clone,
+{
+    let share = CONNECT / u32::try_from(addresses.len()).unwrap_or(u32::MAX).max(1);
+    let mut failure = None;
+    for address in addresses {
+        match tokio::time::timeout(share, address.connect(tls.clone())).await {
+            Ok(Ok(reached)) => return Some(Ok(reached)),
+            Ok(Err(error)) => failure = Some(Err(error)),
+            Err(_) => {}
+        }
+    }
+    failure
+}
+
+/// The same host by each of the addresses that its name has. A name that has none is left to the library, whose error says so.
+async fn addresses(host: &Config) -> Vec<Config> {
+    let ([Host::Tcp(name)], []) = (host.get_hosts(), host.get_hostaddrs()) else { return vec![host.clone()] };
+    let found = tokio::net::lookup_host((name.as_str(), 0)).await;
+    at_each(host, found.into_iter().flatten().map(|address| address.ip()))
+}
+
+/// The name stays: it is what the certificate is for.
+fn at_each(host: &Config, found: impl IntoIterator<Item = IpAddr>) -> Vec<Config> {
+    let mut found: Vec<IpAddr> = found.into_iter().collect();
+    // The same address may be told once for each kind of socket.
+    found.dedup();
+    if found.len() <= 1 {
+        return vec![host.clone()];
+    }
+    found.into_iter().map(|address| host.clone().hostaddr(address).clone()).collect()
 }
 
 /// How many hosts there are to ask, at least one.
@@ -106,7 +148,7 @@ fn each(config: &Config) -> Vec<Config> {
 fn alone(
     config: &Config,
     host: Option<&Host>,
-    address: Option<&std::net::IpAddr>,
+    address: Option<&IpAddr>,
     ports: &[u16],
     index: usize,
 ) -> Config {
@@ -157,7 +199,7 @@ mod tests {
             .map(|host| (host.get_hosts().to_vec(), host.get_hostaddrs().to_vec(), host.get_ports().to_vec()))
             .collect();
         let host = |name: &str, last: u8, port| {
-            (vec![Host::Tcp(name.to_owned())], vec![std::net::IpAddr::from([10, 0, 0, last])], vec![port])
+            (vec![Host::Tcp(name.to_owned())], vec![IpAddr::from([10, 0, 0, last])], vec![port])
         };
         assert_eq!(told, [host("a", 1, 5433), host("b", 2, 5434)]);
         for host in &hosts {
@@ -167,6 +209,31 @@ mod tests {
         let one_port: Config = "host=a,b port=5433 user=sidekey".parse().unwrap();
         assert!(each(&one_port).iter().all(|host| host.get_ports() == [5433]));
         assert_eq!(count(&"host=a user=sidekey".parse().unwrap()), 1);
+    }
+
+    #[test]
+    fn a_name_with_several_addresses_is_asked_at_each_and_stays_the_name_of_the_certificate() {
+        let host: Config = "host=db.example port=5433 user=sidekey".parse().unwrap();
+        let [one, other] = [IpAddr::from([10, 0, 0, 1]), IpAddr::from([10, 0, 0, 2])];
+        let at = at_each(&host, [one, one, other]);
+        let told: Vec<_> = at.iter().map(|at| (at.get_hosts(), at.get_hostaddrs(), at.get_ports())).collect();
+        let name = [Host::Tcp("db.example".to_owned())];
+        assert_eq!(told, [(&name[..], &[one][..], &[5433][..]), (&name[..], &[other][..], &[5433][..])]);
+        assert_eq!(at_each(&host, []), std::slice::from_ref(&host));
+    }
+
+    #[tokio::test]
+    async fn an_address_that_accepts_and_says_nothing_is_left_for_the_next_one_of_the_same_host() {
+        let hangs = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let second = {
+            let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+            listener.local_addr().unwrap().port()
+        };
+        let at = |port| format!("host=127.0.0.1 port={port} user=sidekey").parse::<Config>().unwrap();
+        let addresses = vec![at(hangs.local_addr().unwrap().port()), at(second)];
+        let in_time = tokio::time::timeout(CONNECT, first(addresses, &tokio_postgres::NoTls)).await;
+        let refused = in_time.unwrap().unwrap().map(drop).unwrap_err();
+        assert!(refused.to_string().contains("connecting"), "{refused}");
     }
 
     #[test]
