@@ -122,7 +122,7 @@ async fn no_command_makes_a_second_store_beside_the_database() {
     let cluster = cluster(Postgres::of_process(), 1).await;
     let data = cluster.servers[0].data().to_owned();
     drop(cluster.servers);
-    let made = command::run(["app", "create", "--name", "Example", "--data", path(&data)]).await.failed(1);
+    let made = command::run(["app", "create", "--name", "Example", "--data", path(&data)]).await.failed(2);
     assert!(made.stderr.contains("in a database"), "{}", made.stderr);
     assert!(!data.join("sled").exists());
 }

@@ -7,7 +7,8 @@ use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
-use super::{Common, Failure, operate};
+use super::given::Common;
+use super::{Failure, operate};
 use crate::control::Command;
 use crate::http::rfc3339;
 use crate::operators::{MIN_CHARS, OperatorLine, OperatorName, Password, Role};
@@ -84,20 +85,20 @@ impl AdminVerb {
         match self {
             Self::Create { name, role, password, common } => {
                 let password = password.read()?;
-                operate::run(Command::CreateOperator { name, role, password }, &common)
+                operate::run(Command::CreateOperator { name, role, password }, common)
             }
-            Self::List(common) => operate::run(Command::ListOperators, &common),
+            Self::List(common) => operate::run(Command::ListOperators, common),
             Self::SetRole { name, role, common } => {
-                operate::run(Command::SetOperatorRole { name, role }, &common)
+                operate::run(Command::SetOperatorRole { name, role }, common)
             }
             Self::ResetPassword { name, password, common } => {
                 let password = password.read()?;
-                operate::run(Command::ResetOperatorPassword { name, password }, &common)
+                operate::run(Command::ResetOperatorPassword { name, password }, common)
             }
             Self::ResetSecondFactor { name, common } => {
-                operate::run(Command::ResetOperatorSecondFactor { name }, &common)
+                operate::run(Command::ResetOperatorSecondFactor { name }, common)
             }
-            Self::Remove { name, common } => operate::run(Command::RemoveOperator { name }, &common),
+            Self::Remove { name, common } => operate::run(Command::RemoveOperator { name }, common),
         }
     }
 }

@@ -8,7 +8,8 @@ use sidekey_core::colour::Colour;
 use sidekey_core::id::AppId;
 use sidekey_core::policy::Enforcement;
 
-use super::{Common, Failure, operate, parse_app_id};
+use super::given::Common;
+use super::{Failure, operate, parse_app_id};
 use crate::apps::settings::{self, word};
 use crate::apps::{App, Edit, Logo, NewApp, ReturnUrl, ReturnUrls};
 use crate::control::Command;
@@ -128,13 +129,13 @@ impl AppVerb {
                 let return_urls = listed(new.return_url)?;
                 let (id, name) = (new.id, new.name);
                 let new_app = NewApp { id, name, enforcement, return_urls };
-                operate::run(Command::CreateApp(new_app), &new.common)
+                operate::run(Command::CreateApp(new_app), new.common)
             }
-            Self::List(common) => operate::run(Command::ListApps, &common),
-            Self::Show { app, common } => operate::run(Command::ShowApp { app }, &common),
+            Self::List(common) => operate::run(Command::ListApps, common),
+            Self::Show { app, common } => operate::run(Command::ShowApp { app }, common),
             Self::Set(SetApp { app, change, common }) => {
                 let edits = change.edits()?;
-                operate::run(Command::ChangeApp { app, edits }, &common)
+                operate::run(Command::ChangeApp { app, edits }, common)
             }
         }
     }

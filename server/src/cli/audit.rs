@@ -10,10 +10,11 @@ use serde_json::Value;
 use sidekey_core::id::{AppId, UserId};
 use sidekey_core::time::UnixTime;
 
+use super::given::Common;
 use super::maintain::{another_version, block_on};
 use super::operate::carry_out;
 use super::progress::Progress;
-use super::{Common, Failure, parse_app_id};
+use super::{Failure, parse_app_id};
 use crate::audit::EVENT_NAMES;
 use crate::clock::Clock;
 use crate::control::{Command, Reply, audit::MAX_LAST, audit::Query};
@@ -78,9 +79,10 @@ impl AuditArgs {
         if let Some(Verb::Check { files, json }) = self.verb {
             return check_all(&files, json);
         }
-        let Common { data, json, key } = self.common;
-        let Self { app, user, events, since, until, last, with_hashes, .. } = self;
-        if with_hashes && self.out.is_none() && !json {
+        let Self { app, user, events, since, until, last, out, with_hashes, common, .. } = self;
+        let given = common.read()?;
+        let json = given.json;
+        if with_hashes && out.is_none() && !json {
             return Err(Failure::settings("`--with-hashes` goes with `--out FILE` or `--json`"));
         }
         let command = if with_hashes {
@@ -90,7 +92,7 @@ impl AuditArgs {
             Command::Audit(Query { app, user, events, since, until, last })
         };
         let mut progress = Progress::new("Reading");
-        let mut sink = Sink::open(self.out.as_deref(), json)?;
+        let mut sink = Sink::open(out.as_deref(), json)?;
         let mut take = |part| match part {
             Part::Progress { done, total } => {
                 progress.show(done, total);
@@ -98,15 +100,15 @@ impl AuditArgs {
             }
             Part::Data(lines) => sink.write(&lines).map_err(|error| error.to_string()),
         };
-        let reply = block_on(carry_out(command, &data, &key, &mut take));
+        let reply = block_on(carry_out(command, &given, &mut take));
         drop(progress);
-        if let (Err(_), Some(out)) = (&reply, &self.out) {
+        if let (Err(_), Some(out)) = (&reply, &out) {
             // Made above, and not the trail that was asked for. Where it stays, the next attempt says so.
             let _ = std::fs::remove_file(out);
         }
         let Reply::AuditTold { entries } = reply? else { return Err(another_version()) };
         sink.finish().map_err(Failure::runtime)?;
-        if let Some(out) = &self.out {
+        if let Some(out) = &out {
             super::maintain::print(&format!("Wrote {entries} audit entries to `{}`.", out.display()))?;
         }
         Ok(())

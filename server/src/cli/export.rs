@@ -11,10 +11,11 @@ use sidekey_core::import::{ImportedDevice, ImportedUser};
 use sidekey_core::key_uri::KeyUri;
 use sidekey_core::time::Step;
 
+use super::given::{Common, Given};
 use super::maintain::{another_version, block_on, print};
 use super::operate::carry_out;
 use super::progress::Progress;
-use super::{Common, Failure, parse_app_id};
+use super::{Failure, parse_app_id};
 use crate::clock::Clock;
 use crate::control::{Command, KeyError, Reply};
 use crate::export::{About, Writer, read};
@@ -65,7 +66,7 @@ impl ExportArgs {
                 open(&file, &export_key_file)
             }
             Self { app: Some(app), out: Some(out), export_key_file: Some(key), common, .. } => {
-                write(&app, &out, &key, &common)
+                write(&app, &out, &key, common)
             }
             _ => Err(Failure::settings("`--app`, `--out` and `--export-key-file` are needed")),
         }
@@ -73,8 +74,9 @@ impl ExportArgs {
 }
 
 /// Writes an export, through the running server or here.
-fn write(app: &AppId, out: &Path, key_file: &Path, common: &Common) -> Result<(), Failure> {
-    let Common { data, json, key } = common;
+fn write(app: &AppId, out: &Path, key_file: &Path, common: Common) -> Result<(), Failure> {
+    let given = common.read()?;
+    let Given { data, json, key, .. } = &given;
     let keyring = sources::load_file(key_file).map_err(Failure::settings)?;
     if key.load(Some(data))?.is_some_and(|master| master.ids().any(|id| keyring.has(id))) {
         return Err(Failure::settings(KeyError::MasterKeyOfExport));
@@ -100,7 +102,7 @@ fn write(app: &AppId, out: &Path, key_file: &Path, common: &Common) -> Result<()
     // The server knows its master keys, also where none is given here.
     let sealed_with = keyring.ids().map(|id| id.to_string()).collect();
     let command = Command::Export { app: app.clone(), sealed_with };
-    let reply = block_on(carry_out(command, data, key, &mut take))?;
+    let reply = block_on(carry_out(command, &given, &mut take))?;
     drop(progress);
     let Reply::Exported { users } = reply else { return Err(another_version()) };
     let (last, written) = writer.end();

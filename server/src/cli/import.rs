@@ -10,10 +10,11 @@ use sidekey_core::id::AppId;
 use sidekey_core::totp::{Algorithm, Digits, Period, TotpParams};
 use zeroize::Zeroizing;
 
+use super::given::Common;
 use super::maintain::{another_version, block_on, print};
 use super::operate::Series;
 use super::progress::Progress;
-use super::{Common, Failure, parse_app_id};
+use super::{Failure, parse_app_id};
 use crate::control::{Command, Reply, socket::MAX_COMMAND};
 use crate::import::apply::{Counts, Line, Outcome, notes};
 use crate::import::{
@@ -109,15 +110,16 @@ impl ImportArgs {
         let files = files(&self.files)?;
         let source = read(self.format, &files, &options).map_err(Failure::settings)?;
         drop((files, options));
-        let Self { app, dry_run, common: Common { data, json, key }, .. } = self;
+        let Self { app, dry_run, common, .. } = self;
+        let given = common.read()?;
         let mut progress = Progress::new(if dry_run { "Looking" } else { "Importing" });
-        let mut series = Series::new(&data, &key);
+        let mut series = Series::new(&given);
         let report = block_on(async {
             let report = carry_out(&app, dry_run, source, &mut series, &mut progress).await;
             series.end().await.and(report)
         })?;
         drop(progress);
-        print(&if json {
+        print(&if given.json {
             serde_json::to_string(&report).map_err(Failure::runtime)?
         } else {
             for_people(&report)

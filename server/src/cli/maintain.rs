@@ -6,47 +6,59 @@ use std::path::Path;
 use std::sync::Arc;
 
 use serde_json::{Value, json};
+use tokio::sync::mpsc;
 
+use super::Failure;
+use super::given::{Common, Given, Place};
 use super::master_key::GivenKey;
-use super::operate::{Reached, carry_out, no_folder, reach};
+use super::operate::{Reached, Take, carry_out, reach};
 use super::progress::Progress;
-use super::{Common, Failure};
 use crate::clock::Clock;
 use crate::config::{StoreChoice, StoreSettings};
 use crate::control::{Command, Reply};
 use crate::entropy::Entropy;
 use crate::http::rfc3339;
+use crate::keyring::{Keyring, unlock};
 use crate::maintenance::Part;
 use crate::maintenance::backup::{BackupFile, Summary};
-use crate::maintenance::check::{Report, check_store};
+use crate::maintenance::check::{Report, check_engine, check_store};
 use crate::maintenance::migrate::{self, MigrateError, Outcome};
 use crate::maintenance::restore::{self, RestoreError, Restored};
-use crate::store::postgres::moving::{MoveError, Place};
-use crate::store::{FORMAT, Inspection, OpenError};
+use crate::store::postgres::connect::Options;
+use crate::store::postgres::moving::{self, MoveError};
+use crate::store::postgres::upgrade::{self, UpgradeError, Upgraded, VERSION};
+use crate::store::{Engine as _, FORMAT, Inspection, OpenError, PostgresEngine, StoreError, shared};
 
 /// Checks the store, through the running server or here, and prints what is wrong.
 ///
 /// # Errors
 /// Something is wrong, or the store cannot be looked at.
-pub(super) fn verify(common: &Common) -> Result<(), Failure> {
-    let Common { data, json, key } = common;
-    if !data.exists() {
-        return Err(no_folder(data));
-    }
+pub(super) fn verify(common: Common) -> Result<(), Failure> {
+    let given = common.read()?;
+    given.check_is_there()?;
+    let Given { data, json, key, .. } = &given;
     let mut progress = Progress::new("Checking");
     let keyring = key.load(Some(data))?.map(Arc::new);
     let mut take = |part| {
         show(&mut progress, &part);
         Ok(())
     };
-    let report = match block_on(reach(&Command::Verify, data, &mut take, || Inspection::open(data)))? {
-        Reached::Server(Reply::Verified(report)) => report,
-        Reached::Server(_) => return Err(another_version()),
-        Reached::Store(store) => {
-            let mut show = |done, total| progress.show(done, total);
-            check_store(&store, keyring, &mut show).map_err(Failure::runtime)?
+    let (report, is_in_database) = block_on(async {
+        match reach(&Command::Verify, &given, &mut take, || Inspection::open(data)).await? {
+            Reached::Server(Reply::Verified(report)) => Ok((report, shared::is_of_database(data))),
+            Reached::Server(_) => Err(another_version()),
+            Reached::Folder(store) => {
+                // It only shows how far it is.
+                let mut show = |done, total| drop(take(Part::Progress { done, total }));
+                Ok((check_store(&store, keyring, &mut show).map_err(Failure::runtime)?, false))
+            }
+            Reached::Database(engine) => {
+                let report = check_database(&engine, keyring, &mut take).await;
+                engine.close().await.map_err(Failure::runtime)?;
+                Ok((report.map_err(Failure::runtime)?, true))
+            }
         }
-    };
+    })?;
     drop(progress);
     let text = if *json { json!(report).to_string() } else { verified(&report) };
     print(&text)?;
@@ -54,11 +66,39 @@ pub(super) fn verify(common: &Common) -> Result<(), Failure> {
         return Ok(());
     }
     let count = counted(report.findings.len() as u64 + report.unlisted, "finding");
-    Err(Failure::Runtime(format!(
-        "the store in `{}` is damaged ({count}): keep a copy of the folder, and restore a backup with \
-         `sidekey restore --from BACKUP --data NEW_FOLDER`",
-        data.display(),
-    )))
+    Err(Failure::Runtime(if is_in_database {
+        format!(
+            "the store in the database is damaged ({count}): keep a copy of the database, and restore a backup into an empty one with \
+             `sidekey restore --from BACKUP --store-engine postgres --store-url-file FILE`"
+        )
+    } else {
+        format!(
+            "the store in `{}` is damaged ({count}): keep a copy of the folder, and restore a backup with \
+             `sidekey restore --from BACKUP --data NEW_FOLDER`",
+            data.display(),
+        )
+    }))
+}
+
+/// Checks a store in a database, beside the servers that work on it.
+async fn check_database(
+    engine: &PostgresEngine,
+    keyring: Option<Arc<Keyring>>,
+    take: Take<'_>,
+) -> Result<Report, StoreError> {
+    if let Some(keyring) = &keyring {
+        // The head is shown sealed over what has no number yet. Where it cannot be, the check finds the reason.
+        let _ = unlock(engine, keyring, &mut Entropy).await;
+    }
+    let (tell, mut told) = mpsc::channel(1);
+    let progress = move |done, total| drop(tell.blocking_send(Part::Progress { done, total }));
+    let shown = async {
+        while let Some(part) = told.recv().await {
+            // It only shows how far it is.
+            let _ = take(part);
+        }
+    };
+    tokio::join!(check_engine(engine, keyring, progress), shown).0
 }
 
 /// A report for people.
@@ -103,11 +143,9 @@ pub(super) fn verified(report: &Report) -> String {
 ///
 /// # Errors
 /// There is a file of that name, the store is damaged, or the file cannot be written.
-pub(super) fn backup(out: &Path, common: &Common) -> Result<(), Failure> {
-    let Common { data, json, key } = common;
-    if !data.exists() {
-        return Err(no_folder(data));
-    }
+pub(super) fn backup(out: &Path, common: Common) -> Result<(), Failure> {
+    let given = common.read()?;
+    given.check_is_there()?;
     let mut file = BackupFile::create(out).map_err(Failure::runtime)?;
     let mut progress = Progress::new("Writing");
     let mut take = |part| {
@@ -117,12 +155,12 @@ pub(super) fn backup(out: &Path, common: &Common) -> Result<(), Failure> {
             Part::Progress { .. } => Ok(()),
         }
     };
-    let reply = block_on(carry_out(Command::Backup, data, key, &mut take))?;
+    let reply = block_on(carry_out(Command::Backup, &given, &mut take))?;
     let Reply::BackedUp(summary) = reply else { return Err(another_version()) };
     let bytes = file.finish().map_err(Failure::runtime)?;
     drop(progress);
     let file = out.display();
-    print(&if *json {
+    print(&if given.json {
         let Summary { records, audit_entries } = summary;
         json!({ "file": out, "bytes": bytes, "records": records, "audit_entries": audit_entries }).to_string()
     } else {
@@ -160,7 +198,7 @@ pub(super) fn restore(
         (StoreChoice::Postgres(options), None) => {
             let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
             let runtime = runtime.map_err(Failure::runtime)?;
-            let place = runtime.block_on(Place::connect(&options)).map_err(Failure::runtime)?;
+            let place = runtime.block_on(moving::Place::connect(&options)).map_err(Failure::runtime)?;
             let handle = runtime.handle();
             (restore::restore_to_database(from, place, &keyring, now, &mut Entropy, handle, &mut show), None)
         }
@@ -232,15 +270,18 @@ pub(super) fn counted_as(number: u64, one: &str, several: &str) -> String {
     format!("{number} {}", if number == 1 { one } else { several })
 }
 
-/// Brings a store up to this program's format.
+/// Brings a store up to this program's format, or the tables that it is in up to this program's version.
 ///
 /// # Errors
-/// A server runs, the store is damaged, or its key is missing.
-pub(super) fn migrate(common: &Common) -> Result<(), Failure> {
-    let Common { data, json, key } = common;
-    if !data.exists() {
-        return Err(no_folder(data));
+/// In a folder: a server runs, the store is damaged, or its key is missing. In a database: it cannot be used, or not be changed by this
+/// user, or holds a newer version's store.
+pub(super) fn migrate(common: Common) -> Result<(), Failure> {
+    let given = common.read()?;
+    given.check_is_there()?;
+    if let Place::Database(options) = given.place()? {
+        return migrate_tables(&given, &options);
     }
+    let Given { data, json, key, .. } = &given;
     let mut progress = Progress::new("Migrating");
     let keyring = key.load(Some(data))?;
     let outcome = migrate::migrate(data, || keyring, &mut |done| progress.show(done, 0));
@@ -269,6 +310,27 @@ pub(super) fn migrate(common: &Common) -> Result<(), Failure> {
     })
 }
 
+fn migrate_tables(given: &Given, options: &Options) -> Result<(), Failure> {
+    let is_right = |store| given.check_goes_with(store);
+    let outcome = block_on(async {
+        upgrade::migrate(options, is_right).await.map_err(|error| match error {
+            UpgradeError::NoStore | UpgradeError::NotAllowed { .. } | UpgradeError::Folder(_) => {
+                Failure::settings(error)
+            }
+            UpgradeError::Store(_) | UpgradeError::InUse => Failure::runtime(error),
+        })
+    })?;
+    let (from, text) = match outcome {
+        Upgraded::NothingToDo => {
+            (VERSION, format!("The tables of the database have version {VERSION}: there is nothing to do."))
+        }
+        Upgraded::From(from) => {
+            (from, format!("Brought the tables of the database from version {from} to version {VERSION}."))
+        }
+    };
+    print(&if given.json { json!({ "from": from, "to": VERSION }).to_string() } else { text })
+}
+
 fn show(progress: &mut Progress, part: &Part) {
     if let Part::Progress { done, total } = part {
         progress.show(*done, *total);
@@ -285,9 +347,9 @@ pub(super) fn another_version() -> Failure {
 /// # Errors
 /// Those of the work.
 pub(super) fn block_on<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
-    let runtime =
-        tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Failure::runtime)?;
-    runtime.block_on(work)
+    // With threads of its own, so that what blocks here keeps no connection to a database waiting.
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    runtime.map_err(Failure::runtime)?.block_on(work)
 }
 
 /// Prints a text and a line end.

@@ -3,6 +3,7 @@
 //! - this file: the commands, and how each ends;
 //! - [`admin`]: the operators of the admin area;
 //! - [`app`]: what is typed after `app`;
+//! - [`given`]: where the store is, and its key;
 //! - [`operate`]: `app` and `key`, with a running server or without one;
 //! - [`maintain`]: `verify`, `backup`, `restore` and `migrate`;
 //! - [`audit`]: the audit trail;
@@ -24,6 +25,7 @@ mod audit;
 mod config;
 mod doctor;
 mod export;
+mod given;
 mod import;
 mod keys;
 mod maintain;
@@ -45,6 +47,7 @@ use std::process::ExitCode;
 use clap::{ArgMatches, Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use sidekey_core::id::AppId;
 
+use self::given::Common;
 use crate::config::{ServeSettings, StoreSettings};
 use crate::hardening;
 use crate::keyring::KeyId;
@@ -121,7 +124,7 @@ enum Subject {
         #[command(flatten)]
         key: master_key::GivenKey,
     },
-    /// Bring the store of an older version up to this one's format
+    /// Bring the store of an older version up to this one's format, or the tables of a database up to this one's version
     Migrate(Common),
     /// Where the store is: a data folder or a database
     #[command(subcommand, arg_required_else_help = true)]
@@ -216,18 +219,6 @@ struct KeyFile {
     json: bool,
 }
 
-#[derive(Debug, Args)]
-struct Common {
-    /// The server's data folder
-    #[arg(long, env = "SIDEKEY_DATA", default_value = "./data", value_name = "FOLDER")]
-    data: PathBuf,
-    /// Print JSON
-    #[arg(long)]
-    json: bool,
-    #[command(flatten)]
-    key: master_key::GivenKey,
-}
-
 fn parse_app_id(text: &str) -> Result<AppId, String> {
     AppId::parse(text).map_err(|error| error.to_string())
 }
@@ -288,10 +279,10 @@ fn run(command: Subject, matches: &ArgMatches) -> Result<(), Failure> {
     match command {
         Subject::Serve(settings) => serve::run(*settings),
         Subject::App(verb) => verb.run(),
-        Subject::Key(KeyVerb::Create { app, common }) => operate::run(Command::CreateKey { app }, &common),
-        Subject::Key(KeyVerb::List { app, common }) => operate::run(Command::ListKeys { app }, &common),
+        Subject::Key(KeyVerb::Create { app, common }) => operate::run(Command::CreateKey { app }, common),
+        Subject::Key(KeyVerb::List { app, common }) => operate::run(Command::ListKeys { app }, common),
         Subject::Key(KeyVerb::Revoke { app, key_id, common }) => {
-            operate::run(Command::RevokeKey { app, key_id }, &common)
+            operate::run(Command::RevokeKey { app, key_id }, common)
         }
         Subject::Keys(verb) => verb.run(),
         Subject::Config(verb) => verb.run(matches),
@@ -302,12 +293,12 @@ fn run(command: Subject, matches: &ArgMatches) -> Result<(), Failure> {
         Subject::Audit(audit) => audit.run(),
         Subject::Import(arguments) => arguments.run(),
         Subject::Export(arguments) => arguments.run(),
-        Subject::Verify(common) => maintain::verify(&common),
-        Subject::Backup { out, common } => maintain::backup(&out, &common),
+        Subject::Verify(common) => maintain::verify(common),
+        Subject::Backup { out, common } => maintain::backup(&out, common),
         Subject::Restore { from, data, store, development, json, key } => {
             maintain::restore(&from, data.as_deref(), &store, development, json, &key)
         }
-        Subject::Migrate(common) => maintain::migrate(&common),
+        Subject::Migrate(common) => maintain::migrate(common),
         Subject::Store(verb) => verb.run(),
         Subject::Completions { shell } => shell::completions(shell),
         Subject::Man { out } => shell::man_pages(&out),
@@ -321,12 +312,12 @@ impl KeysVerb {
             Self::Generate { out } => keys::generate(&out),
             Self::Add(KeyFile { file, json }) => keys::add(&file, json),
             Self::List(KeyFile { file, json }) => keys::list(&file, json),
-            Self::Rotate(common) => rotate::master_keys(&common),
-            Self::Drop { key_id, file, common } => rotate::drop_key(key_id, &file, &common),
+            Self::Rotate(common) => rotate::master_keys(common),
+            Self::Drop { key_id, file, common } => rotate::drop_key(key_id, &file, common),
             Self::RotateJwt { overlap, common } => {
-                operate::run(Command::RotateSigningKeys { overlap }, &common)
+                operate::run(Command::RotateSigningKeys { overlap }, common)
             }
-            Self::ListJwt(common) => operate::run(Command::ListSigningKeys, &common),
+            Self::ListJwt(common) => operate::run(Command::ListSigningKeys, common),
         }
     }
 }

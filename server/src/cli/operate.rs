@@ -11,8 +11,9 @@ use serde_json::{Value, json};
 use sidekey_core::policy::Enforcement;
 use zeroize::Zeroizing;
 
-use super::master_key::GivenKey;
-use super::{Common, Failure, admin, app, maintain, outbox, rotate};
+use super::given::{Common, Given, Place};
+use super::maintain::block_on;
+use super::{Failure, admin, app, maintain, outbox, rotate};
 use crate::apps::settings::{DAY, word};
 use crate::apps::{Apps, KeyShown};
 use crate::backup_code_hash::BackupCodeHasher;
@@ -22,7 +23,7 @@ use crate::entropy;
 use crate::http::rfc3339;
 use crate::maintenance::Part;
 use crate::store::sled::Options;
-use crate::store::{Engine, OpenError, SledEngine};
+use crate::store::{Engine, OpenError, PostgresEngine, SledEngine};
 
 /// Attempts to reach a server that has the store open and does not answer yet: it may just be starting.
 const ATTEMPTS: u32 = 50;
@@ -32,19 +33,18 @@ const PAUSE: Duration = Duration::from_millis(100);
 ///
 /// # Errors
 /// When the command is refused, or neither a server nor the store can be reached.
-pub(super) fn run(command: Command, common: &Common) -> Result<(), Failure> {
-    let runtime =
-        tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Failure::runtime)?;
-    let was_missing = is_missing(&common.data);
-    let reply = runtime.block_on(carry_out(command, &common.data, &common.key, &mut |_| Ok(())))?;
-    if was_missing {
+pub(super) fn run(command: Command, common: Common) -> Result<(), Failure> {
+    let given = common.read()?;
+    let was_missing = given.is_folder_missing();
+    let reply = block_on(carry_out(command, &given, &mut |_| Ok(())))?;
+    if was_missing && !given.is_folder_missing() {
         // Perhaps on purpose, and perhaps the server's lies elsewhere and will never know what was made here.
         eprintln!(
             "note: there was no data folder `{}`: it was made, and no server has used it yet",
-            common.data.display()
+            given.data.display()
         );
     }
-    let mut text = if common.json { Zeroizing::new(to_json(reply).to_string()) } else { to_text(reply) };
+    let mut text = if given.json { Zeroizing::new(to_json(reply).to_string()) } else { to_text(reply) };
     text.push('\n');
     io::stdout().write_all(text.as_bytes()).map_err(Failure::runtime)
 }
@@ -53,23 +53,10 @@ pub(super) fn run(command: Command, common: &Common) -> Result<(), Failure> {
 ///
 /// # Errors
 /// As [`run`]; or `take` fails.
-pub(super) async fn carry_out(
-    command: Command,
-    data: &Path,
-    key: &GivenKey,
-    take: Take<'_>,
-) -> Result<Reply, Failure> {
-    if is_missing(data) && !matches!(command, Command::CreateApp(_)) {
-        return Err(no_folder(data));
-    }
-    match reach(&command, data, take, || open(data)).await? {
-        Reached::Server(reply) => Ok(reply),
-        Reached::Store(engine) => {
-            let alone = Alone::begin(engine, &command, data, key).await?;
-            let reply = alone.carry_out(command, take).await;
-            alone.end().await.and(reply)
-        }
-    }
+pub(super) async fn carry_out(command: Command, given: &Given, take: Take<'_>) -> Result<Reply, Failure> {
+    let mut series = Series::new(given);
+    let reply = series.carry_out(command, take).await;
+    series.end().await.and(reply)
 }
 
 fn open(data: &Path) -> Result<SledEngine, OpenError> {
@@ -78,14 +65,13 @@ fn open(data: &Path) -> Result<SledEngine, OpenError> {
 
 /// Commands of one kind, one after another: on the running server, or on the store, which is opened once.
 pub(super) struct Series<'a> {
-    data: &'a Path,
-    key: &'a GivenKey,
+    given: &'a Given,
     alone: Option<Alone>,
 }
 
 impl<'a> Series<'a> {
-    pub(super) fn new(data: &'a Path, key: &'a GivenKey) -> Self {
-        Self { data, key, alone: None }
+    pub(super) fn new(given: &'a Given) -> Self {
+        Self { given, alone: None }
     }
 
     /// Carries out the next one.
@@ -93,20 +79,20 @@ impl<'a> Series<'a> {
     /// # Errors
     /// As [`carry_out`].
     pub(super) async fn carry_out(&mut self, command: Command, take: Take<'_>) -> Result<Reply, Failure> {
-        let Self { data, key, alone } = self;
+        let Self { given, alone } = self;
         if let Some(alone) = alone {
             return alone.carry_out(command, take).await;
         }
-        if is_missing(data) {
-            return Err(no_folder(data));
+        if !matches!(command, Command::CreateApp(_)) {
+            given.check_is_there()?;
         }
-        match reach(&command, data, take, || open(data)).await? {
-            Reached::Server(reply) => Ok(reply),
-            Reached::Store(engine) => {
-                let opened = alone.insert(Alone::begin(engine, &command, data, key).await?);
-                opened.carry_out(command, take).await
-            }
-        }
+        let engine: Arc<dyn Engine> = match reach(&command, given, take, || open(&given.data)).await? {
+            Reached::Server(reply) => return Ok(reply),
+            Reached::Folder(engine) => Arc::new(engine),
+            Reached::Database(engine) => Arc::new(engine),
+        };
+        let opened = alone.insert(Alone::begin(engine, &command, given).await?);
+        opened.carry_out(command, take).await
     }
 
     /// Closes the store, if it was opened.
@@ -128,8 +114,10 @@ pub(super) type Take<'a> = &'a mut dyn FnMut(Part) -> Result<(), String>;
 pub(super) enum Reached<T> {
     /// A server, and it has carried the command out.
     Server(Reply),
-    /// This process.
-    Store(T),
+    /// This process, in the data folder.
+    Folder(T),
+    /// A database, on which this process works beside others.
+    Database(PostgresEngine),
 }
 
 /// Asks the running server, or opens the store if there is none.
@@ -138,19 +126,23 @@ pub(super) enum Reached<T> {
 /// The server refused, or neither a server nor the store can be reached.
 pub(super) async fn reach<T>(
     command: &Command,
-    data: &Path,
+    given: &Given,
     take: Take<'_>,
     mut open: impl FnMut() -> Result<T, OpenError>,
 ) -> Result<Reached<T>, Failure> {
+    let data = &given.data;
     for _ in 0..ATTEMPTS {
         if let Some(reply) = socket::ask(data, command, &mut *take).await.map_err(Failure::Runtime)? {
             return Ok(Reached::Server(reply));
+        }
+        if let Place::Database(options) = given.place()? {
+            return Ok(Reached::Database(given.open_database(&options).await?));
         }
         if data.exists() {
             check_owner(data)?;
         }
         match open() {
-            Ok(opened) => return Ok(Reached::Store(opened)),
+            Ok(opened) => return Ok(Reached::Folder(opened)),
             Err(OpenError::Locked { .. }) => tokio::time::sleep(PAUSE).await,
             Err(error) => return Err(Failure::runtime(error)),
         }
@@ -159,10 +151,6 @@ pub(super) async fn reach<T>(
         "the data folder `{}` is in use by a server that does not answer on its control socket",
         data.display()
     )))
-}
-
-fn is_missing(data: &Path) -> bool {
-    matches!(data.metadata(), Err(error) if error.kind() == io::ErrorKind::NotFound)
 }
 
 pub(super) fn no_folder(data: &Path) -> Failure {
@@ -195,17 +183,18 @@ struct Alone {
 
 impl Alone {
     /// Opens what is sealed in it, as the command needs it.
-    async fn begin(
-        engine: SledEngine,
-        command: &Command,
-        data: &Path,
-        key: &GivenKey,
-    ) -> Result<Self, Failure> {
-        let engine: Arc<dyn Engine> = Arc::new(engine);
+    async fn begin(engine: Arc<dyn Engine>, command: &Command, given: &Given) -> Result<Self, Failure> {
+        let Given { data, key, .. } = given;
         let clock = Clock::system();
         clock.not_before(engine.high_water());
         let (mut keys, mut hasher) = (None, None);
         match command.needs() {
+            // The latest entries are numbered by whoever reads the trail, and the head is sealed anew then.
+            Needs::Nothing
+                if engine.is_shared() && matches!(command, Command::Audit(_) | Command::AuditExport(_)) =>
+            {
+                key.unlock(&*engine, data).await?;
+            }
             Needs::Nothing => {}
             Needs::Unlocking => {
                 key.unlock(&*engine, data).await?;
@@ -377,6 +366,7 @@ mod tests {
 
     use super::*;
     use crate::apps::{ApiKey, NewApp, ReturnUrls};
+    use crate::cli::master_key::GivenKey;
     use crate::entropy::Entropy;
     use crate::keyring::{Keyring, MasterKey, sources, unlock};
 
@@ -418,7 +408,7 @@ mod tests {
     }
 
     async fn carry_out(command: Command, data: &Path, key: &GivenKey) -> Result<Reply, Failure> {
-        super::carry_out(command, data, key, &mut |_| Ok(())).await
+        super::carry_out(command, &Given::of_folder(data, key.clone()), &mut |_| Ok(())).await
     }
 
     fn create() -> Command {

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use clap::Subcommand;
 
-use super::{Common, Failure, operate};
+use super::given::Common;
+use super::{Failure, operate};
 use crate::control::Command;
 use crate::http::rfc3339;
 use crate::outbox::Name;
@@ -56,18 +57,18 @@ impl OutboxVerb {
     pub(super) fn run(self) -> Result<(), Failure> {
         let chosen = |destination, sequence| Chosen { destination, sequence };
         match self {
-            Self::Status(common) => operate::run(Command::OutboxStanding, &common),
+            Self::Status(common) => operate::run(Command::OutboxStanding, common),
             Self::List { destination, common } => {
-                operate::run(Command::OutboxLetters { destination }, &common)
+                operate::run(Command::OutboxLetters { destination }, common)
             }
             Self::Retry(ChosenArgs { destination, sequence, common }) => {
-                operate::run(Command::OutboxRevive(chosen(destination, sequence)), &common)
+                operate::run(Command::OutboxRevive(chosen(destination, sequence)), common)
             }
             Self::Drop(ChosenArgs { destination, sequence, common }) => {
-                operate::run(Command::OutboxGiveUp(chosen(destination, sequence)), &common)
+                operate::run(Command::OutboxGiveUp(chosen(destination, sequence)), common)
             }
             Self::Forget { destination, common } => {
-                operate::run(Command::OutboxForget { destination }, &common)
+                operate::run(Command::OutboxForget { destination }, common)
             }
         }
     }

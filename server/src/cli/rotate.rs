@@ -5,10 +5,11 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
+use super::Failure;
+use super::given::{Common, Given};
 use super::maintain::{another_version, block_on, print};
 use super::operate::carry_out;
 use super::progress::Progress;
-use super::{Common, Failure};
 use crate::control::{Command, Reply, socket};
 use crate::http::rfc3339;
 use crate::keyring::{KeyId, file, sources};
@@ -19,8 +20,9 @@ use crate::token::rotation::{KeyStatus, Phase};
 ///
 /// # Errors
 /// The keys cannot be used, or the store cannot be reached or fails; what has been sealed anew stays so.
-pub(super) fn master_keys(common: &Common) -> Result<(), Failure> {
-    let Common { data, json, key } = common;
+pub(super) fn master_keys(common: Common) -> Result<(), Failure> {
+    let given = common.read()?;
+    let Given { data, json, key, .. } = &given;
     let command = Command::RotateMasterKeys { first: key.first_of_file()?.map(|id| id.to_string()) };
     let mut progress = Progress::new("Sealing anew");
     let mut take = |part| match part {
@@ -33,7 +35,7 @@ pub(super) fn master_keys(common: &Common) -> Result<(), Failure> {
         }
         Part::Data(_) => Ok(()),
     };
-    let reply = block_on(carry_out(command, data, key, &mut take))?;
+    let reply = block_on(carry_out(command, &given, &mut take))?;
     drop(progress);
     let Reply::MasterKeysRotated { key_id, resealed, unused } = reply else { return Err(another_version()) };
     print(&if *json {
@@ -71,8 +73,9 @@ pub(super) fn rotated(key_id: &str, resealed: u64, unused: &[String], file: &Pat
 ///
 /// # Errors
 /// Something is, or the file cannot be changed.
-pub(super) fn drop_key(id: KeyId, path: &Path, common: &Common) -> Result<(), Failure> {
-    let Common { data, json, key } = common;
+pub(super) fn drop_key(id: KeyId, path: &Path, common: Common) -> Result<(), Failure> {
+    let given = common.read()?;
+    let Given { data, json, .. } = &given;
     let keyring = sources::load_file(path).map_err(Failure::settings)?;
     file::check_removable(path, &keyring, id).map_err(Failure::settings)?;
     let mut progress = Progress::new("Counting");
@@ -82,7 +85,7 @@ pub(super) fn drop_key(id: KeyId, path: &Path, common: &Common) -> Result<(), Fa
         }
         Ok(())
     };
-    let reply = block_on(carry_out(Command::MasterKeyUse, data, key, &mut take))?;
+    let reply = block_on(carry_out(Command::MasterKeyUse, &given, &mut take))?;
     drop(progress);
     let Reply::MasterKeyUse { values, noted, sealing } = reply else { return Err(another_version()) };
     let name = id.to_string();

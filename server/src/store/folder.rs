@@ -23,10 +23,23 @@ pub const STORE_ID: &str = "store.id";
 /// The file that whoever has the folder keeps locked.
 pub(super) const LOCK: &str = "lock";
 
+/// The folder of the database in it.
+pub(super) const DATABASE: &str = "sled";
+
 /// A data folder that this process has locked, until the value is dropped.
 pub(super) struct Folder {
     path: PathBuf,
     _lock: File,
+}
+
+/// As [`Folder::known_store`], of a folder that need not be there.
+pub(super) fn known_store(folder: &Path) -> Result<Option<String>, OpenError> {
+    let path = folder.join(STORE_ID);
+    match fs::read_to_string(&path) {
+        Ok(id) => Ok(Some(id.trim().to_owned())),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(OpenError::io(&path, error)),
+    }
 }
 
 impl Folder {
@@ -43,17 +56,12 @@ impl Folder {
 
     /// The database's folder.
     pub(super) fn database(&self) -> PathBuf {
-        self.path.join("sled")
+        self.path.join(DATABASE)
     }
 
     /// The id of the store that this folder has held before, if any.
     pub(super) fn known_store(&self) -> Result<Option<String>, OpenError> {
-        let path = self.path.join(STORE_ID);
-        match fs::read_to_string(&path) {
-            Ok(id) => Ok(Some(id.trim().to_owned())),
-            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(OpenError::io(&path, error)),
-        }
+        known_store(&self.path)
     }
 
     /// Remembers which store this folder holds; in one step, so that whatever interrupts it leaves the file whole.

@@ -49,7 +49,8 @@ pub enum OpenError {
     },
     /// The folder is of a server whose store is in a database.
     #[error(
-        "the store of the server of `{}` is in a database: start the server, which this command then speaks to",
+        "the store of the server of `{}` is in a database: name that, with the server's `--config FILE`, or with \
+         `--store-engine postgres` and `--store-url-file FILE`",
         folder.display()
     )]
     InDatabase {

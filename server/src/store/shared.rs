@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use super::engine::StoreId;
-use super::folder::{Folder, hex};
+use super::folder::{DATABASE, Folder, hex, known_store};
 use super::open_error::OpenError;
 
 /// Says that the store of a folder is in a database, so that no command makes another one in the folder.
@@ -15,8 +15,38 @@ pub(super) const MARK: &str = "store.in-database";
 /// # Errors
 /// It is one.
 pub fn check_own_store(folder: &Path) -> Result<(), OpenError> {
-    if folder.join(MARK).exists() {
+    if is_of_database(folder) {
         return Err(OpenError::InDatabase { folder: folder.to_owned() });
+    }
+    Ok(())
+}
+
+/// Whether a folder is that of a server whose store is in a database.
+pub fn is_of_database(folder: &Path) -> bool {
+    folder.join(MARK).exists()
+}
+
+/// Whether a folder that need not be there, and that nobody needs to lock, may go with the store in a database.
+///
+/// # Errors
+/// It has a store in it, or its server has used another one.
+pub fn check_goes_with(folder: &Path, store: StoreId) -> Result<(), OpenError> {
+    check_has_no_store(folder)?;
+    match known_store(folder)? {
+        Some(known) if known != hex(store) => {
+            Err(OpenError::OtherStore { folder: folder.to_owned(), known, found: hex(store) })
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Whether a folder has no store in it.
+///
+/// # Errors
+/// It has one.
+pub fn check_has_no_store(folder: &Path) -> Result<(), OpenError> {
+    if folder.join(DATABASE).exists() {
+        return Err(OpenError::OtherEngine { folder: folder.to_owned() });
     }
     Ok(())
 }
@@ -31,9 +61,7 @@ impl SharedFolder {
     /// It is in use, not to be used, or has a store in it.
     pub fn open(path: &Path) -> Result<Self, OpenError> {
         let folder = Folder::open(path)?;
-        if folder.database().exists() {
-            return Err(OpenError::OtherEngine { folder: path.to_owned() });
-        }
+        check_has_no_store(path)?;
         let mark = path.join(MARK);
         if !mark.exists() {
             fs::write(&mark, "").map_err(|error| OpenError::io(&mark, error))?;
@@ -46,13 +74,8 @@ impl SharedFolder {
     /// # Errors
     /// It has another one, or the folder cannot be written.
     pub fn belongs_to(&self, store: StoreId) -> Result<(), OpenError> {
-        match self.0.known_store()? {
-            Some(known) if known != hex(store) => {
-                let (folder, found) = (self.0.path().to_owned(), hex(store));
-                Err(OpenError::OtherStore { folder, known, found })
-            }
-            _ => self.0.remember_store(store),
-        }
+        check_goes_with(self.0.path(), store)?;
+        self.0.remember_store(store)
     }
 }
 

@@ -8,6 +8,7 @@
 //! | `pulse` | a commit each second, and why what is read is safe |
 //! | `hosts` | several hosts in one address |
 //! | `schema` | the tables |
+//! | [`upgrade`] | tables of an older version |
 //! | `commit` | a batch as one transaction in one round trip, and why at most one of two rival decisions is committed |
 //! | `ledger` | the audit log: numbers, chain and head, and why entries about one account keep their order |
 //! | `lead` | tasks that processes share |
@@ -39,6 +40,7 @@ mod schema;
 pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
+pub mod upgrade;
 mod walk;
 
 use std::collections::HashMap;
@@ -117,6 +119,24 @@ impl PostgresEngine {
         let id = schema::settle(&mut client, new_id).await?;
         drop(client);
         making.close();
+        Self::begin(options, id).await
+    }
+
+    /// Opens the store that is in a database, and changes no table: for commands.
+    ///
+    /// # Errors
+    /// There is none, or as [`open`](Self::open); tables of an older version are refused too.
+    pub async fn open_existing(options: &Options) -> Result<Self, StoreError> {
+        let making = Connections::new(options.pool(1)?);
+        let client = making.lend().await?;
+        let found = schema::find(&client).await.map_err(|error| unavailable(&error))?;
+        drop(client);
+        making.close();
+        let none = || StoreError::Unavailable(upgrade::UpgradeError::NoStore.to_string());
+        Self::begin(options, found.ok_or_else(none)?.check()?).await
+    }
+
+    async fn begin(options: &Options, id: StoreId) -> Result<Self, StoreError> {
         let slot = u8::from_ne_bytes(entropy::random()) % pulse::ROWS;
         let turns = Arc::new(Turns::default());
         let pool = |size, leads| options.pool_in_turn(size, &turns, leads);

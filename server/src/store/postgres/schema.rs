@@ -14,9 +14,10 @@
 //! Keys are bytes in all of them and sort as such. Those of an app's objects begin with the app, and the log's entries wait under
 //! whom they are about, so that each table but `audit` can be sharded by a prefix of its key. No number is drawn from a sequence.
 
-use tokio_postgres::{Client, Error, Transaction};
+use tokio_postgres::{Client, Error, Row, Transaction};
 
-use super::error::unavailable;
+use super::error::{sentence, unavailable};
+use super::upgrade::{UpgradeError, Upgraded, is_refusal, upgrade};
 use crate::store::FORMAT;
 use crate::store::engine::{StoreError, StoreId};
 use crate::store::head::Head;
@@ -35,6 +36,8 @@ pub(super) const GONE: i32 = -3;
 /// Attempts at making them, against other processes that do the same: the losers find them made.
 const ATTEMPTS: usize = 10;
 
+const READ: &str = "SELECT tables, format, id FROM about WHERE single = 1";
+
 const CREATE: &str = "
     CREATE TABLE IF NOT EXISTS about (
         single smallint PRIMARY KEY CHECK (single = 1), tables integer NOT NULL, format integer NOT NULL, id bytea NOT NULL);
@@ -47,52 +50,95 @@ const CREATE: &str = "
     CREATE TABLE IF NOT EXISTS lead (task text PRIMARY KEY, holder bigint, until timestamptz);
     CREATE TABLE IF NOT EXISTS pulse (slot smallint PRIMARY KEY, at timestamptz NOT NULL);";
 
-/// From the tables of version 1. Processes of both versions may work on these, but not during a rotation of master keys: those of the
-/// first know no fence. A task may then be led twice.
-const FROM_1: &str = "
-    ALTER TABLE lead ADD COLUMN IF NOT EXISTS holder bigint;
-    ALTER TABLE lead ADD COLUMN IF NOT EXISTS until timestamptz;
-    CREATE TABLE IF NOT EXISTS pulse (slot smallint PRIMARY KEY, at timestamptz NOT NULL);
-    UPDATE about SET tables = 2 WHERE tables = 1;";
+/// What the store says about itself.
+pub(super) struct About {
+    /// The version of the tables, or what is in its place.
+    pub(super) tables: i32,
+    format: i32,
+    id: Vec<u8>,
+}
 
-/// Makes what is not there, and gives the id of the store.
+impl About {
+    fn of(row: &Row) -> Self {
+        Self { tables: row.get(0), format: row.get(1), id: row.get(2) }
+    }
+
+    /// The id of the store; `None`: it is none.
+    pub(super) fn id(&self) -> Option<StoreId> {
+        self.id.as_slice().try_into().ok()
+    }
+
+    /// Whether the tables are of an older version, which [`upgrade`](super::upgrade) brings up.
+    pub(super) fn is_older(&self) -> bool {
+        (1..TABLES).contains(&self.tables) && self.format == i32::from(FORMAT)
+    }
+
+    /// The id, if this program can work on the store.
+    pub(super) fn check(&self) -> Result<StoreId, StoreError> {
+        check(self.tables, self.format, &self.id)
+    }
+}
+
+/// Makes what is not there, brings up what is older, and gives the id of the store.
 ///
 /// # Errors
-/// The tables are those of another version, or the database cannot be used.
+/// The tables are those of a newer version, or the database cannot be used.
 pub(super) async fn settle(client: &mut Client, new_id: StoreId) -> Result<StoreId, StoreError> {
     for _ in 1..ATTEMPTS {
         match try_settle(client, new_id).await {
             // Another process was making them: whatever it was that collided, now it is there.
-            Err(error) if error.as_db_error().is_some() => {
-                tracing::debug!(
-                    reason = super::error::sentence(&error),
-                    "the tables are being made by another process"
-                );
+            Err(error) if error.as_db_error().is_some() && !is_refusal(&error) => {
+                tracing::debug!(reason = sentence(&error), "the tables are being made by another process");
                 tokio::time::sleep(std::time::Duration::from_millis(50)).await;
             }
-            settled => return settled.map_err(|error| unavailable(&error))?,
+            settled => return settled.map_err(|error| not_made(&error))?,
         }
     }
-    try_settle(client, new_id).await.map_err(|error| unavailable(&error))?
+    try_settle(client, new_id).await.map_err(|error| not_made(&error))?
+}
+
+fn not_made(error: &Error) -> StoreError {
+    if is_refusal(error) {
+        return StoreError::Unavailable(format!(
+            "{}: the user of this address needs the right to make the tables, or to use those that another one has made",
+            sentence(error)
+        ));
+    }
+    unavailable(error)
 }
 
 async fn try_settle(client: &mut Client, new_id: StoreId) -> Result<Result<StoreId, StoreError>, Error> {
-    let is_there = client.query_one("SELECT to_regclass('about') IS NOT NULL", &[]).await?;
-    if is_there.get(0)
-        && let Some(found) = read(client).await?
-    {
-        if !is_of_version_1(client).await? {
-            return Ok(found);
+    match find(client).await? {
+        Some(found) if found.is_older() => match upgrade(client).await {
+            Err(UpgradeError::Store(error)) => return Ok(Err(error)),
+            Err(error) => return Ok(Err(StoreError::Unavailable(error.to_string()))),
+            Ok(Upgraded::NothingToDo) => {}
+            Ok(Upgraded::From(from)) => {
+                tracing::info!(from, to = TABLES, "the tables of the database were brought up");
+            }
+        },
+        Some(found) => return Ok(found.check()),
+        None => {
+            let transaction = client.build_transaction().read_only(false).start().await?;
+            create(&transaction, new_id, TABLES).await?;
+            transaction.commit().await?;
         }
-        let transaction = client.build_transaction().read_only(false).start().await?;
-        transaction.batch_execute(FROM_1).await?;
-        transaction.commit().await?;
-        return Ok(read(client).await?.unwrap_or_else(|| Err(damaged("it is gone"))));
     }
-    let transaction = client.build_transaction().read_only(false).start().await?;
-    create(&transaction, new_id, TABLES).await?;
-    transaction.commit().await?;
-    Ok(read(client).await?.unwrap_or_else(|| Err(damaged("it is gone"))))
+    Ok(find(client).await?.map_or_else(|| Err(damaged("it is gone")), |found| found.check()))
+}
+
+/// What the store says; `None`: there is none.
+pub(super) async fn find(client: &Client) -> Result<Option<About>, Error> {
+    let is_there = client.query_one("SELECT to_regclass('about') IS NOT NULL", &[]).await?;
+    if !is_there.get::<_, bool>(0) {
+        return Ok(None);
+    }
+    Ok(client.query_opt(READ, &[]).await?.as_ref().map(About::of))
+}
+
+/// The same, which nobody else changes until the transaction ends.
+pub(super) async fn lock(transaction: &Transaction<'_>) -> Result<Option<About>, Error> {
+    Ok(transaction.query_opt(&format!("{READ} FOR UPDATE"), &[]).await?.as_ref().map(About::of))
 }
 
 /// Makes the tables of a store with this id.
@@ -103,19 +149,6 @@ pub(super) async fn create(transaction: &Transaction<'_>, id: StoreId, tables: i
     transaction.execute(about, &[&tables, &format, &&id[..]]).await?;
     let head = Head::default().to_bytes();
     transaction.execute("INSERT INTO ledger (single, head) VALUES (1, $1)", &[&head]).await.map(drop)
-}
-
-async fn is_of_version_1(client: &Client) -> Result<bool, Error> {
-    Ok(client.query_one("SELECT EXISTS (SELECT FROM about WHERE tables = 1)", &[]).await?.get(0))
-}
-
-async fn read(client: &Client) -> Result<Option<Result<StoreId, StoreError>>, Error> {
-    let Some(row) = client.query_opt("SELECT tables, format, id FROM about WHERE single = 1", &[]).await?
-    else {
-        return Ok(None);
-    };
-    let (tables, format, id): (i32, i32, &[u8]) = (row.get(0), row.get(1), row.get(2));
-    Ok(Some(check(tables, format, id)))
 }
 
 pub(super) fn check(tables: i32, format: i32, id: &[u8]) -> Result<StoreId, StoreError> {
@@ -155,8 +188,11 @@ pub(super) fn check(tables: i32, format: i32, id: &[u8]) -> Result<StoreId, Stor
     if tables > TABLES || format > i32::from(FORMAT) {
         return refused("install the newer version");
     }
-    if tables < TABLES || format < i32::from(FORMAT) {
-        return refused("it cannot migrate a store in a database yet");
+    if format < i32::from(FORMAT) {
+        return refused("it cannot migrate records in a database yet");
+    }
+    if tables < TABLES {
+        return refused("run `sidekey migrate` with the address of a user that may change tables");
     }
     id.try_into().map_err(|_| damaged("its id is none"))
 }
@@ -181,8 +217,12 @@ mod tests {
                     .contains("install the newer version")
             );
         }
-        let older = check(TABLES, format - 1, &[7; 16]).unwrap_err();
-        assert!(older.to_string().contains("cannot migrate"), "{older}");
+        for (tables, format, advice) in
+            [(TABLES, format - 1, "cannot migrate"), (TABLES - 1, format, "run `sidekey migrate`")]
+        {
+            let older = check(tables, format, &[7; 16]).unwrap_err();
+            assert!(older.to_string().contains(advice), "{older}");
+        }
         for tables in [FILLING, GIVEN_UP, LEAVING, GONE] {
             assert!(check(tables, format, &[7; 16]).is_err(), "{tables}");
         }
