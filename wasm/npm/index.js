@@ -2,7 +2,7 @@
 /** The package with the core's bytes inlined: nothing is fetched, and the first call instantiates them. */
 
 import { createApi } from "./api.js";
-import { bytes, size } from "./generated/bytes.js";
+import { bytes, size, unpacker } from "./generated/bytes.js";
 import { unpack } from "./unpack.js";
 
 export { OtpError } from "./error.js";
@@ -23,4 +23,4 @@ export const {
   qrSvg,
   ready,
   watchCode,
-} = /* @__PURE__ */ createApi(() => unpack(bytes, size));
+} = /* @__PURE__ */ createApi(() => unpack(unpacker, bytes, size));

@@ -18,6 +18,11 @@ const FEATURES: &[&str] = &[
     "--enable-sign-ext",
 ];
 
+/// Smaller by a hundredth than `-Oz` alone, and as quick.
+const PASSES: &[&str] = &["--flatten", "--rereloop", "-Oz", "-Oz"];
+/// What compilers say about themselves, which no engine reads.
+const STRIPPED: &[&str] = &["--strip-producers", "--strip-target-features"];
+
 /// The optimiser, or what is missing and how to get it.
 pub(crate) fn program(workspace: &Workspace) -> Outcome<PathBuf> {
     let program = workspace.root.join("tests/node_modules/binaryen/bin/wasm-opt");
@@ -37,6 +42,6 @@ pub(crate) fn program(workspace: &Workspace) -> Outcome<PathBuf> {
 /// Writes what does the same in fewer bytes.
 pub(crate) fn optimise(workspace: &Workspace, program: &Path, module: &Path, smaller: &Path) -> Outcome {
     let mut command = workspace.command("node");
-    command.arg(program).arg("-Oz").args(FEATURES).arg(module).arg("-o").arg(smaller);
+    command.arg(program).args(PASSES).args(FEATURES).args(STRIPPED).arg(module).arg("-o").arg(smaller);
     process::run(&mut command)
 }

@@ -152,8 +152,8 @@ fn clippy(workspace: &Workspace) -> Outcome {
         ["--package", "sidekey-server", "--features", "fuzzing", "--bench", "hot", "--", "-D", "warnings"];
     process::run(workspace.cargo("clippy").args(measured))?;
     // The way the browser gets it: for its target, core without its default features.
-    let browser = ["--package", "sidekey-wasm", "--target", wasm::TARGET, "--", "-D", "warnings"];
-    process::run(workspace.cargo("clippy").args(browser))?;
+    let browser = ["--package", "sidekey-wasm", "--package", "sidekey-unpack", "--target", wasm::TARGET];
+    process::run(workspace.cargo("clippy").args(browser).args(["--", "-D", "warnings"]))?;
     let component = ["--package", "sidekey-component", "--target", component::TARGET, "--", "-D", "warnings"];
     process::run(workspace.cargo("clippy").args(component))
 }

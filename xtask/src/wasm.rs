@@ -25,6 +25,7 @@ pub(crate) struct Build {
 }
 
 const BROWSER: Build = Build { package: "sidekey-wasm", target: TARGET, profile: "wasm" };
+const UNPACKER: Build = Build { package: "sidekey-unpack", target: TARGET, profile: "wasm" };
 
 /// Builds the module and brings `wasm/npm/generated/` and `web/generated/` up to date. Where wasm-opt is not there, the module
 /// is a little larger and does the same.
@@ -39,15 +40,16 @@ pub(crate) fn build(workspace: &Workspace) -> Outcome {
 /// The same, with this wasm-opt or none.
 pub(crate) fn build_with(workspace: &Workspace, optimiser: Option<&Path>) -> Outcome {
     let bindings = bindings::generate(&compile(workspace, &BROWSER)?, &workspace.target.join("bindings"))?;
-    let mut module = bindings.module;
-    if let Some(program) = optimiser {
+    let smallest = |module: PathBuf| {
+        let Some(program) = optimiser else { return read(&module) };
         let smaller = module.with_extension("opt.wasm");
         optimise::optimise(workspace, program, &module, &smaller)?;
-        module = smaller;
-    }
-
-    let core = read(&module)?;
-    let script = inline::script(&core).map_err(Failure::because("could not pack the browser module"))?;
+        read(&smaller)
+    };
+    let core = smallest(bindings.module)?;
+    let unpacker = smallest(compile(workspace, &UNPACKER)?)?;
+    let script =
+        inline::script(&core, &unpacker).map_err(Failure::because("could not pack the browser module"))?;
     let generated = Files::from([
         ("bytes.js".into(), script.into_bytes()),
         ("core.wasm".into(), core),
