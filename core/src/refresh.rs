@@ -110,7 +110,7 @@ impl Family {
     }
 
     /// Whether the login is still good for anything.
-    pub fn is_alive(&self, account: Option<&Account>, now: UnixTime) -> bool {
+    pub fn is_alive<S>(&self, account: Option<&Account<S>>, now: UnixTime) -> bool {
         !self.revoked
             && now < self.expires_at
             && account.is_some_and(|account| {
@@ -125,13 +125,13 @@ impl Family {
 
     /// Whether access tokens of this login still tell of this account: the login was not ended, the user neither erased nor
     /// signed out everywhere. They outlive a turning off of 2FA, after which refresh tokens are dead.
-    pub fn speaks_for(&self, account: &Account) -> bool {
+    pub fn speaks_for<S>(&self, account: &Account<S>) -> bool {
         !self.revoked && self.birth == account.birth && self.generation == account.generation()
     }
 
     /// Whether access tokens of this login may set up devices of this account. A token from before 2FA was turned off may not:
     /// what it could not do then for want of a fresh second factor, it must not be able to do afterwards.
-    pub fn may_set_up(&self, account: &Account) -> bool {
+    pub fn may_set_up<S>(&self, account: &Account<S>) -> bool {
         self.speaks_for(account) && self.setup_in == account.incarnation
     }
 
@@ -200,7 +200,7 @@ impl Family {
 
     /// Whether the hosted pages still know this login: as long as its tokens live, and after 2FA was turned off only if it did
     /// that itself.
-    pub fn opens_pages(&self, account: &Account, now: UnixTime) -> bool {
+    pub fn opens_pages<S>(&self, account: &Account<S>, now: UnixTime) -> bool {
         self.may_set_up(account) && now < self.expires_at
     }
 

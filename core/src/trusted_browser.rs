@@ -92,7 +92,7 @@ impl TrustedBrowser {
     }
 
     /// Whether the trust counts: it has not expired, 2FA was not turned off since, and the user has not signed out everywhere.
-    pub fn is_alive(&self, account: &Account, now: UnixTime) -> bool {
+    pub fn is_alive<S>(&self, account: &Account<S>, now: UnixTime) -> bool {
         now < self.expires_at()
             && self.incarnation == account.incarnation
             && self.generation == account.generation()

@@ -5,6 +5,7 @@
 
 mod reason;
 
+use std::cell::RefCell;
 use std::net::IpAddr;
 
 use data_encoding::HEXLOWER;
@@ -27,6 +28,10 @@ const USUAL_ENTRY: usize = 512;
 
 /// Longest user agent that is kept, in characters.
 pub const USER_AGENT_MAX: usize = 256;
+
+/// Bytes of a request's name, and names that are drawn from the system's generator at once.
+const REQUEST_ID_BYTES: usize = 12;
+const REQUEST_IDS: usize = 32;
 
 /// Where a request came from and who made it.
 #[derive(Clone, Debug)]
@@ -59,9 +64,19 @@ impl Origin {
     }
 }
 
-/// A random name for a request, on its answer, its log lines and its audit entries.
+/// A random name for a request, on its answer, its log lines and its audit entries. It is no secret, so some are drawn at once.
 pub fn new_request_id() -> String {
-    HEXLOWER.encode(&random::<12>())
+    thread_local! {
+        static DRAWN: RefCell<Vec<[u8; REQUEST_ID_BYTES]>> = const { RefCell::new(Vec::new()) };
+    }
+    DRAWN.with_borrow_mut(|drawn| {
+        let next = drawn.pop().unwrap_or_else(|| {
+            let bytes = random::<{ REQUEST_ID_BYTES * REQUEST_IDS }>();
+            drawn.extend_from_slice(bytes.as_chunks().0);
+            drawn.pop().unwrap_or_else(random)
+        });
+        HEXLOWER.encode(&next)
+    })
 }
 
 /// Who made a request.
@@ -518,6 +533,16 @@ mod tests {
         let request_id = value.as_object_mut().unwrap().remove("request_id").unwrap();
         assert_eq!(request_id.as_str().unwrap().len(), 24);
         value
+    }
+
+    #[test]
+    fn no_two_requests_have_one_name() {
+        let count = 3 * REQUEST_IDS + 1;
+        let draw = move || (0..count).map(|_| new_request_id()).collect::<Vec<_>>();
+        let other = std::thread::spawn(draw);
+        let names: BTreeSet<_> = draw().into_iter().chain(other.join().unwrap()).collect();
+        assert_eq!(names.len(), 2 * count);
+        assert!(names.iter().all(|name| name.len() == 2 * REQUEST_ID_BYTES), "{names:?}");
     }
 
     #[test]

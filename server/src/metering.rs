@@ -2,9 +2,13 @@
 //!
 //! Names follow Prometheus: a unit at the end, `_total` for what only grows. Counters start at nothing when the process does.
 
+use std::cell::RefCell;
+use std::collections::HashMap;
 use std::time::Duration;
 
-use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
+use metrics::{
+    Counter, Histogram, Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram,
+};
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 use metrics_process::Collector;
 use sidekey_core::event::Event;
@@ -73,10 +77,31 @@ fn describe() {
     gauge!(BUILD, "version" => env!("CARGO_PKG_VERSION")).set(1.0);
 }
 
-/// A request was answered.
+/// What is counted of the answers of a route with one status.
+struct Answers {
+    count: Counter,
+    seconds: Histogram,
+}
+
+impl Answers {
+    fn of(route: &'static str, status: u16) -> Self {
+        let count = counter!(REQUESTS, "route" => route, "status" => status.to_string());
+        Self { count, seconds: histogram!(REQUEST_SECONDS, "route" => route) }
+    }
+}
+
+thread_local! {
+    /// Looking one up in the recorder takes longer than counting, and there are a few for each route.
+    static ANSWERS: RefCell<HashMap<(&'static str, u16), Answers>> = RefCell::default();
+}
+
+/// A request was answered. The recorder must be there before the first one is: see [`install`].
 pub fn answered(route: &'static str, status: u16, took: Duration) {
-    counter!(REQUESTS, "route" => route, "status" => status.to_string()).increment(1);
-    histogram!(REQUEST_SECONDS, "route" => route).record(took);
+    ANSWERS.with_borrow_mut(|answers| {
+        let answers = answers.entry((route, status)).or_insert_with(|| Answers::of(route, status));
+        answers.count.increment(1);
+        answers.seconds.record(took);
+    });
 }
 
 /// Something happened to an account, and is on disk.

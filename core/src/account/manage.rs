@@ -63,11 +63,6 @@ impl Account {
         true
     }
 
-    /// Whether this is a pending device that is still alive.
-    pub fn is_pending(&self, id: DeviceId, now: UnixTime) -> bool {
-        self.pending_devices(now).any(|device| device.id == id)
-    }
-
     /// Removes a device. The last active one turns 2FA off, with the disabled ones, and needs an answer.
     ///
     /// # Errors

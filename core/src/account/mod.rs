@@ -165,6 +165,11 @@ impl<S> Account<S> {
         self.pending.iter().filter(move |device| device.is_alive(now))
     }
 
+    /// Whether this is a pending device that is still alive.
+    pub fn is_pending(&self, id: DeviceId, now: UnixTime) -> bool {
+        self.pending_devices(now).any(|device| device.id == id)
+    }
+
     /// Whether this is the primary device.
     pub fn is_primary(&self, id: DeviceId) -> bool {
         self.primary == Some(id)

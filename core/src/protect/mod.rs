@@ -7,7 +7,9 @@ pub mod path;
 #[cfg(test)]
 mod tests;
 
-use crate::{account::Account, id::AppId, login::SecondFactor, refresh::Family, time::UnixTime};
+use crate::{
+    account::Account, id::AppId, login::SecondFactor, refresh::Family, secret::Secret, time::UnixTime,
+};
 use path::CanonicalPath;
 
 /// What a rule speaks of, and what it asks for.
@@ -49,10 +51,10 @@ pub struct Request<'a> {
 }
 
 /// A login that came along with a request, and the second factor that it tells of.
-#[derive(Clone, Copy, Debug)]
-pub struct Login<'a> {
-    /// Whose it is, as stored now.
-    pub account: &'a Account,
+#[derive(Debug)]
+pub struct Login<'a, S = Secret> {
+    /// Whose it is, as stored now; nothing is decided by its secrets.
+    pub account: &'a Account<S>,
     /// The login, as stored now.
     pub family: &'a Family,
     /// What its token or cookie says of a second factor.
@@ -133,7 +135,7 @@ impl Rule {
     ///
     /// # Errors
     /// See [`Refusal`].
-    pub fn admit(&self, login: Option<Login<'_>>, now: UnixTime) -> Result<(), Refusal> {
+    pub fn admit<S>(&self, login: Option<Login<'_, S>>, now: UnixTime) -> Result<(), Refusal> {
         let Demand::SecondFactor { max_age } = self.demand else { return Ok(()) };
         let login = login.filter(|login| {
             login.account.id.app == self.app && login.family.is_alive(Some(login.account), now)

@@ -109,7 +109,7 @@ fn only_a_living_login_of_the_rules_own_application_passes() {
     let come = |account, family| Some(Login { account, family, second_factor: NOW_BY_CODE });
     let ever = rule(None, "/", &[], EVER);
     assert_eq!(ever.admit(come(&account, &family), NOW), Ok(()));
-    assert_eq!(ever.admit(None, NOW), Err(Refusal::NotSignedIn));
+    assert_eq!(ever.admit(None::<Login<'_>>, NOW), Err(Refusal::NotSignedIn));
     let other = Rule { app: AppId::parse("bank").unwrap(), ..ever.clone() };
     assert_eq!(other.admit(come(&account, &family), NOW), Err(Refusal::NotSignedIn));
     let mut revoked = family.clone();
@@ -121,7 +121,7 @@ fn only_a_living_login_of_the_rules_own_application_passes() {
     let expired = family.expires_at;
     assert_eq!(ever.admit(come(&account, &family), expired), Err(Refusal::NotSignedIn));
     let public = rule(None, "/", &[], Demand::Nothing);
-    assert_eq!(public.admit(None, NOW), Ok(()));
+    assert_eq!(public.admit(None::<Login<'_>>, NOW), Ok(()));
 }
 
 #[test]

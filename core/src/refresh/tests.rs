@@ -179,7 +179,7 @@ fn the_owner_ends_the_login() {
 #[test]
 fn another_life_of_the_account_ends_the_login() {
     let mut world = world(true);
-    assert!(!world.family.is_alive(None, NOW));
+    assert!(!world.family.is_alive(None::<&Account>, NOW));
     assert_eq!(
         world.family.rotate(None, 0, None, NOW, &mut Vec::new()),
         Err(RefreshRefusal::Dead),

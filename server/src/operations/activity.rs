@@ -127,7 +127,11 @@ pub async fn run(context: &Context, call: Call) -> Result<Reply, Problem> {
 ///
 /// # Errors
 /// The store is not available.
-pub async fn newest(context: &Context, account: &Account, limit: usize) -> Result<Vec<Shown>, Problem> {
+pub async fn newest<S: Sync>(
+    context: &Context,
+    account: &Account<S>,
+    limit: usize,
+) -> Result<Vec<Shown>, Problem> {
     let entries = context.store.activity(&account.id, None, limit).await?;
     Ok(entries
         .into_iter()

@@ -22,6 +22,7 @@ use crate::{
     context::Context,
     forwarded::Held,
     http::{Call, Code, Problem, Reply, rfc3339},
+    keyring::Sealed,
     metering,
     openapi::{Operation, Tag, parameter, text_header, uncached},
     pages::{self, PageLogin},
@@ -99,7 +100,7 @@ fn led_on() -> ResponseBuilder {
 /// A login that came along with a request.
 pub struct Presented {
     /// Whose it is.
-    pub account: Account,
+    pub account: Account<Sealed>,
     /// The login.
     pub family: Family,
     /// The second factor that it tells of.
@@ -193,10 +194,8 @@ async fn presented(context: &Context, call: &Call, rule: &Rule) -> Result<Option
     if let Some((id, login, second_factor)) =
         token.as_ref().and_then(read_claims).filter(|(id, ..)| id.app == rule.app)
     {
-        let family = context.store.family(&id.app, login).await?;
-        let account = context.store.account(&id).await?;
-        let known = account.zip(family);
-        return Ok(known.map(|(account, family)| Presented { account, family, second_factor }));
+        let known = context.store.login(&id, login).await?;
+        return Ok(known.map(|(family, account)| Presented { account, family, second_factor }));
     }
     by_cookie(context, &call.headers).await
 }

@@ -14,6 +14,7 @@ use crate::{
     caller::{host, read_claims},
     context::Context,
     http::{Call, Problem, Reply},
+    keyring::Sealed,
     openapi::{Operation, Tag, schemas},
     token::AccessClaims,
     token::pair::read_refresh_token,
@@ -164,10 +165,8 @@ async fn about_access_token(
     else {
         return Ok(None);
     };
-    let family = context.store.family(app, login).await?;
-    let account = context.store.account(&account_id).await?;
-    let is_alive = family.is_some_and(|family| family.is_alive(account.as_ref(), now));
-    if !is_alive || !opens_something(account, factor, now) {
+    let Some((family, account)) = context.store.login(&account_id, login).await? else { return Ok(None) };
+    if !family.is_alive(Some(&account), now) || !opens_something(&account, factor, now) {
         return Ok(None);
     }
     let told = ActiveAccessToken { active: true, client_id: app.clone(), token_type: "Bearer", claims };
@@ -184,9 +183,9 @@ async fn about_refresh_token(
         return Ok(None);
     };
     let Some(family) = context.store.family(app, token.login).await? else { return Ok(None) };
-    let account = context.store.account(&family.account).await?;
-    let is_alive = family.number() == token.number && family.is_alive(account.as_ref(), now);
-    if !is_alive || !opens_something(account, family.second_factor, now) {
+    let Some(account) = context.store.sealed_account(&family.account).await? else { return Ok(None) };
+    let is_alive = family.number() == token.number && family.is_alive(Some(&account), now);
+    if !is_alive || !opens_something(&account, family.second_factor, now) {
         return Ok(None);
     }
     let told = ActiveRefreshToken {
@@ -204,6 +203,6 @@ async fn about_refresh_token(
 }
 
 /// Once there is a device, a login without a second factor opens nothing.
-fn opens_something(account: Option<Account>, factor: Option<SecondFactor>, now: UnixTime) -> bool {
-    account.is_some_and(|account| account.require_second_factor(factor, None, now).is_ok())
+fn opens_something(account: &Account<Sealed>, factor: Option<SecondFactor>, now: UnixTime) -> bool {
+    account.require_second_factor(factor, None, now).is_ok()
 }

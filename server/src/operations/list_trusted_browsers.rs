@@ -78,9 +78,9 @@ pub async fn run(context: &Context, call: Call) -> Result<Reply, Problem> {
 ///
 /// # Errors
 /// The store is not available.
-pub async fn alive(
+pub async fn alive<S: Sync>(
     context: &Context,
-    account: &Account,
+    account: &Account<S>,
     now: UnixTime,
 ) -> Result<Vec<TrustedBrowser>, Problem> {
     let mut browsers = context.store.browsers(&account.id).await?;

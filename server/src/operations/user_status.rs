@@ -82,7 +82,7 @@ pub async fn run(context: &Context, call: Call) -> Result<Reply, Problem> {
     let host = host(context, &call).await?;
     let id = host.named_user(&call)?;
     let now = context.clock.now();
-    let account = context.store.account(&id).await?;
+    let account = context.store.sealed_account(&id).await?;
     let account = account.as_ref();
     let enabled = account.is_some_and(Account::is_protected);
     let demanded = account.is_some_and(|account| host.app.enforcement.requires(account.is_admin));

@@ -20,6 +20,7 @@ use crate::{
     caller::{User, hash},
     context::Context,
     http::{Call, Problem},
+    keyring::Sealed,
     token::{
         browser::{self, Presented},
         numbered::{Numbered, Purpose},
@@ -66,7 +67,7 @@ pub(super) struct SignedIn {
     /// Which of the page logins of their login this browser has.
     pub(super) page_login: u64,
     /// The account.
-    pub(super) account: Account,
+    pub(super) account: Account<Sealed>,
     /// What their forms carry.
     pub(super) csrf: String,
 }
@@ -233,7 +234,7 @@ pub(crate) struct PageLogin {
     /// The login.
     pub(crate) family: Family,
     /// Whose it is.
-    pub(crate) account: Account,
+    pub(crate) account: Account<Sealed>,
     /// Which of the page logins of the login this is.
     pub(crate) number: u64,
 }
@@ -252,7 +253,7 @@ pub(crate) async fn page_login(context: &Context, headers: &HeaderMap) -> Result
 async fn login_of(context: &Context, cookie: &str) -> Result<Option<PageLogin>, Problem> {
     let Some(of) = Numbered::read(&context.pepper, Purpose::PageLogin, cookie) else { return Ok(None) };
     let Some(family) = context.store.family(&of.app, of.login).await? else { return Ok(None) };
-    let Some(account) = context.store.account(&family.account).await? else { return Ok(None) };
+    let Some(account) = context.store.sealed_account(&family.account).await? else { return Ok(None) };
     let opens = family.opens_pages(&account, context.clock.now());
     Ok(opens.then_some(PageLogin { family, account, number: of.number }))
 }
@@ -276,6 +277,6 @@ impl SignedIn {
 }
 
 /// What people see of an account.
-pub(super) fn name_of(account: &Account) -> &str {
+pub(super) fn name_of<S>(account: &Account<S>) -> &str {
     account.name.as_ref().map_or_else(|| account.id.user.as_str(), |name| name.as_str())
 }

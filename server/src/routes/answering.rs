@@ -84,11 +84,11 @@ pub(super) async fn answer(
     });
     let code = reply.code().map(Code::name);
     let status = reply.status().as_u16();
-    let milliseconds = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
-    // The pattern and never the path: paths name sessions and users.
-    span.in_scope(|| tracing::info!(%method, route, status, code, milliseconds, "answered"));
-    telemetry::answered(&trace, status);
     let took = started.elapsed();
+    let milliseconds = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
+    // The pattern and never the path: paths name sessions and users.
+    tracing::info!(parent: &span, %method, route, status, code, milliseconds, "answered");
+    telemetry::answered(&trace, status);
     metering::answered(route, status, took);
     if is_work(route) {
         context.latency.note(context.clock.now(), took);

@@ -27,6 +27,7 @@
 //! | [`search`] | a look through all accounts |
 //! | [`retention`] | old audit entries make room |
 //! | `transaction` | load, decide, store: what every operation goes through |
+//! | `reading` | accounts, sessions and logins as they are now |
 //! | `folder` | the data folder: owner, permissions, lock, syncing of entries |
 //! | `open_error` | why a store could not be opened, with the remedies |
 
@@ -52,6 +53,7 @@ pub mod moving;
 mod open_error;
 mod opening;
 pub mod postgres;
+mod reading;
 pub mod record;
 pub mod retention;
 pub mod search;

@@ -106,6 +106,17 @@ impl SledEngine {
         let committer = Committer::start(disk, head_file).map_err(|error| OpenError::io(path, error))?;
         Ok(Self { committer, db, id: about.id, high_water, stripes: Stripes::new(), _folder: folder })
     }
+
+    async fn read(&self, key: &Key) -> Result<Option<Record>, StoreError> {
+        self.committer.check()?;
+        let Some(bytes) = self.db.get(key.as_bytes()).map_err(unreadable)? else {
+            self.committer.deletions_durable().await?;
+            return Ok(None);
+        };
+        let record = record::decode(key, &bytes)?;
+        self.committer.durable(record.version).await?;
+        Ok(Some(record))
+    }
 }
 
 #[cfg(test)]
@@ -195,15 +206,16 @@ impl Engine for SledEngine {
     }
 
     fn get<'a>(&'a self, key: &'a Key) -> Pending<'a, Result<Option<Record>, StoreError>> {
+        Box::pin(self.read(key))
+    }
+
+    fn get_many<'a>(&'a self, keys: &'a [Key]) -> Pending<'a, Result<Vec<Option<Record>>, StoreError>> {
         Box::pin(async move {
-            self.committer.check()?;
-            let Some(bytes) = self.db.get(key.as_bytes()).map_err(unreadable)? else {
-                self.committer.deletions_durable().await?;
-                return Ok(None);
-            };
-            let record = record::decode(key, &bytes)?;
-            self.committer.durable(record.version).await?;
-            Ok(Some(record))
+            let mut records = Vec::with_capacity(keys.len());
+            for key in keys {
+                records.push(self.read(key).await?);
+            }
+            Ok(records)
         })
     }
 

@@ -10,7 +10,7 @@ use sidekey_core::{
     account::Account,
     action::Spent,
     event::Event,
-    id::{AccountId, AppId, LoginId},
+    id::{AccountId, LoginId},
     refresh::Family,
     retry::KeyUse,
     session::Session,
@@ -19,7 +19,7 @@ use sidekey_core::{
 };
 
 use super::{
-    Batch, CommitError, Engine, Key, Kind, Record, StoreError, Version,
+    Batch, CommitError, Engine, Key, Record, StoreError, Version,
     codec::{
         account_key, browser_key, decode, decode_account, decode_spent, encode, encode_account, encode_spent,
         enrollment_token_key, family_key, key_use_key, session_key, spent_token_key,
@@ -38,9 +38,6 @@ use crate::{
 /// How often a decision is made again before the store counts as too busy. The account's lock keeps most others out; those that take
 /// none (a sweep, a rotation of master keys, the commit of a client that has hung up) come once each.
 const ATTEMPTS: usize = 32;
-
-/// Accounts that are read at once where all are.
-const PAGE: usize = 200;
 
 /// How long a session is kept, in seconds: an hour, so that a host that asks late still learns what became of it.
 const SESSION_KEPT: u64 = 3_600;
@@ -149,84 +146,6 @@ impl Store {
         Self { engine, keyring }
     }
 
-    /// The session with this hash of its id.
-    ///
-    /// # Errors
-    /// The store cannot be read.
-    pub async fn session(&self, id_hash: &[u8; 32]) -> Result<Option<Session>, StoreError> {
-        let key = session_key(id_hash);
-        self.engine.get(&key).await?.map(|record| decode(&key, &record.value)).transpose()
-    }
-
-    /// The hash of the id of the session that an enrolment token belongs to.
-    ///
-    /// # Errors
-    /// The store cannot be read.
-    pub async fn session_of_enrollment_token(
-        &self,
-        token_hash: &[u8; 32],
-    ) -> Result<Option<[u8; 32]>, StoreError> {
-        let key = enrollment_token_key(token_hash);
-        self.engine.get(&key).await?.map(|record| decode(&key, &record.value)).transpose()
-    }
-
-    /// An account.
-    ///
-    /// # Errors
-    /// The store cannot be read.
-    pub async fn account(&self, id: &AccountId) -> Result<Option<Account>, StoreError> {
-        let key = account_key(id);
-        self.engine
-            .get(&key)
-            .await?
-            .map(|record| decode_account(&self.keyring.get(), &key, &record.value))
-            .transpose()
-    }
-
-    /// The next accounts of an app, and after which one the following page goes on; `None`: this was the last. It is no snapshot:
-    /// an account is as it is when its page is read.
-    ///
-    /// # Errors
-    /// The store cannot be read.
-    pub async fn accounts(
-        &self,
-        app: &AppId,
-        after: Option<&Key>,
-    ) -> Result<(Vec<Account>, Option<Key>), StoreError> {
-        let prefix = Key::of(Kind::Account).part(app.as_str());
-        let page = self.engine.scan(&prefix, after, PAGE).await?;
-        let last = page.last().map(|(key, _)| key.clone()).filter(|_| page.len() == PAGE);
-        let keyring = self.keyring.get();
-        let accounts = page.iter().map(|(key, record)| decode_account(&keyring, key, &record.value));
-        Ok((accounts.collect::<Result<_, _>>()?, last))
-    }
-
-    /// The refresh tokens of a login.
-    ///
-    /// # Errors
-    /// The store cannot be read.
-    pub async fn family(&self, app: &AppId, login: LoginId) -> Result<Option<Family>, StoreError> {
-        let key = family_key(app.as_str(), login);
-        self.engine.get(&key).await?.map(|record| decode(&key, &record.value)).transpose()
-    }
-
-    /// Whether something that counts once was spent, by the name that it has in [`Subject::with_spent_token`].
-    ///
-    /// # Errors
-    /// The store cannot be read.
-    pub async fn is_spent(&self, app: &AppId, id: LoginId) -> Result<bool, StoreError> {
-        Ok(self.engine.get(&spent_token_key(app.as_str(), id)).await?.is_some())
-    }
-
-    /// That the idempotency key of an app's request with this MAC was used; it may be so long ago that it counts no more.
-    ///
-    /// # Errors
-    /// The store cannot be read.
-    pub async fn key_use(&self, app: &AppId, mac: &[u8; 32]) -> Result<Option<KeyUse>, StoreError> {
-        let key = key_use_key(app.as_str(), mac);
-        self.engine.get(&key).await?.map(|record| decode(&key, &record.value)).transpose()
-    }
-
     /// Loads, decides, stores, and gives the outcome when everything is on disk. What `decide` changed is stored
     /// whatever its outcome is. `now` is the time that `decide` goes by: that of the audit entries, and the store never opens
     /// under an earlier one again.
@@ -273,6 +192,11 @@ impl Store {
     /// The engine below, for what is no transaction of one account.
     pub(super) fn engine(&self) -> &dyn Engine {
         &*self.engine
+    }
+
+    /// The keys that open secrets now.
+    pub(super) fn keyring(&self) -> Arc<Keyring> {
+        self.keyring.get()
     }
 
     /// All that a decision needs, in one round trip but for the browsers. Those are looked at last: what ends trust changes the account,

@@ -86,11 +86,7 @@ impl SigningKey {
     }
 
     pub(super) fn sign(&self, of: TokenType, claims: &impl Serialize) -> Result<String, SigningFailed> {
-        let [access, action] = &self.headers;
-        let header = match of {
-            TokenType::Access => access,
-            TokenType::Action => action,
-        };
+        let header = self.header(of);
         let claims = serde_json::to_vec(claims).map_err(|_| SigningFailed)?;
         // With room for the signature, 86 characters and a full stop; base64 makes four of three.
         let mut token = String::with_capacity(header.len() + claims.len() * 4 / 3 + 92);
@@ -102,6 +98,15 @@ impl SigningKey {
         token.push('.');
         URL_SAFE_NO_PAD.encode_string(signature.as_ref(), &mut token);
         Ok(token)
+    }
+
+    /// How its tokens of a type begin: their header, encoded.
+    pub(super) fn header(&self, of: TokenType) -> &str {
+        let [access, action] = &self.headers;
+        match of {
+            TokenType::Access => access,
+            TokenType::Action => action,
+        }
     }
 
     /// The public half.

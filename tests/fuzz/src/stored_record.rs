@@ -210,8 +210,8 @@ fn session(bytes: &[u8]) {
 
 fn family(bytes: &[u8]) {
     let Some(family) = comes_back::<Family>(bytes) else { return };
-    assert!(!family.is_alive(None, NOW));
-    assert!(!(family.is_revoked() && family.is_alive(None, family.started_at)));
+    assert!(!family.is_alive(None::<&Account>, NOW));
+    assert!(!(family.is_revoked() && family.is_alive(None::<&Account>, family.started_at)));
 }
 
 fn comes_back<T: Serialize + DeserializeOwned + PartialEq + std::fmt::Debug>(bytes: &[u8]) -> Option<T> {

@@ -10,6 +10,7 @@ use crate::{
     audit,
     context::Context,
     http::{Problem, user_agent},
+    keyring::Sealed,
     operations::{activity, list_trusted_browsers},
 };
 
@@ -41,7 +42,7 @@ pub(super) struct ActivityRow {
 /// The store is not available.
 pub(super) async fn browsers(
     context: &Context,
-    account: &Account,
+    account: &Account<Sealed>,
     text: &Text,
     now: UnixTime,
 ) -> Result<Vec<BrowserRow>, Problem> {
@@ -61,7 +62,7 @@ pub(super) async fn browsers(
 /// The store is not available.
 pub(super) async fn recent(
     context: &Context,
-    account: &Account,
+    account: &Account<Sealed>,
     text: &Text,
 ) -> Result<Vec<ActivityRow>, Problem> {
     let entries = activity::newest(context, account, SHOWN).await?;

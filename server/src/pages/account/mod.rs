@@ -29,6 +29,7 @@ use super::{
 use crate::{
     context::Context,
     http::{Call, Problem},
+    keyring::Sealed,
 };
 
 pub(super) use actions::{done, post};
@@ -121,8 +122,8 @@ async fn page(
     Ok(page.failed.page(&page))
 }
 
-fn devices(account: &Account) -> Vec<DeviceRow> {
-    let row = |device: &ActiveDevice, is_disabled: bool, is_last: bool| DeviceRow {
+fn devices(account: &Account<Sealed>) -> Vec<DeviceRow> {
+    let row = |device: &ActiveDevice<Sealed>, is_disabled: bool, is_last: bool| DeviceRow {
         id: device.id.to_string(),
         name: device.name.to_string(),
         is_primary: account.is_primary(device.id),

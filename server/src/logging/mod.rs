@@ -1,5 +1,7 @@
 //! Log lines on standard error. Standard output is for what commands print.
 
+mod json;
+
 use std::any::Any;
 use std::io::{self, IsTerminal};
 use std::panic::{self, Location};
@@ -115,13 +117,20 @@ fn log_panic(location: Option<&Location<'_>>, payload: &(dyn Any + Send)) {
     tracing::error!(location, reason, thread = thread.name(), "panicked");
 }
 
-/// One object a line, the event's fields at its top level, those of the request around it under `span`.
+/// One object a line, see [`json`].
 fn json_layer<S, W>(writer: W) -> impl Layer<S>
 where
     S: tracing::Subscriber + for<'span> LookupSpan<'span>,
     W: for<'writer> fmt::MakeWriter<'writer> + Send + Sync + 'static,
 {
-    fmt::layer().json().flatten_event(true).with_current_span(true).with_span_list(false).with_writer(writer)
+    fmt::layer()
+        .json()
+        .flatten_event(true)
+        .with_current_span(true)
+        .with_span_list(false)
+        .fmt_fields(json::Object)
+        .map_event_format(|library| json::Line { library })
+        .with_writer(writer)
 }
 
 #[cfg(test)]
@@ -205,7 +214,7 @@ mod tests {
         let lines: Vec<serde_json::Value> =
             text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
         assert_eq!(lines.len(), 2);
-        assert!(lines[0]["location"].as_str().unwrap().contains("logging.rs:"), "{text}");
+        assert!(lines[0]["location"].as_str().unwrap().contains("logging/mod.rs:"), "{text}");
         assert_eq!(lines[0]["reason"], "from the source");
         assert_eq!((&lines[1]["message"], lines[1].get("reason")), (&"panicked".into(), None));
     }
