@@ -101,6 +101,15 @@ async fn what_an_operator_does_needs_no_server_and_stands_beside_one() {
     let body = json!({"user_id": "bea", "account_name": "bea@example.com"});
     server.post("/2fa/sessions/").bearer(key).json(body).await.expect(201);
 
+    let told = operator.run(&["doctor", "--json"]).await.json();
+    let found = |check: &str| {
+        let mut findings = told["findings"].as_array().expect("a list").iter();
+        findings.find(|finding| finding["check"] == check).map(|finding| finding["level"].clone())
+    };
+    assert_eq!(found("database"), Some(json!("good")), "{told}");
+    assert_eq!(found("clock of the database"), Some(json!("good")), "{told}");
+    assert_eq!(found("standby"), Some(json!("warning")), "it has none: {told}");
+
     drop(cluster.servers);
     let trail = operator.run(&["audit", "--json"]).await.ok().stdout;
     for event in ["device_confirmed", "app_created"] {
@@ -121,6 +130,9 @@ async fn what_an_operator_does_needs_no_server_and_stands_beside_one() {
     let users = ["export", "--app", &app, "--out", path(&users), "--export-key-file", path(&key_file)];
     operator.run(&users).await.ok();
     assert!(!operator.folder.path().join("nowhere").exists(), "no data folder was made");
+    let new = operator.folder.path().join("new");
+    let moved = ["store", "copy", "--from", "postgres", "--to", "sled", "--dry-run", "--data", path(&new)];
+    assert_eq!(operator.json(&moved).await["dry_run"], true);
 }
 
 #[tokio::test]

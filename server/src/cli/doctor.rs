@@ -8,8 +8,8 @@ use serde_json::json;
 use super::maintain::{block_on, print};
 use super::{Failure, listed};
 use crate::clock::Clock;
-use crate::config::ServeSettings;
-use crate::doctor::{Finding, Level, backups, folder, machine, server, settings, told, way_in};
+use crate::config::{ServeSettings, StoreChoice};
+use crate::doctor::{Finding, Level, backups, database, folder, machine, server, settings, told, way_in};
 
 /// The settings of the server, and what else to look at.
 #[derive(Debug, Args)]
@@ -40,8 +40,9 @@ impl DoctorArgs {
         let now = Clock::system().now();
 
         let (right, mut findings) = settings(&serve);
-        let (destinations, proxies) =
-            right.map(|settings| (settings.destinations, settings.trusted_proxies)).unwrap_or_default();
+        let (destinations, proxies, store) = right.map_or_else(Default::default, |settings| {
+            (settings.destinations, settings.trusted_proxies, Some(settings.store_choice))
+        });
         findings.extend(folder::data(&data));
         findings.push(folder::master_key(key_file, &data, development));
         findings.extend(machine::clock(now));
@@ -49,6 +50,9 @@ impl DoctorArgs {
         findings.push(machine::open_files());
         findings.extend(block_on(async {
             let mut findings = server::running(&data).await;
+            if let Some(StoreChoice::Postgres(options)) = &store {
+                findings.extend(database::look(options).await);
+            }
             findings.extend(server::keys_in_use(&data, key_file).await);
             findings.extend(way_in::look(&data, &proxies).await);
             findings.extend(told::destinations(&data, &destinations).await);

@@ -84,6 +84,28 @@ pub(super) enum Place {
     Database(Box<Options>),
 }
 
+/// What is typed, and what the file says where that is silent.
+///
+/// # Errors
+/// The file cannot be read.
+pub(super) fn said(
+    config: Option<PathBuf>,
+    data: Option<PathBuf>,
+    key: GivenKey,
+    store: StoreSettings,
+    development: bool,
+) -> Result<ServeSettings, Failure> {
+    let typed = ServeSettings {
+        config,
+        data,
+        master_key_file: key.master_key_file,
+        store,
+        development: development.then_some(true),
+        ..ServeSettings::default()
+    };
+    typed.with_file().map_err(|mistakes| listed(&mistakes))
+}
+
 impl Common {
     /// Reads the file, if one is named.
     ///
@@ -91,15 +113,7 @@ impl Common {
     /// It cannot be read.
     pub(super) fn read(self) -> Result<Given, Failure> {
         let Self { data, config, json, key, database, development } = self;
-        let said = ServeSettings {
-            config,
-            data,
-            master_key_file: key.master_key_file,
-            store: database.into(),
-            development: development.then_some(true),
-            ..ServeSettings::default()
-        };
-        let said = said.with_file().map_err(|mistakes| listed(&mistakes))?;
+        let said = said(config, data, key, database.into(), development)?;
         let data = said.data.unwrap_or_else(|| DATA.into());
         if said.store.engine.as_deref() == Some("postgres") {
             // A server that runs on the folder would answer for another store.

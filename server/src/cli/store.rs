@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 
 use super::Failure;
+use super::given;
 use super::maintain::{counted, counted_as, print};
 use super::master_key::GivenKey;
 use super::operate::no_folder;
@@ -67,6 +68,9 @@ pub(super) struct Places {
     /// The data folder whose store it is, or becomes
     #[arg(long, env = "SIDEKEY_DATA", default_value = "./data", value_name = "FOLDER")]
     data: PathBuf,
+    /// A server's file of settings: its database and key file count where nothing else is said; its data folder does not
+    #[arg(long, env = "SIDEKEY_CONFIG", value_name = "FILE")]
+    config: Option<PathBuf>,
     #[command(flatten)]
     store: StoreSettings,
     /// Take a database that may lose what it acknowledges, as `serve --development` does
@@ -80,6 +84,20 @@ pub(super) struct Places {
 }
 
 impl Places {
+    /// With what the file says.
+    fn read(self) -> Result<Self, Failure> {
+        // Not the data folder: that of the servers of a database has no store, and takes none.
+        let said = given::said(self.config, None, self.key, self.store, self.development)?;
+        Ok(Self {
+            data: self.data,
+            config: None,
+            store: said.store,
+            development: said.development.unwrap_or(false),
+            json: self.json,
+            key: GivenKey { master_key_file: said.master_key_file },
+        })
+    }
+
     fn database(&self) -> Result<Box<Options>, Failure> {
         let store = StoreSettings { engine: Some("postgres".to_owned()), ..self.store.clone() };
         match store.check(self.development).map_err(Failure::Settings)? {
@@ -110,9 +128,9 @@ impl StoreVerb {
             Self::Copy { from, to, .. } if from == to => Err(Failure::settings(
                 "`--from` and `--to` name the same engine; copy folders with `cp`, and only while no server runs",
             )),
-            Self::Copy { from, to, dry_run: true, places } => look(from, to, &places, &runtime),
-            Self::Copy { from, to, dry_run: false, places } => make(from, to, &places, &runtime),
-            Self::Undo { places } => undo(&places, &runtime),
+            Self::Copy { from, to, dry_run: true, places } => look(from, to, &places.read()?, &runtime),
+            Self::Copy { from, to, dry_run: false, places } => make(from, to, &places.read()?, &runtime),
+            Self::Undo { places } => undo(&places.read()?, &runtime),
         }
     }
 }
@@ -257,6 +275,30 @@ fn recounted(to: EngineName, outcome: &Outcome, data: &Path) -> String {
 mod tests {
     use super::*;
     use crate::maintenance::check::Tally;
+
+    #[test]
+    fn the_database_and_the_key_may_stand_in_a_file_of_settings_and_the_folder_is_named() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let text = "data = \"/srv/servers\"\nmaster_key_file = \"/etc/key\"\n\
+                    [store]\nengine = \"postgres\"\nurl = \"host=/run/postgresql user=a dbname=b\"\n";
+        std::fs::write(file.path(), text).unwrap();
+        let places = |store| Places {
+            data: "/srv/old".into(),
+            config: Some(file.path().into()),
+            store,
+            development: false,
+            json: true,
+            key: GivenKey::default(),
+        };
+        let read = places(StoreSettings::default()).read().unwrap();
+        assert!(read.names_database() && read.json);
+        assert_eq!(read.database().unwrap().config.get_dbname(), Some("b"));
+        assert_eq!(read.key.master_key_file.as_deref(), Some(Path::new("/etc/key")));
+        assert_eq!(read.data, Path::new("/srv/old"));
+        let url = Some("host=/run/postgresql user=a dbname=c".to_owned());
+        let read = places(StoreSettings { url, ..StoreSettings::default() }).read().unwrap();
+        assert_eq!(read.database().unwrap().config.get_dbname(), Some("c"), "what is typed counts first");
+    }
 
     #[test]
     fn what_was_copied_is_told_with_its_sums_and_where_it_is_served_from_now_on() {

@@ -5,12 +5,14 @@
 //! - [`machine`]: the clock, the disk, open files;
 //! - [`server`]: the running server, its version, its store's format and its keys;
 //! - [`way_in`]: the proxies between the public URL and the server;
+//! - [`database`]: the database, where the store is in one;
 //! - [`told`]: whether those who are told of events have got them;
 //! - [`backups`]: how old the newest one is.
 //!
 //! It reads and changes nothing; one request is sent to the public URL. What cannot be told is said to be so: nothing is called good that was not looked at.
 
 pub mod backups;
+pub mod database;
 pub mod folder;
 pub mod machine;
 pub mod server;

@@ -6,6 +6,7 @@
 //! | [`connect`] | connections, and what the server must be set to |
 //! | `connections` | what becomes of a connection whose answer nobody waits for any more |
 //! | `pulse` | a commit each second, and why what is read is safe |
+//! | [`health`] | what a look tells of it |
 //! | `hosts` | several hosts in one address |
 //! | `schema` | the tables |
 //! | [`upgrade`] | tables of an older version |
@@ -30,6 +31,7 @@ mod commit;
 mod connections;
 mod error;
 pub mod filling;
+pub mod health;
 mod hosts;
 mod lead;
 mod ledger;

@@ -22,6 +22,7 @@ use super::Shared;
 use super::connect::has_synchronous_standby;
 use super::connections::Connections;
 use super::error::sentence;
+use super::health::{SKEW, apart};
 use super::hosts::Turns;
 use crate::clock::Clock;
 use crate::store::engine::StoreError;
@@ -36,8 +37,6 @@ const MOST_FAILURES: u32 = 2;
 const LONGEST: Duration = Duration::from_secs(10);
 /// Between two looks at the standbys, in pulses.
 const STANDBYS_EVERY: u32 = 60;
-/// Seconds by which the clocks may differ without a warning.
-const SKEW: u64 = 5;
 /// Rows that processes share among them.
 pub(super) const ROWS: u8 = 64;
 
@@ -152,7 +151,7 @@ async fn once(
     let answer = tokio::time::timeout(PATIENCE, beat(&client, slot)).await.map_err(|_| late())?;
     let theirs = answer.map_err(|error| StoreError::Unavailable(sentence(&error)))?;
     let after = clock.now();
-    let skew = theirs.since(after).max(before.since(theirs));
+    let skew = apart(before, theirs, after);
     let was_skewed = std::mem::replace(&mut seen.is_skewed, skew > SKEW);
     if seen.is_skewed && !was_skewed {
         tracing::warn!(
