@@ -67,8 +67,8 @@ impl GivenKey {
         }
         let Some((keyring, origin)) = self.find(Some(data))? else {
             return Err(Failure::settings(
-                "the store has been sealed with a master key, and no server is running: start it, or name the key's file \
-                 with `--master-key-file FILE`",
+                "the store has been sealed with a master key, and no server that has it runs on this data folder: start it, or name \
+                 the key's file with `--master-key-file FILE`",
             ));
         };
         unlock(store, &keyring, &mut Entropy)

@@ -122,7 +122,10 @@ pub enum CopyError {
     )]
     NothingMoves,
     /// The database was not named.
-    #[error("this needs the address of the database: name it with `--store-url` or `--store-url-file`")]
+    #[error(
+        "this needs the address of the database: name it with `--store-url-file`, `--store-url` or \
+         `--config`"
+    )]
     DatabaseNeeded,
 }
 
