@@ -145,6 +145,103 @@ async fn a_reader_never_sees_what_a_power_cut_could_take_back() {
     assert_eq!(deleted.await.unwrap(), None);
 }
 
+/// A record of a kind that is remembered.
+fn account(number: usize) -> Key {
+    Key::account("shop", &number.to_string())
+}
+
+fn put_account(number: usize, value: &str) -> Batch {
+    let mut batch = Batch::new();
+    batch.put(account(number), value.into());
+    batch
+}
+
+#[tokio::test]
+async fn a_record_that_is_remembered_is_the_last_durable_one_until_the_next_is() {
+    let folder = TempDir::new().unwrap();
+    let (engine, gate) = Gate::before(&folder);
+    gate.pass();
+    engine.commit(put_account(1, "old")).await.unwrap();
+    gate.reached();
+    let old = engine.get(&account(1)).await.unwrap().unwrap();
+
+    for (change, expected) in [(Some("new"), Some(old.version)), (None, None)] {
+        let before = engine.get(&account(1)).await.unwrap();
+        let mut batch = Batch::new();
+        match change {
+            Some(value) => batch.put(account(1), value.into()),
+            None => batch.delete(account(1)),
+        };
+        if expected.is_some() {
+            batch.expect(account(1), expected);
+        }
+        let mut commit = engine.commit(batch);
+        assert!(poll_once(&mut commit).is_pending());
+        gate.reached();
+        // Applied, not synced.
+        assert_eq!(engine.get(&account(1)).await.unwrap(), before);
+        gate.pass();
+        commit.await.unwrap();
+        let after = engine.get(&account(1)).await.unwrap().map(|record| record.value);
+        assert_eq!(after.as_deref(), change.map(str::as_bytes));
+    }
+    for version in [Some(old.version), Some(Version(0))] {
+        let mut stale = put_account(1, "stale");
+        stale.expect(account(1), version);
+        assert!(matches!(engine.commit(stale).await, Err(CommitError::Conflict(_))));
+    }
+}
+
+#[tokio::test]
+async fn nothing_is_told_of_what_is_remembered_once_a_sync_has_failed() {
+    let folder = TempDir::new().unwrap();
+    let (engine, gate) = Gate::before(&folder);
+    gate.pass();
+    engine.commit(put_account(1, "old")).await.unwrap();
+    gate.reached();
+    gate.verdict.send(Err(io::Error::from(Errno::IO))).unwrap();
+    assert!(matches!(
+        engine.commit(put_account(1, "new")).await,
+        Err(CommitError::Store(StoreError::Unavailable(_)))
+    ));
+    assert!(matches!(engine.get(&account(1)).await, Err(StoreError::Unavailable(_))));
+}
+
+#[tokio::test]
+async fn more_records_than_are_remembered_are_as_they_were_committed_before_and_after_a_restart() {
+    const ACCOUNTS: usize = 600;
+    let folder = TempDir::new().unwrap();
+    // What is remembered is an eighth of it, and the records are twice as much.
+    let options = Options { cache_bytes: 2 << 20, new_id: ID };
+    let mut wanted = vec![None; ACCOUNTS];
+    for run in 0..3 {
+        let engine = SledEngine::open(folder.path(), &options).unwrap();
+        for turn in 0..3 {
+            let mut batch = Batch::new();
+            for (number, wanted) in wanted.iter_mut().enumerate() {
+                let read = engine.get(&account(number)).await.unwrap();
+                assert_eq!(read.as_ref().map(|record| &record.value), wanted.as_ref(), "{number}");
+                batch.expect(account(number), read.map(|record| record.version));
+                *wanted = match (number + turn) % 5 {
+                    0 => None,
+                    1 => wanted.take(),
+                    _ => Some(format!("{run} {turn} {number:0>600}").into_bytes()),
+                };
+                match wanted {
+                    Some(value) => batch.put(account(number), value.clone()),
+                    None => batch.delete(account(number)),
+                };
+            }
+            engine.commit(batch).await.unwrap();
+        }
+        for (number, wanted) in wanted.iter().enumerate() {
+            let read = engine.get(&account(number)).await.unwrap();
+            assert_eq!(read.map(|record| record.value), *wanted, "{number}");
+        }
+        engine.close().await.unwrap();
+    }
+}
+
 #[tokio::test]
 async fn a_stale_expectation_is_a_conflict_and_changes_nothing() {
     let folder = TempDir::new().unwrap();
