@@ -3,12 +3,18 @@
 //! Each has a note under the time from which on it may go ([`Key::expiry`]), written with it in one batch, so that a sweep looks
 //! at nothing else. The note of a login stays where it is when a refresh moves the login's end: the sweep moves it then. So does that of an
 //! idempotency key that was used anew before its first use was swept.
+//!
+//! A login that came of a session has no note of its own at first. Its session names it and has one, and the sweep that removes the session
+//! notes the login's end in the same batch: so a login costs one write less while somebody waits for it.
 
-use sidekey_core::{refresh::Family, retry::KeyUse, time::UnixTime};
+use sidekey_core::{refresh::Family, retry::KeyUse, session::Session, time::UnixTime};
 
 use crate::audit::{Actor, Entry, Origin, ServerEvent};
 
-use super::{Batch, CommitError, Key, Kind, Store, StoreError, Version, codec::decode};
+use super::{
+    Batch, CommitError, Key, Kind, Store, StoreError, Version,
+    codec::{decode, family_key},
+};
 
 /// Seconds that everything stays longer where several servers share the store: one whose clock is behind by less still finds what it
 /// judges by. One whose clock is ahead takes nothing away from it.
@@ -81,10 +87,21 @@ async fn settle(
         Some(Kind::KeyUse) => Some(decode::<KeyUse>(&key, &record.value)?.over_at()),
         _ => None,
     };
+    let login = match key.kind() {
+        Some(Kind::Session) => Some(login_of(store, decode(&key, &record.value)?).await?),
+        _ => None,
+    };
     batch.expect(note.clone(), Some(version)).delete(note).expect(key.clone(), Some(record.version));
     if let Some(over_at) = over_at.filter(|over_at| *over_at > over) {
         batch.put(Key::expiry(over_at, &key), Vec::new());
         return Ok(false);
+    }
+    if let Some((login, version, expires_at)) = login {
+        if let Some(expires_at) = expires_at {
+            batch.put(Key::expiry(expires_at, &login), Vec::new());
+        }
+        // One that starts at this moment must not be left without a note.
+        batch.expect(login, version);
     }
     if let Some(kid) = key.name(Kind::SigningKey) {
         let event = ServerEvent::SigningKeyRemoved { kid: kid.to_owned() };
@@ -92,6 +109,16 @@ async fn settle(
     }
     batch.delete(key);
     Ok(true)
+}
+
+/// A login that may have come of a session, and the version and the end that it has.
+type Login = (Key, Option<Version>, Option<UnixTime>);
+
+async fn login_of(store: &Store, session: Session) -> Result<Login, StoreError> {
+    let key = family_key(session.account.app.as_str(), session.login);
+    let Some(record) = store.engine().get(&key).await? else { return Ok((key, None, None)) };
+    let expires_at = decode::<Family>(&key, &record.value)?.expires_at;
+    Ok((key, Some(record.version), Some(expires_at)))
 }
 
 #[cfg(test)]
@@ -123,15 +150,16 @@ mod tests {
         for number in 0..=u8::MAX {
             let login = LoginId::from_bytes([number; 16]);
             let key = match number % 100 {
-                0 => crate::store::codec::family_key("shop", login),
-                _ => crate::store::codec::session_key(&[number; 32]),
+                0 => family_key("shop", login),
+                1 => crate::store::codec::session_key(&[number; 32]),
+                _ => crate::store::codec::enrollment_token_key(&[number; 32]),
             };
             batch.put(Key::expiry(NOW, &key), Vec::new()).put(key, b"damaged".to_vec());
         }
         context.engine.commit(batch).await.unwrap();
-        assert_eq!(sweep(&context.store, NOW).await, Ok(253));
+        assert_eq!(sweep(&context.store, NOW).await, Ok(250));
         assert_eq!(sweep(&context.store, NOW).await, Ok(0));
-        assert_eq!(context.engine.scan(&Key::of(Kind::Expiry), None, 10).await.unwrap().len(), 3);
+        assert_eq!(context.engine.scan(&Key::of(Kind::Expiry), None, 10).await.unwrap().len(), 6);
     }
 
     #[tokio::test]
@@ -164,9 +192,16 @@ mod tests {
             state.started = Some(Family::start(account, grant, NOW));
         };
         context.store.transact(subject, &origin, NOW, open).await.unwrap();
+        let notes = async |kind: Kind| {
+            let notes = context.engine.scan(&Key::of(Kind::Expiry), None, 10).await.unwrap();
+            let of = |(note, _): &(Key, _)| note.expiring().is_some_and(|(_, key)| key.is(kind));
+            notes.into_iter().filter(of).count()
+        };
+        assert_eq!((notes(Kind::Session).await, notes(Kind::RefreshFamily).await), (1, 0));
         assert_eq!(sweep(&context.store, NOW.plus(3_599)).await, Ok(0));
         assert_eq!(sweep(&context.store, NOW.plus(3_600)).await, Ok(2), "session and enrolment token");
         assert!(context.store.session(&session_id).await.unwrap().is_none());
+        assert_eq!((notes(Kind::Session).await, notes(Kind::RefreshFamily).await), (0, 1));
 
         let day = NOW.plus(86_400);
         let subject = Subject::account(id.clone()).with_login(login);

@@ -203,8 +203,9 @@ impl Store {
     /// or a browser that is found, so that what is found is no older than the account that the commit expects.
     async fn load(&self, subject: &Subject) -> Result<Loaded, StoreError> {
         let account = subject.account_key();
-        // A session may lead to a login.
-        let logins = subject.session.map(|_| logins::key(&subject.account));
+        // A session may lead to a login. Where a read is no round trip, the list is read when one does.
+        let may_start = subject.session.is_some() && self.engine.is_shared();
+        let logins = may_start.then(|| logins::key(&subject.account));
         let others = [
             subject.session_key(),
             subject.family_key(),
@@ -287,6 +288,10 @@ impl Store {
             state;
         let mut batch = Batch::new();
         batch.decided_at(origin.at);
+        // The sweep notes the end of a login when it removes the session that names it: one write less while somebody waits.
+        let is_named =
+            |family: &Family| session.as_ref().is_some_and(|session| session.login == family.login);
+        let needs_note = started.as_ref().is_some_and(|family| !is_named(family));
         if let (Some(session), Some(Found { key, value: None, .. })) = (&session, &loaded.session) {
             batch.put(Key::expiry(session.opened_at.plus(SESSION_KEPT), key), Vec::new());
         }
@@ -320,7 +325,9 @@ impl Store {
         write_browsers(&mut batch, subject, &loaded.browsers, browsers)?;
         if let Some(family) = started {
             let key = family_key(family.account.app.as_str(), family.login);
-            batch.put(Key::expiry(family.expires_at, &key), Vec::new());
+            if needs_note {
+                batch.put(Key::expiry(family.expires_at, &key), Vec::new());
+            }
             batch.expect(key.clone(), None).put(key, encode(&family)?);
         }
         if let Some(token_hash) = enrollment_token {

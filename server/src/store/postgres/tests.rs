@@ -521,12 +521,12 @@ async fn what_is_over_stays_as_long_as_clocks_may_differ() {
     let engine: Arc<dyn Engine> = Arc::new(open().await);
     let keyring = Keyring::parse(&MasterKey::generate(&mut Entropy).to_line()).unwrap();
     let store = crate::store::Store::new(Arc::clone(&engine), Arc::new(crate::swap::Swap::new(keyring)));
-    let session = crate::store::codec::session_key(&[9; 32]);
+    let token = crate::store::codec::enrollment_token_key(&[9; 32]);
     let mut batch = batch();
-    batch.put(Key::expiry(NOW, &session), Vec::new()).put(session.clone(), vec![1]);
+    batch.put(Key::expiry(NOW, &token), Vec::new()).put(token.clone(), vec![1]);
     engine.commit(batch).await.unwrap();
     assert_eq!(sweep(&store, NOW.plus(CLOCKS_APART - 1)).await, Ok(0));
-    assert!(engine.get(&session).await.unwrap().is_some());
+    assert!(engine.get(&token).await.unwrap().is_some());
     assert_eq!(sweep(&store, NOW.plus(CLOCKS_APART)).await, Ok(1));
 }
 
