@@ -9,10 +9,10 @@ use std::ops::RangeInclusive;
 use serde::Deserialize;
 use sidekey_core::time::UnixTime;
 
-use super::engine::{CommitError, MAX_TRIM, StoreError};
+use super::engine::{CommitError, MAX_TRIM, Record, StoreError};
 use super::group::Trimmed;
 use super::head::Base;
-use super::keys::Key;
+use super::keys::{Key, Kind};
 use super::{Batch, Store, activity, record};
 use crate::audit::{Actor, Entry, Origin, ServerEvent};
 
@@ -39,10 +39,13 @@ struct Dated {
 /// # Errors
 /// The store is not available, or an entry that is to go is damaged: none is removed that cannot be accounted for.
 pub async fn trim(store: &Store, retention: Retention, now: UnixTime) -> Result<u64, StoreError> {
+    // Over a database, entries get their numbers after their commits, and whoever scans the log waits for that.
+    let first = store.engine().scan(&Key::of(Kind::Audit), None, 1).await?;
+    let Some((_, oldest)) = first.first() else { return Ok(0) };
     let log = store.engine().audit_log();
-    let Some(up_to) = last_to_go(store, &log, retention, now).await? else { return Ok(0) };
+    let Some(up_to) = last_to_go(store, &log, time_of(oldest), retention, now).await? else { return Ok(0) };
     let mut first = *log.start();
-    let event = ServerEvent::AuditTrimmed { first, last: up_to, last_at: time_of(store, up_to).await? };
+    let event = ServerEvent::AuditTrimmed { first, last: up_to, last_at: time_at(store, up_to).await? };
     let mut telling = Some(Entry::of_server(None, &Origin::local(Actor::Server, now), &event).to_bytes());
     while first <= up_to {
         let last = up_to.min(first.saturating_add(MAX_TRIM - 1));
@@ -65,6 +68,7 @@ pub async fn trim(store: &Store, retention: Retention, now: UnixTime) -> Result<
 async fn last_to_go(
     store: &Store,
     log: &RangeInclusive<u64>,
+    oldest: UnixTime,
     retention: Retention,
     now: UnixTime,
 ) -> Result<Option<u64>, StoreError> {
@@ -74,7 +78,6 @@ async fn last_to_go(
     let kept = (log.end() - log.start()).saturating_add(1);
     let too_many =
         retention.entries.filter(|most| kept > most.saturating_add(most / 100)).map(|most| log.end() - most);
-    let oldest = time_of(store, *log.start()).await?;
     let too_old = match retention.seconds {
         Some(seconds) if oldest.plus(seconds).plus(PATIENCE) <= now => {
             Some(last_over(store, log, seconds, now).await?)
@@ -95,17 +98,21 @@ async fn last_over(
     let (mut over, mut kept) = (*log.start(), log.end().saturating_add(1));
     while over + 1 < kept {
         let middle = over.midpoint(kept);
-        let is_over = time_of(store, middle).await?.plus(seconds) <= now;
+        let is_over = time_at(store, middle).await?.plus(seconds) <= now;
         if is_over { over = middle } else { kept = middle }
     }
     Ok(over)
 }
 
-/// When the entry with this number was made; one without a time is as old as can be.
-async fn time_of(store: &Store, number: u64) -> Result<UnixTime, StoreError> {
+/// When the entry with this number was made; one that is not there is as old as can be.
+async fn time_at(store: &Store, number: u64) -> Result<UnixTime, StoreError> {
     let record = store.engine().get(&Key::audit(number)).await?;
-    let dated = record.and_then(|record| serde_json::from_slice::<Dated>(&record.value).ok());
-    Ok(dated.map_or(UnixTime::default(), |dated| dated.at))
+    Ok(record.as_ref().map_or(UnixTime::default(), time_of))
+}
+
+/// The same of one that was read; one without a time is as old as can be.
+fn time_of(record: &Record) -> UnixTime {
+    serde_json::from_slice::<Dated>(&record.value).map_or(UnixTime::default(), |dated| dated.at)
 }
 
 /// What a removal of the entries after `base` takes away and leaves. For the committer.

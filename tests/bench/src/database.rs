@@ -29,10 +29,10 @@ const SCRIPT: &str = "\\set account random(1, 60000)
 \\set session random(60001, 120000)
 \\startpipeline
 BEGIN;
-SELECT key, version FROM record WHERE key IN (decode(lpad(to_hex(:account), 40, '0'), 'hex'), decode(lpad(to_hex(:session), 40, '0'), 'hex')) ORDER BY key FOR UPDATE;
-UPDATE record SET version = :session, value = decode(repeat('5b', 300), 'hex') WHERE key = decode(lpad(to_hex(:account), 40, '0'), 'hex');
-UPDATE record SET version = :account, value = decode(repeat('5c', 100), 'hex') WHERE key = decode(lpad(to_hex(:session), 40, '0'), 'hex');
-INSERT INTO log VALUES (decode(lpad(to_hex(:account), 40, '0'), 'hex'), 1, :session, decode(repeat('5d', 300), 'hex')), (decode(lpad(to_hex(:session), 40, '0'), 'hex'), 2, :account, decode(repeat('5d', 300), 'hex'));
+SELECT key, version FROM record WHERE key IN (decode(lpad(to_hex(:account::int), 40, '0'), 'hex'), decode(lpad(to_hex(:session::int), 40, '0'), 'hex')) ORDER BY key FOR UPDATE;
+UPDATE record SET version = :session::int, value = decode(repeat('5b', 300), 'hex') WHERE key = decode(lpad(to_hex(:account::int), 40, '0'), 'hex');
+UPDATE record SET version = :account::int, value = decode(repeat('5c', 100), 'hex') WHERE key = decode(lpad(to_hex(:session::int), 40, '0'), 'hex');
+INSERT INTO log VALUES (decode(lpad(to_hex(:account::int), 40, '0'), 'hex'), 1, :session::int, decode(repeat('5d', 300), 'hex')), (decode(lpad(to_hex(:session::int), 40, '0'), 'hex'), 2, :account::int, decode(repeat('5d', 300), 'hex'));
 COMMIT;
 \\endpipeline
 ";

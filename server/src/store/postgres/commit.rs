@@ -446,7 +446,13 @@ mod tests {
             (Step::Frame, Box::pin(ready(Ok(())))),
             (Step::Other, Box::pin(ready(Err(taken)))),
             (Step::Other, Box::pin(tokio::task::yield_now().map(|()| Err(aborted)))),
-            (Step::Frame, Box::pin(async { Ok(is_sent.store(true, Ordering::Relaxed)) })),
+            (
+                Step::Frame,
+                Box::pin(async {
+                    is_sent.store(true, Ordering::Relaxed);
+                    Ok(())
+                }),
+            ),
         ];
         let (verdict, error) = pipeline(steps).await.unwrap_err();
         assert_eq!((verdict, error.code()), (Verdict::Conflict, Some(&SqlState::UNIQUE_VIOLATION)));

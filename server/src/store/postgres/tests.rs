@@ -11,6 +11,8 @@ use crate::entropy::Entropy;
 use crate::keyring::master_key::MasterKey;
 use crate::keyring::{Keyring, unlock};
 use crate::maintenance::check::check_engine;
+use crate::store::Store;
+use crate::store::retention::{Retention, trim};
 use crate::store::sweep::{CLOCKS_APART, sweep};
 
 const NOW: UnixTime = UnixTime::from_secs(1_790_000_000);
@@ -317,6 +319,23 @@ async fn the_store_is_sealed_checked_and_refuses_a_stranger() {
 }
 
 #[tokio::test]
+async fn entries_that_are_over_go_although_they_have_no_number_yet() {
+    let retention = Retention { seconds: Some(86_400), entries: None };
+    let keyring = Keyring::parse(&MasterKey::generate(&mut Entropy).to_line()).unwrap();
+    let keyring = Arc::new(crate::swap::Swap::new(keyring));
+    // Whether it has one by then is not the same each time.
+    for _ in 0..4 {
+        let store = Store::new(Arc::new(open().await), Arc::clone(&keyring));
+        let mut batch = batch();
+        batch.append(entry("ann", 1));
+        store.engine().commit(batch).await.unwrap();
+        assert_eq!(trim(&store, retention, NOW.plus(2 * 86_400)).await, Ok(1));
+        let kept = store.engine().scan(&Key::activity("shop", "ann"), None, 10).await.unwrap();
+        assert_eq!(kept.len(), 0);
+    }
+}
+
+#[tokio::test]
 async fn the_oldest_entries_go_and_the_log_is_whole_from_its_base_on() {
     let engine = open().await;
     let mut many = batch();
@@ -520,7 +539,7 @@ async fn tables_of_the_version_before_are_brought_up() {
 async fn what_is_over_stays_as_long_as_clocks_may_differ() {
     let engine: Arc<dyn Engine> = Arc::new(open().await);
     let keyring = Keyring::parse(&MasterKey::generate(&mut Entropy).to_line()).unwrap();
-    let store = crate::store::Store::new(Arc::clone(&engine), Arc::new(crate::swap::Swap::new(keyring)));
+    let store = Store::new(Arc::clone(&engine), Arc::new(crate::swap::Swap::new(keyring)));
     let token = crate::store::codec::enrollment_token_key(&[9; 32]);
     let mut batch = batch();
     batch.put(Key::expiry(NOW, &token), Vec::new()).put(token.clone(), vec![1]);
