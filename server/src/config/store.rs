@@ -32,7 +32,7 @@ pub struct StoreSettings {
     /// What keeps everything: `sled`, in the data folder, or `postgres`, a database that several servers may share [default: sled]
     #[arg(id = "store.engine", long = "store-engine", env = "SIDEKEY_STORE_ENGINE", value_name = "ENGINE")]
     pub engine: Option<String>,
-    /// Mebibytes of memory for the pages of sled and the records written last, about: more is quicker for many users who come in turn [default: 64]
+    /// Mebibytes of memory for the pages of sled, about: more is quicker for many users who come in turn [default: 64]
     #[arg(
         id = "store.cache_mb",
         long = "store-cache-mb",

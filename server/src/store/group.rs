@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 
-use ::sled::IVec;
 use sidekey_core::time::UnixTime;
 
 use super::activity;
@@ -35,8 +34,6 @@ pub(super) struct Trimmed {
 /// A record before and within the group.
 struct Known {
     before: Option<Header>,
-    /// Its bytes before, if they had to be searched for.
-    searched: Option<IVec>,
     now: Option<Header>,
     write: Outcome,
 }
@@ -46,24 +43,7 @@ enum Outcome {
     Untouched,
     Removed,
     /// The bytes to store.
-    Written(IVec),
-}
-
-/// A record as it was before a group.
-pub(super) struct Before {
-    pub(super) header: Header,
-    /// Its bytes, if they had to be searched for.
-    pub(super) searched: Option<IVec>,
-}
-
-/// What a group comes to.
-pub(super) struct Finished {
-    /// The writes of the whole group.
-    pub(super) writes: ::sled::Batch,
-    /// The head after it.
-    pub(super) head: Head,
-    /// Records as they are after it, `None` for one that is not there: those that it changed or had to search for.
-    pub(super) left: Vec<(Key, Option<IVec>)>,
+    Written(Vec<u8>),
 }
 
 impl Group {
@@ -97,15 +77,13 @@ impl Group {
     pub(super) fn check(
         &mut self,
         batch: &Batch,
-        mut read: impl FnMut(&Key) -> Result<Option<Before>, StoreError>,
+        mut read: impl FnMut(&Key) -> Result<Option<Header>, StoreError>,
     ) -> Result<(), CommitError> {
         let written = batch.writes.iter().map(|(Write::Put(key, _) | Write::Delete(key))| key);
         for key in batch.expected.iter().map(|(key, _)| key).chain(written) {
             if !self.known.contains_key(key) {
-                let (before, searched) =
-                    read(key)?.map_or((None, None), |before| (Some(before.header), before.searched));
-                let known = Known { before, searched, now: before, write: Outcome::Untouched };
-                self.known.insert(key.clone(), known);
+                let before = read(key)?;
+                self.known.insert(key.clone(), Known { before, now: before, write: Outcome::Untouched });
             }
         }
         for (key, expected) in &batch.expected {
@@ -125,7 +103,7 @@ impl Group {
             let (key, now, write) = match write {
                 Write::Put(key, value) => {
                     let bytes = record::encode(&key, self.version, &value);
-                    (key, record::header(&bytes), Outcome::Written(bytes.into()))
+                    (key, record::header(&bytes), Outcome::Written(bytes))
                 }
                 Write::Delete(key) => {
                     self.deletes = true;
@@ -158,37 +136,23 @@ impl Group {
             let after = match &known.write {
                 Outcome::Untouched => return None,
                 Outcome::Removed => None,
-                Outcome::Written(bytes) => Some(&bytes[..]),
+                Outcome::Written(bytes) => Some(bytes.as_slice()),
             };
             Some((key, known.before.as_ref(), after))
         })
     }
 
-    /// What the group does to the store, and what it leaves.
-    pub(super) fn finish(self, head: &Head) -> Finished {
+    /// The writes of the whole group, and the head after it.
+    pub(super) fn finish(self, head: &Head) -> (::sled::Batch, Head) {
         let mut head = Head { version: self.version.0, latest: head.latest.max(self.latest), ..head.clone() };
         let mut writes = ::sled::Batch::default();
-        let mut left = Vec::with_capacity(self.known.len());
         for (key, known) in self.known {
-            let record = match known.write {
-                Outcome::Untouched => {
-                    if let Some(bytes) = known.searched {
-                        left.push((key, Some(bytes)));
-                    }
-                    continue;
-                }
-                Outcome::Removed => {
-                    writes.remove(key.as_bytes());
-                    None
-                }
-                Outcome::Written(bytes) => {
-                    // Both share the bytes.
-                    writes.insert(key.as_bytes(), bytes.clone());
-                    Some(bytes)
-                }
-            };
+            match known.write {
+                Outcome::Untouched => continue,
+                Outcome::Removed => writes.remove(key.as_bytes()),
+                Outcome::Written(bytes) => writes.insert(key.as_bytes(), bytes),
+            }
             head.replace(key.as_bytes(), known.before.as_ref(), known.now.as_ref());
-            left.push((key, record));
         }
         for entry in self.appended {
             head.append(&entry);
@@ -202,6 +166,6 @@ impl Group {
             keys.iter().for_each(|key| writes.remove(key.as_bytes()));
             head.base = base;
         }
-        Finished { writes, head, left }
+        (writes, head)
     }
 }

@@ -9,7 +9,6 @@
 //! | [`sled`] | the engine for one machine |
 //! | [`postgres`] | the engine for clusters |
 //! | [`shared`] | the data folder of a server whose store is in a database |
-//! | `recent` | the records that were written last, so that they need not be searched for |
 //! | `stripes` | locks of one process |
 //! | `group` | a group of batches as it is put together |
 //! | [`head`], `head_file` | what the store should hold: authenticated, and once more outside the database |
@@ -55,7 +54,6 @@ mod open_error;
 mod opening;
 pub mod postgres;
 mod reading;
-mod recent;
 pub mod record;
 pub mod retention;
 pub mod search;

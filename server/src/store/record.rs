@@ -43,12 +43,6 @@ pub fn decode(key: &Key, bytes: &[u8]) -> Result<Record, StoreError> {
     Ok(Record { version: version(&header), value: value.to_vec() })
 }
 
-/// The record whose bytes were made by [`encode`] or passed [`check`], and have been in memory since; `None` if they are shorter than any.
-pub(super) fn in_memory(bytes: &[u8]) -> Option<Record> {
-    let (header, value) = bytes.split_first_chunk()?;
-    Some(Record { version: version(header), value: value.to_vec() })
-}
-
 /// As [`decode`], without a copy of the value.
 ///
 /// # Errors
@@ -107,7 +101,6 @@ mod tests {
         let bytes = encode(&key(), Version(7), b"value");
         assert_eq!(bytes.len(), HEADER + 5);
         assert_eq!(decode(&key(), &bytes), Ok(Record { version: Version(7), value: b"value".to_vec() }));
-        assert_eq!(in_memory(&bytes), decode(&key(), &bytes).ok());
     }
 
     #[test]

@@ -1,15 +1,13 @@
 //! The engine for one machine: sled 0.34.7, one tree, one writing thread.
 //!
 //! Everything lies in sled's default tree, because only a batch on one tree is atomic and cheap. sled's own timed flush
-//! is off; the committer makes things durable. Reads run on the caller's thread: one costs about 15 µs, and next to nothing where the
-//! record was written lately ([`Recent`]).
+//! is off; the committer makes things durable. Reads run on the caller's thread: one costs about 15 µs.
 
 use std::fmt;
 use std::fs::File;
 use std::io;
 use std::ops::{Bound, RangeInclusive};
 use std::path::Path;
-use std::sync::Arc;
 
 use sidekey_core::time::UnixTime;
 
@@ -26,7 +24,6 @@ use super::integrity::{Survey, compare_with_file};
 use super::keys::Key;
 use super::open_error::OpenError;
 use super::opening::open_or_recover;
-use super::recent::Recent;
 use super::record;
 use super::stripes::Stripes;
 use super::walk::Visitor;
@@ -34,16 +31,13 @@ use super::walk::Visitor;
 /// Bits of a [`Version`] that count the groups of one run; those above count the runs.
 pub(super) const RUN_BITS: u32 = 40;
 
-/// Which part of the cache is for the records that were written last.
-const SHARE_OF_RECORDS: u64 = 8;
-
 #[cfg(test)]
 mod tests;
 
 /// How to open a store.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// Bytes of memory that records and sled's pages are cached in.
+    /// Bytes of memory that sled caches pages in.
     pub cache_bytes: u64,
     /// The id that the store gets if it is new: random.
     pub new_id: StoreId,
@@ -61,7 +55,6 @@ pub struct SledEngine {
     // In this order: the thread ends, then sled closes, then the lock on the folder is given up.
     committer: Committer,
     db: ::sled::Db,
-    recent: Arc<Recent>,
     id: StoreId,
     high_water: UnixTime,
     stripes: Stripes,
@@ -89,9 +82,7 @@ impl SledEngine {
         steps: impl FnOnce(Steps) -> Steps,
     ) -> Result<Self, OpenError> {
         let folder = Folder::open(path)?;
-        let of_records = options.cache_bytes / SHARE_OF_RECORDS;
-        let recent = Arc::new(Recent::of(of_records));
-        let db = open_or_recover(&folder, options.cache_bytes - of_records)?;
+        let db = open_or_recover(&folder, options.cache_bytes)?;
         folder.settle_database()?;
         let file = folder.database().join("db");
         let steps = steps(Steps::of_database(&file)?);
@@ -99,9 +90,7 @@ impl SledEngine {
         let found = Found::in_folder(&folder, &db, options.new_id)?;
         let Found { about, head, remembered, is_new } = found;
         let version = about.runs << RUN_BITS;
-        let (of_disk, of_recent) = (db.clone(), Arc::clone(&recent));
-        let mut disk =
-            Disk { db: of_disk, steps, recent: of_recent, store: about.id, version, head, key: None };
+        let mut disk = Disk { db: db.clone(), steps, store: about.id, version, head, key: None };
         let (about_bytes, head_bytes) = (about.encode(), disk.head.encode());
         let (about_key, head_key) = (About::key(), Head::key());
         let mut own = vec![(about_key, &about_bytes[..])];
@@ -115,14 +104,11 @@ impl SledEngine {
         let head_file = HeadFile::open(path, &remembered)
             .map_err(|error| OpenError::io(&head_file::path(path), error))?;
         let committer = Committer::start(disk, head_file).map_err(|error| OpenError::io(path, error))?;
-        Ok(Self { committer, db, recent, id: about.id, high_water, stripes: Stripes::new(), _folder: folder })
+        Ok(Self { committer, db, id: about.id, high_water, stripes: Stripes::new(), _folder: folder })
     }
 
     async fn read(&self, key: &Key) -> Result<Option<Record>, StoreError> {
         self.committer.check()?;
-        if let Some(record) = self.recent.get(key).and_then(|bytes| record::in_memory(&bytes)) {
-            return Ok(Some(record));
-        }
         let Some(bytes) = self.db.get(key.as_bytes()).map_err(unreadable)? else {
             self.committer.deletions_durable().await?;
             return Ok(None);

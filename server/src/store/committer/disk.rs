@@ -1,14 +1,14 @@
 //! What the thread works on: the database, how a group reaches the disk, and what the store holds.
 
-use std::{io, sync::Arc};
+use std::io;
 
 use crate::store::{
     engine::{Batch, CommitError, StoreError, StoreId, Version},
-    group::{Before, Group},
+    group::Group,
     head::{Head, HeadKey},
     keys::Key,
-    recent::Recent,
-    record, retention,
+    record::{self, Header},
+    retention,
 };
 
 /// Gives a batch to the database.
@@ -26,8 +26,6 @@ pub(in crate::store) struct Steps {
 pub(in crate::store) struct Disk {
     pub(in crate::store) db: ::sled::Db,
     pub(in crate::store) steps: Steps,
-    /// The records that were written last, for the readers too.
-    pub(in crate::store) recent: Arc<Recent>,
     pub(in crate::store) store: StoreId,
     /// The version of the last commit; each group takes the next one.
     pub(in crate::store) version: u64,
@@ -53,7 +51,7 @@ impl Disk {
         if self.head.seal.is_some() && self.key.is_none() {
             return Err(CommitError::Sealed);
         }
-        group.check(&batch, |key| self.before(key))?;
+        group.check(&batch, |key| self.header(key))?;
         if let Some(entries) = &batch.trimmed {
             if group.trims() || entries.start() != self.head.audit_log().start() {
                 return Err(CommitError::Conflict("audit log".to_owned()));
@@ -74,20 +72,16 @@ impl Disk {
         (self.steps.sync)().map_err(|error| format!("a sync failed: {error}"))
     }
 
-    fn before(&self, key: &Key) -> Result<Option<Before>, StoreError> {
-        if let Some(header) = self.recent.get(key).and_then(|bytes| record::header(&bytes)) {
-            return Ok(Some(Before { header, searched: None }));
-        }
+    fn header(&self, key: &Key) -> Result<Option<Header>, StoreError> {
         let unreadable = |error: ::sled::Error| StoreError::Unavailable(error.to_string());
         let Some(bytes) = self.db.get(key.as_bytes()).map_err(unreadable)? else { return Ok(None) };
-        let (header, _) = record::check(key, &bytes)?;
-        Ok(Some(Before { header, searched: Some(bytes) }))
+        Ok(Some(record::check(key, &bytes)?.0))
     }
 
     /// Checks what was read by the key, and keeps the key for what will be written.
     pub(super) fn seal(&mut self, key: HeadKey) -> Result<(), StoreError> {
         let damaged = |damage| StoreError::Damaged { key: Head::key().to_string(), damage };
-        if self.head.seal.is_none() && self.before(&Key::meta("sentinel"))?.is_some() {
+        if self.head.seal.is_none() && self.header(&Key::meta("sentinel"))?.is_some() {
             return Err(damaged("its seal is gone"));
         }
         if self.head.seal.is_some() && !self.head.is_sealed_by(&self.store, &key) {

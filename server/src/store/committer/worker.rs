@@ -13,7 +13,7 @@ use crate::{
     metering,
     store::{
         engine::{CommitError, StoreError, Version},
-        group::{Finished, Group},
+        group::Group,
         head::Head,
         head_file::HeadFile,
         record,
@@ -167,7 +167,7 @@ impl Worker {
             group.changes().for_each(|(key, before, after)| drift.note(key.as_bytes(), before, after));
             self.follower = Some(drift);
         }
-        let Finished { mut writes, mut head, left } = group.finish(&self.disk.head);
+        let (mut writes, mut head) = group.finish(&self.disk.head);
         if let Some(key) = &self.disk.key {
             head.seal(&self.disk.store, key);
         }
@@ -178,10 +178,6 @@ impl Worker {
         self.disk.make_durable()?;
         // Only now, so that the file never tells of what a power cut could take back.
         self.head_file.tell(bytes)?;
-        // Before anybody learns of the group, so that nobody who has finds an older record.
-        for (key, record) in left {
-            self.disk.recent.note(key, record);
-        }
         self.progress.durable.send_replace(Durable { version: version.0, audit: head.audit_log() });
         (self.disk.version, self.disk.head) = (version.0, head);
         Ok(())
