@@ -69,7 +69,7 @@ test("slim takes the bytes in any form, and nothing before them", () => {
 });
 
 test("the inlined bytes are those of core.wasm", async () => {
-  const { bytes, size } = await import(join(folder, "generated", "bytes.js"));
+  const { bytes, size, unpacker } = await import(join(folder, "generated", "bytes.js"));
   const { unpack } = await import(join(folder, "unpack.js"));
-  assert.deepEqual(Buffer.from(unpack(bytes, size)), readFileSync(join(folder, "generated", "core.wasm")));
+  assert.deepEqual(Buffer.from(unpack(unpacker, bytes, size)), readFileSync(join(folder, "generated", "core.wasm")));
 });
