@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::Path;
+use std::time::Duration;
 
 use serde::Serialize;
 
@@ -18,12 +19,15 @@ pub struct Machine {
     pub kernel: String,
     /// The kind of file system that the store lies on.
     pub file_system: String,
-    /// Programs that wanted to run, on average over the minute before.
-    pub load_before: f64,
+    /// Processors that were at work over some seconds before. The usual average of a minute would hold the build.
+    pub busy_before: f64,
 }
 
+/// For how long others are looked at.
+const LOOK: Duration = Duration::from_secs(3);
+
 impl Machine {
-    /// This one, with the store in a folder.
+    /// This one, with the store in a folder. Blocks while it looks at what else runs.
     pub fn here(folder: &Path) -> Self {
         let text = |path: &str| fs::read_to_string(path).unwrap_or_default();
         let of = |text: &str, name: &str| {
@@ -32,10 +36,13 @@ impl Machine {
         };
         let memory = of(&text("/proc/meminfo"), "MemTotal");
         let kib: u64 = memory.split(' ').next().and_then(|kib| kib.parse().ok()).unwrap_or_default();
-        let load = text("/proc/loadavg");
+        let processors = std::thread::available_parallelism().map_or(1, usize::from);
+        let before = Times::of(&text("/proc/stat"));
+        std::thread::sleep(LOOK);
+        let share = Times::of(&text("/proc/stat")).busy_since(&before);
         Self {
             processor: of(&text("/proc/cpuinfo"), "model name"),
-            processors: std::thread::available_parallelism().map_or(1, usize::from),
+            processors,
             memory: kib * 1_024,
             // What a distribution adds to the version says where it comes from.
             kernel: text("/proc/sys/kernel/osrelease")
@@ -44,13 +51,36 @@ impl Machine {
                 .unwrap_or_default()
                 .to_owned(),
             file_system: file_system(&text("/proc/mounts"), folder).unwrap_or_default(),
-            load_before: load.split(' ').next().and_then(|load| load.parse().ok()).unwrap_or_default(),
+            busy_before: share * u32::try_from(processors).map_or(1.0, f64::from),
         }
     }
 
     /// Whether next to nothing else ran.
     pub fn was_quiet(&self) -> bool {
-        u32::try_from(self.processors).is_ok_and(|processors| self.load_before < 0.25 * f64::from(processors))
+        u32::try_from(self.processors).is_ok_and(|processors| self.busy_before < 0.1 * f64::from(processors))
+    }
+}
+
+/// What the processors have done since the machine started, in ticks (`man 5 proc_stat`).
+struct Times {
+    idle: u64,
+    all: u64,
+}
+
+impl Times {
+    fn of(stat: &str) -> Self {
+        let line = stat.lines().find_map(|line| line.strip_prefix("cpu ")).unwrap_or_default();
+        // Those of guests are in the first ones too.
+        let ticks: Vec<u64> =
+            line.split_whitespace().take(8).filter_map(|ticks| ticks.parse().ok()).collect();
+        Self { idle: ticks.iter().skip(3).take(2).sum(), all: ticks.iter().sum() }
+    }
+
+    /// The share of the time in between in which a processor was at work.
+    fn busy_since(&self, before: &Self) -> f64 {
+        let between = |now: u64, then: u64| u32::try_from(now.saturating_sub(then)).map_or(0.0, f64::from);
+        let all = between(self.all, before.all);
+        if all > 0.0 { 1.0 - between(self.idle, before.idle) / all } else { 0.0 }
     }
 }
 
@@ -68,6 +98,14 @@ fn file_system(mounts: &str, folder: &Path) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn who_was_at_work_is_told_by_what_has_passed_in_between() {
+        let before = Times::of("cpu  100 0 50 800 50 0 0 0 7 0\ncpu0 1 1 1 1\n");
+        let after = Times::of("cpu  130 0 70 940 60 0 0 0 9 0\n");
+        assert!((after.busy_since(&before) - 0.25).abs() < 1e-9);
+        assert!(before.busy_since(&before).abs() < 1e-9, "nothing has passed");
+    }
 
     #[test]
     fn the_nearest_mount_tells_the_file_system() {

@@ -87,7 +87,10 @@ async fn run(options: &Options) -> Outcome {
     fs::create_dir_all(&store).map_err(Failure::because(format!("cannot make `{}`", store.display())))?;
     let machine = Machine::here(&store);
     if !machine.was_quiet() {
-        eprintln!("note: the machine is not quiet (load {:.1}): only ratios will count", machine.load_before);
+        eprintln!(
+            "note: the machine is not quiet ({:.1} processors are at work): only ratios will count",
+            machine.busy_before
+        );
     }
     let site = Site::make(&options.server, &store, plan.development)?;
     let told = rounds::run(plan, &site).await?;

@@ -53,8 +53,8 @@ pub fn origin(results: &Results) -> String {
         String::new()
     } else {
         format!(
-            " **The machine was not quiet**: {:.1} programs wanted to run before it began, so only ratios count.",
-            machine.load_before
+            " **The machine was not quiet**: {:.1} processors were at work before it began, so only ratios count.",
+            machine.busy_before
         )
     };
     format!(
