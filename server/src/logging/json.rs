@@ -181,49 +181,22 @@ impl fmt::Write for Escaped<'_, '_> {
 
 #[cfg(test)]
 mod tests {
-    use std::io;
-    use std::sync::{Arc, Mutex};
-
     use serde_json::{Value, json};
-    use tracing_subscriber::fmt::{self, MakeWriter};
+    use tracing_subscriber::fmt;
     use tracing_subscriber::prelude::*;
 
     use super::super::json_layer;
+    use super::super::testing::Lines;
 
-    #[derive(Clone, Default)]
-    struct Lines(Arc<Mutex<Vec<u8>>>);
-
-    impl io::Write for Lines {
-        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            self.0.lock().unwrap().extend_from_slice(bytes);
-            Ok(bytes.len())
-        }
-
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
-    }
-
-    impl MakeWriter<'_> for Lines {
-        type Writer = Self;
-
-        fn make_writer(&self) -> Self {
-            self.clone()
-        }
-    }
-
-    impl Lines {
-        /// The lines, without their times.
-        fn read(&self) -> Vec<Value> {
-            let text = String::from_utf8(self.0.lock().unwrap().clone()).unwrap();
-            let line = |line: &str| {
-                let mut line: Value = serde_json::from_str(line).unwrap();
-                let time = line.as_object_mut().unwrap().remove("timestamp").unwrap();
-                assert!(time.as_str().is_some_and(|time| time.ends_with('Z')), "{time}");
-                line
-            };
-            text.lines().map(line).collect()
-        }
+    /// The lines, without their times.
+    fn read(lines: &Lines) -> Vec<Value> {
+        let line = |line: &str| {
+            let mut line: Value = serde_json::from_str(line).unwrap();
+            let time = line.as_object_mut().unwrap().remove("timestamp").unwrap();
+            assert!(time.as_str().is_some_and(|time| time.ends_with('Z')), "{time}");
+            line
+        };
+        lines.text().lines().map(line).collect()
     }
 
     /// What happens in a server, and what only a test thinks of.
@@ -263,7 +236,7 @@ mod tests {
         let library = fmt::layer().json().flatten_event(true).with_current_span(true).with_span_list(false);
         let subscriber = tracing_subscriber::registry().with(library.with_writer(theirs.clone()));
         tracing::subscriber::with_default(subscriber, speak);
-        let (ours, theirs) = (ours.read(), theirs.read());
+        let (ours, theirs) = (read(&ours), read(&theirs));
         assert_eq!((ours.len(), theirs.len()), (8, 8));
         for (ours, theirs) in ours.iter().zip(&theirs) {
             assert_eq!(ours, theirs);

@@ -134,13 +134,21 @@ where
 }
 
 #[cfg(test)]
-mod tests {
+mod testing {
+    use std::io;
     use std::sync::{Arc, Mutex};
 
-    use super::*;
+    use tracing_subscriber::fmt::MakeWriter;
 
+    /// What a logger has written.
     #[derive(Clone, Default)]
-    struct Lines(Arc<Mutex<Vec<u8>>>);
+    pub(super) struct Lines(Arc<Mutex<Vec<u8>>>);
+
+    impl Lines {
+        pub(super) fn text(&self) -> String {
+            String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+        }
+    }
 
     impl io::Write for Lines {
         fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
@@ -153,15 +161,28 @@ mod tests {
         }
     }
 
+    impl MakeWriter<'_> for Lines {
+        type Writer = Self;
+
+        fn make_writer(&self) -> Self {
+            self.clone()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::testing::Lines;
+    use super::*;
+
     #[test]
     fn a_json_line_has_the_fields_of_the_event_at_its_top_level() {
         let lines = Lines::default();
-        let writer = lines.clone();
-        let subscriber = tracing_subscriber::registry().with(json_layer(move || writer.clone()));
+        let subscriber = tracing_subscriber::registry().with(json_layer(lines.clone()));
         tracing::subscriber::with_default(subscriber, || {
             tracing::info!(address = %"127.0.0.1:4711", "listening");
         });
-        let line: serde_json::Value = serde_json::from_slice(&lines.0.lock().unwrap()).unwrap();
+        let line: serde_json::Value = serde_json::from_str(&lines.text()).unwrap();
         assert_eq!(line["message"], "listening");
         assert_eq!(line["address"], "127.0.0.1:4711");
         assert_eq!(line["level"], "INFO");
@@ -178,14 +199,13 @@ mod tests {
     /// What is logged at this level of two lines of the database's client and one of another library.
     fn logged(level: &str) -> Vec<String> {
         let lines = Lines::default();
-        let writer = lines.clone();
-        let layer = json_layer(move || writer.clone()).with_filter(LogLevel::parse(level).unwrap().filter());
+        let layer = json_layer(lines.clone()).with_filter(LogLevel::parse(level).unwrap().filter());
         tracing::subscriber::with_default(tracing_subscriber::registry().with(layer), || {
             tracing::debug!(target: "tokio_postgres::query", "parameters");
             tracing::info!(target: "tokio_postgres::connection", "notice");
             tracing::debug!(target: "hyper", "another");
         });
-        let text = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
+        let text = lines.text();
         let message =
             |line: &str| serde_json::from_str::<serde_json::Value>(line).unwrap()["message"].to_string();
         text.lines().map(|line| message(line).trim_matches('"').to_owned()).collect()
@@ -203,13 +223,12 @@ mod tests {
     #[test]
     fn a_panic_is_one_line_that_quotes_nothing_made_at_run_time() {
         let lines = Lines::default();
-        let writer = lines.clone();
-        let subscriber = tracing_subscriber::registry().with(json_layer(move || writer.clone()));
+        let subscriber = tracing_subscriber::registry().with(json_layer(lines.clone()));
         tracing::subscriber::with_default(subscriber, || {
             log_panic(Some(Location::caller()), &"from the source");
             log_panic(None, &format!("no device with the secret {}", "JBSWY3DP"));
         });
-        let text = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
+        let text = lines.text();
         assert!(!text.contains("JBSWY3DP"), "{text}");
         let lines: Vec<serde_json::Value> =
             text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
