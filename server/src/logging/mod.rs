@@ -1,5 +1,6 @@
 //! Log lines on standard error. Standard output is for what commands print.
 
+mod farewell;
 mod json;
 
 use std::any::Any;
@@ -14,6 +15,7 @@ use tracing_subscriber::prelude::*;
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::{Layer, Registry, fmt, reload};
 
+use self::farewell::{WhileAlive, Witnessed};
 use crate::config::LogFormat;
 use crate::telemetry::{SPANS, Telemetry};
 
@@ -96,11 +98,12 @@ pub fn start(
     let (filter, handle) = reload::Layer::new(level.filter());
     let filter = without_spans_of_traces(filter);
     let terminal = io::stderr().is_terminal();
+    let stderr = Witnessed(io::stderr);
     let lines = match format.unwrap_or(if terminal { LogFormat::Text } else { LogFormat::Json }) {
-        LogFormat::Text => fmt::layer().with_ansi(terminal).with_writer(io::stderr).boxed(),
-        LogFormat::Json => json_layer(io::stderr).boxed(),
+        LogFormat::Text => fmt::layer().with_ansi(terminal).with_writer(stderr).boxed(),
+        LogFormat::Json => json_layer(stderr).boxed(),
     };
-    let mut layers = vec![lines.with_filter(filter).boxed()];
+    let mut layers = vec![lines.with_filter(filter.and(WhileAlive)).boxed()];
     layers.extend(telemetry.map(Telemetry::layer));
     let started = tracing_subscriber::registry().with(layers).try_init();
     started.map_err(|error| format!("cannot start logging: {error}"))?;
