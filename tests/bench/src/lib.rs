@@ -8,7 +8,7 @@
 //! | module | purpose |
 //! |---|---|
 //! | [`plan`] | how much is measured, and for how long |
-//! | [`rounds`] | the order in which everything is measured |
+//! | [`rounds`] | the order in which everything is measured; [`few`]: a store as small as most are |
 //! | [`servers`] | the processes that are measured |
 //! | [`ceiling`], [`disk`] | what the stack and the disk would give |
 //! | [`database`] | the same over `PostgreSQL`, beside pgbench |
@@ -25,6 +25,7 @@ pub mod connection;
 pub mod database;
 pub mod disk;
 pub mod failure;
+pub mod few;
 pub mod load;
 pub mod machine;
 pub mod people;

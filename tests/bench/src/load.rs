@@ -3,6 +3,7 @@
 use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use serde::Serialize;
@@ -19,6 +20,20 @@ pub trait Worker: Send + 'static {
     /// # Errors
     /// An answer is not what it should be, which ends the whole run.
     fn once(&mut self, connection: &mut Connection) -> impl Future<Output = Outcome<bool>> + Send;
+}
+
+/// The same, and no more than so many times by all workers together.
+pub struct Times<W>(pub W, pub Arc<AtomicU64>);
+
+impl<W: Worker> Worker for Times<W> {
+    async fn once(&mut self, connection: &mut Connection) -> Outcome<bool> {
+        let Self(worker, left) = self;
+        let less = |left: u64| left.checked_sub(1);
+        if left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less).is_err() {
+            return Ok(false);
+        }
+        worker.once(connection).await
+    }
 }
 
 /// What was measured: rate and latencies, in milliseconds. A tenth of a percent of a thousand is one: where there are fewer, the

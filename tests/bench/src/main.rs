@@ -47,7 +47,7 @@ struct Options {
     /// Folder of the store and the results; what it holds of an earlier run is removed
     #[arg(long, value_name = "FOLDER")]
     folder: PathBuf,
-    /// About two minutes, with a small store only
+    /// About two minutes, without a large store
     #[arg(long)]
     quick: bool,
     /// Some seconds, whose numbers say nothing
@@ -122,7 +122,7 @@ fn plan(options: &Options) -> Outcome<Plan> {
         Some(0) => None,
         Some(large) if large <= plan.users => {
             return Err(Failure::new(format!(
-                "the small store has {} accounts: `--large` must be more",
+                "the usual store has {} accounts: `--large` must be more",
                 plan.users
             )));
         }

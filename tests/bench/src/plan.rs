@@ -11,7 +11,9 @@ pub struct Plan {
     pub rounds: usize,
     /// How long each thing is measured, at most.
     pub stage: Duration,
-    /// Accounts of the small store. Each has one code in 30 seconds, so they bound the rate that can be measured.
+    /// Accounts of a store as small as most are, whose server's memory is measured.
+    pub few: u64,
+    /// Accounts of the usual store. Each has one code in 30 seconds, so they bound the rate that can be measured.
     pub users: u64,
     /// Accounts of the large store, if there is one.
     pub large: Option<u64>,
@@ -33,6 +35,7 @@ pub const FULL: Plan = Plan {
     name: "full",
     rounds: 3,
     stage: Duration::from_secs(6),
+    few: 4_000,
     users: 300_000,
     large: Some(1_000_000),
     starts: 9,
@@ -45,6 +48,7 @@ pub const QUICK: Plan = Plan {
     name: "quick",
     rounds: 1,
     stage: Duration::from_secs(2),
+    few: 4_000,
     users: 60_000,
     large: None,
     starts: 5,
@@ -57,6 +61,7 @@ pub const DATABASE: Plan = Plan {
     name: "database",
     rounds: 1,
     stage: Duration::from_secs(6),
+    few: 0,
     users: 60_000,
     large: None,
     starts: 1,
@@ -69,6 +74,7 @@ pub const SMOKE: Plan = Plan {
     name: "smoke",
     rounds: 1,
     stage: Duration::from_millis(100),
+    few: 200,
     users: 1_500,
     large: Some(2_000),
     starts: 1,

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use crate::disk;
 use crate::failure::{Failure, Outcome};
+use crate::few::Few;
 use crate::load::{Load, Worker, drive};
 use crate::people::People;
 use crate::plan::{FEW, Plan, USUAL};
@@ -17,7 +18,7 @@ use crate::vitals;
 use crate::work::{World, ceiling, decision, enrolment, import, login, refresh};
 
 /// Longer than anything that ends by itself takes.
-const UNBOUNDED: Duration = Duration::from_hours(2);
+pub(crate) const UNBOUNDED: Duration = Duration::from_hours(2);
 /// Sessions are opened for less than they live.
 const OPENING: Duration = Duration::from_mins(2);
 
@@ -44,20 +45,21 @@ struct Run<'a> {
 pub async fn run(plan: Plan, site: &Site) -> Outcome<Told> {
     let run = Run { plan, site, ceiling: servers::ceiling()?, enrolled: Arc::default() };
     eprintln!("starts with an empty store …");
-    let (server, empty) = run.started(0).await?;
+    let (server, empty) = started(site, plan.starts, 0).await?;
     server.stop().await?;
-    let mut stores = vec![empty];
+    // While the others wait until their codes count, so do these.
+    let few = Few::made(plan, site).await?;
 
     let world = Arc::new(World::new(People::new(plan.users), &site.api_key));
-    let (server, mut small) = run.filled(&world, 0).await?;
+    let (server, mut usual) = run.filled(&world, 0).await?;
     let mut rounds = Vec::new();
     for number in 1..=plan.rounds {
         eprintln!("round {number} of {} with {} accounts", plan.rounds, plan.users);
         rounds.push(run.round(&world, &server, plan.connections, true).await?);
     }
-    small.memory_most = Some(vitals::memory(server.id())?.1);
-    stores.push(small);
+    usual.memory_most = Some(vitals::memory(server.id())?.1);
     server.stop().await?;
+    let mut stores = vec![empty, few.logged_in().await?, usual];
 
     if let Some(accounts) = plan.large {
         let world = Arc::new(World::new(People::new(accounts), &site.api_key));
@@ -68,7 +70,8 @@ pub async fn run(plan: Plan, site: &Site) -> Outcome<Told> {
         stores.push(large);
         server.stop().await?;
     }
-    run.check_store()?;
+    // Who began to enrol when a stage ended may be there too.
+    check_store(site, plan.large.unwrap_or(plan.users) + run.enrolled.load(Ordering::Relaxed))?;
     Ok(Told { measured: medians(rounds), stores })
 }
 
@@ -115,44 +118,11 @@ pub async fn beside(
 }
 
 impl Run<'_> {
-    /// Starts the server, often enough for a median.
-    async fn started(&self, accounts: u64) -> Outcome<(Server, StoreFacts)> {
-        let mut took = Vec::new();
-        loop {
-            let (server, started) = self.site.start().await?;
-            took.push(started.as_secs_f64() * 1_000.0);
-            if took.len() < self.plan.starts {
-                server.stop().await?;
-                continue;
-            }
-            let start_ms = middle(took).unwrap_or_default();
-            let (memory_idle, _) = vitals::memory(server.id())?;
-            let disk = disk::used(&self.site.data())?;
-            let facts = StoreFacts {
-                accounts,
-                imported_per_second: None,
-                disk,
-                start_ms,
-                memory_idle,
-                memory_most: None,
-            };
-            return Ok((server, facts));
-        }
-    }
-
     /// Imports the users from `there` on, then starts the server anew.
     async fn filled(&self, world: &Arc<World>, there: u64) -> Outcome<(Server, StoreFacts)> {
-        let accounts = world.people.count();
-        let missing = accounts.saturating_sub(there);
-        eprintln!("importing {missing} accounts …");
-        let (server, _) = self.site.start().await?;
-        let workers = import::Import::all(world, there, accounts, USUAL);
-        let (load, _) = drive(server.address, workers, UNBOUNDED).await?;
-        server.stop().await?;
-        #[expect(clippy::cast_precision_loss, reason = "nobody needs the last digit")]
-        let imported = missing as f64 / load.seconds;
-        eprintln!("  {imported:.0} a second; starts …");
-        let (server, facts) = self.started(accounts).await?;
+        let imported = imported(self.site, world, there).await?;
+        eprintln!("starts …");
+        let (server, facts) = started(self.site, self.plan.starts, world.people.count()).await?;
         // No code counts that could have been used where the users come from: the first one is that of the step after the next.
         eprintln!("waiting until their codes count …");
         server.pass(2).await?;
@@ -264,27 +234,61 @@ impl Run<'_> {
     ) -> Outcome<Load> {
         measured(round, (server.id(), server.address), stage, workers, self.plan.stage).await
     }
+}
 
-    /// Looks through the whole store: nothing is damaged, and whoever was acknowledged is there.
-    fn check_store(&self) -> Outcome {
-        eprintln!("verifying the store …");
-        let told = self.site.verify()?;
-        let accounts = told.pointer("/tally/accounts").and_then(serde_json::Value::as_u64);
-        let there = self.plan.large.unwrap_or(self.plan.users);
-        // Who began to enrol when a stage ended may be there too.
-        let enrolled = self.enrolled.load(Ordering::Relaxed);
-        if accounts == Some(there + enrolled) {
-            return Ok(());
+/// Starts the server, often enough for a median.
+pub(crate) async fn started(site: &Site, starts: usize, accounts: u64) -> Outcome<(Server, StoreFacts)> {
+    let mut took = Vec::new();
+    loop {
+        let (server, started) = site.start().await?;
+        took.push(started.as_secs_f64() * 1_000.0);
+        if took.len() < starts {
+            server.stop().await?;
+            continue;
         }
-        Err(Failure::new(format!(
-            "the store has {accounts:?} accounts, and should have {}",
-            there + enrolled
-        )))
+        let start_ms = middle(took).unwrap_or_default();
+        let (memory_idle, _) = vitals::memory(server.id())?;
+        let disk = disk::used(&site.data())?;
+        let facts = StoreFacts {
+            accounts,
+            imported_per_second: None,
+            disk,
+            start_ms,
+            memory_idle,
+            memory_most: None,
+        };
+        return Ok((server, facts));
     }
 }
 
+/// Imports the users from `there` on, by a server that ends then, and tells how many a second.
+pub(crate) async fn imported(site: &Site, world: &Arc<World>, there: u64) -> Outcome<f64> {
+    let accounts = world.people.count();
+    let missing = accounts.saturating_sub(there);
+    eprintln!("importing {missing} accounts …");
+    let (server, _) = site.start().await?;
+    let workers = import::Import::all(world, there, accounts, USUAL);
+    let (load, _) = drive(server.address, workers, UNBOUNDED).await?;
+    server.stop().await?;
+    #[expect(clippy::cast_precision_loss, reason = "nobody needs the last digit")]
+    let imported = missing as f64 / load.seconds;
+    eprintln!("  {imported:.0} a second");
+    Ok(imported)
+}
+
+/// Looks through a whole store: nothing is damaged, and whoever was acknowledged is there.
+pub(crate) fn check_store(site: &Site, wanted: u64) -> Outcome {
+    eprintln!("verifying the store …");
+    let told = site.verify()?;
+    let accounts = told.pointer("/tally/accounts").and_then(serde_json::Value::as_u64);
+    if accounts == Some(wanted) {
+        return Ok(());
+    }
+    Err(Failure::new(format!("the store has {accounts:?} accounts, and should have {wanted}")))
+}
+
 /// Waits until so many users have a code to give.
-async fn rested(world: &World, server: &Server, wanted: u64) -> Outcome {
+pub(crate) async fn rested(world: &World, server: &Server, wanted: u64) -> Outcome {
     if world.people.are_ready(wanted) { Ok(()) } else { server.pass(1).await }
 }
 

@@ -86,6 +86,16 @@ impl Site {
         site.with_app()
     }
 
+    /// Another one with the same binary, in a folder of this name within this one's.
+    ///
+    /// # Errors
+    /// The folder cannot be made, or as [`Site::make`].
+    pub fn another(&self, name: &str) -> Outcome<Self> {
+        let folder = self.path(name);
+        fs::create_dir(&folder).map_err(Failure::because(format!("cannot make `{}`", folder.display())))?;
+        Self::make(&self.binary, &folder, self.development)
+    }
+
     /// The same in an empty database, by the address that `store.url` takes.
     ///
     /// # Errors

@@ -41,7 +41,14 @@ fn everything_is_measured_and_every_answer_is_right() {
             "{kind}: {told}"
         );
     }
-    assert_eq!(told["stores"].as_array().unwrap().len(), 3, "empty, small, large");
+    let accounts: Vec<_> =
+        told["stores"].as_array().unwrap().iter().map(|store| &store["accounts"]).collect();
+    assert_eq!(accounts, [0, 200, 1_500, 2_000], "empty, as small as most are, usual, large");
+    let target = told["targets"].as_array().unwrap().iter();
+    let memory = told["stores"][1]["memory_most"].as_f64().unwrap() / 1_000_000.0;
+    let was: Vec<_> =
+        target.filter(|t| t["what"] == "memory under load, small store").map(|t| &t["was"]).collect();
+    assert_eq!(was, [&format!("{memory:.1} MB")], "that of the one as small as most are");
     let page = std::fs::read_to_string(docs.join("performance.md")).unwrap();
     assert!(page.contains("smoke run") && page.contains("| token refresh |"), "{page}");
     let chart = std::fs::read_to_string(docs.join("performance.svg")).unwrap();
