@@ -1,6 +1,7 @@
 //! What an operator may do from the command line, with a running server or without one.
 //!
-//! - this file: [`Command`], [`Reply`] and [`Work`], the same on both ways;
+//! - this file: [`Work`], which carries an order out, the same on both ways;
+//! - `command`, `reply`: the orders, and what comes of them;
 //! - [`audit`]: the audit trail, queried;
 //! - [`door`]: how a running server lets its store go;
 //! - `import`, `export`: users of other products, and users for them;
@@ -10,6 +11,7 @@
 //! - [`socket`]: the way to a running server, which holds the lock on the store.
 
 pub mod audit;
+mod command;
 mod door;
 mod export;
 mod import;
@@ -21,30 +23,26 @@ pub mod socket;
 
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
-use sidekey_core::id::AppId;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
-use crate::apps::{App, AppError, Apps, Edit, NewApp};
+use crate::apps::{App, AppError, Apps};
 use crate::audit::{Actor, Origin};
 use crate::backup_code_hash::BackupCodeHasher;
 use crate::clock::Clock;
 use crate::entropy::Entropy;
-use crate::import::WireUser;
 use crate::import::apply::ImportError;
 use crate::maintenance::Part;
 use crate::maintenance::backup::{self, BackupError};
 use crate::maintenance::check::{self};
 use crate::master_keys::MasterKeys;
-use crate::operators::{OperatorError, OperatorName, Password, Role};
+use crate::operators::OperatorError;
 use crate::outbox::Name;
-use crate::outbox::orders::{self, Chosen};
+use crate::outbox::orders;
 use crate::probe::Probes;
-use crate::store::moving::Mark;
 use crate::store::{Engine, FORMAT, StoreError};
 use crate::token::Signer;
-use crate::trail::export::Stretch;
+pub use command::{Command, Needs};
 pub use door::Door;
 pub use keys::KeyError;
 pub use outbox::OutboxError;
@@ -52,199 +50,6 @@ pub use reply::{AppLine, KeyLine, Reply, Status};
 
 /// Parts that are made before the first of them is handed over.
 const PARTS_AHEAD: usize = 4;
-
-/// An order to the server.
-#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Command {
-    /// Makes an app and its first API key.
-    CreateApp(NewApp),
-    /// Lists all apps.
-    ListApps,
-    /// Tells the settings of an app.
-    ShowApp {
-        /// Its id.
-        app: AppId,
-    },
-    /// Changes settings of an app.
-    ChangeApp {
-        /// Its id.
-        app: AppId,
-        /// What becomes what.
-        edits: Vec<Edit>,
-    },
-    /// Gives an app one more API key.
-    CreateKey {
-        /// Its id.
-        app: AppId,
-    },
-    /// Lists the API keys of an app.
-    ListKeys {
-        /// Its id.
-        app: AppId,
-    },
-    /// Makes an API key worthless.
-    RevokeKey {
-        /// The app's id.
-        app: AppId,
-        /// The key's name.
-        key_id: String,
-    },
-    /// Reads the master keys anew, and seals everything with the first of them.
-    RotateMasterKeys {
-        /// The key that the operator expects to be the first.
-        first: Option<String>,
-    },
-    /// Reads the master keys anew.
-    ReloadMasterKeys,
-    /// Counts what is sealed with which master key.
-    MasterKeyUse,
-    /// Makes the next key that signs access tokens.
-    RotateSigningKeys {
-        /// Seconds until it signs.
-        overlap: u64,
-    },
-    /// Lists the keys that sign access tokens.
-    ListSigningKeys,
-    /// Takes over users of another product.
-    ImportUsers {
-        /// Whose users they become.
-        app: AppId,
-        /// The users.
-        users: Vec<WireUser>,
-        /// Whether it is only told what would be done.
-        dry_run: bool,
-    },
-    /// Hands over the users of an app with their devices, in parts.
-    Export {
-        /// The app.
-        app: AppId,
-        /// The ids of the keys that seal the export: no master key may be among them.
-        sealed_with: Vec<String>,
-    },
-    /// Makes a backup, which comes in parts.
-    Backup,
-    /// Checks everything that is stored.
-    Verify,
-    /// Has the running server mark its data folder, whose store moves to a database, and end.
-    LetGo(Mark),
-    /// Tells how the destinations of events stand.
-    OutboxStanding,
-    /// Lists what was not delivered.
-    OutboxLetters {
-        /// To this destination; `None`: to any.
-        destination: Option<Name>,
-    },
-    /// Has letters delivered again.
-    OutboxRevive(Chosen),
-    /// Gives letters up.
-    OutboxGiveUp(Chosen),
-    /// Forgets a destination.
-    OutboxForget {
-        /// Which.
-        destination: Name,
-    },
-    /// Asks the running server how it stands.
-    Status,
-    /// Has the running server watch for one request to it.
-    BeginProbe,
-    /// Asks by which way that request came.
-    EndProbe {
-        /// What it carried.
-        marker: String,
-    },
-    /// Reads the audit trail, which comes in parts.
-    Audit(audit::Query),
-    /// Hands over a stretch of the audit trail with its hashes, in parts.
-    AuditExport(Stretch),
-    /// Makes an operator of the admin area.
-    CreateOperator {
-        /// Their name.
-        name: OperatorName,
-        /// What they may do.
-        role: Role,
-        /// What they sign in with.
-        password: Password,
-    },
-    /// Lists all operators.
-    ListOperators,
-    /// Gives an operator another role.
-    SetOperatorRole {
-        /// Their name.
-        name: OperatorName,
-        /// What they may do from now on.
-        role: Role,
-    },
-    /// Gives an operator another password.
-    ResetOperatorPassword {
-        /// Their name.
-        name: OperatorName,
-        /// What they sign in with from now on.
-        password: Password,
-    },
-    /// Takes away an operator's devices and backup codes.
-    ResetOperatorSecondFactor {
-        /// Their name.
-        name: OperatorName,
-    },
-    /// Removes an operator.
-    RemoveOperator {
-        /// Their name.
-        name: OperatorName,
-    },
-}
-
-/// What has to be at hand of the master key to carry out a command on a store that no server has open.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Needs {
-    /// Nothing: it is only looked at.
-    Nothing,
-    /// The store has to be opened with it, to be changed or to authenticate a backup.
-    Unlocking,
-    /// The keys themselves: something is sealed, opened or hashed.
-    Keyring,
-}
-
-impl Command {
-    /// What it needs of the master key.
-    pub fn needs(&self) -> Needs {
-        match self {
-            Self::ListApps
-            | Self::ShowApp { .. }
-            | Self::ListKeys { .. }
-            | Self::Verify
-            | Self::MasterKeyUse
-            | Self::ListSigningKeys
-            | Self::Status
-            | Self::BeginProbe
-            | Self::EndProbe { .. }
-            | Self::OutboxStanding
-            | Self::OutboxLetters { .. }
-            | Self::Audit(_)
-            | Self::AuditExport(_)
-            | Self::LetGo(_)
-            | Self::ListOperators => Needs::Nothing,
-            Self::CreateApp(_)
-            | Self::ChangeApp { .. }
-            | Self::CreateKey { .. }
-            | Self::RevokeKey { .. }
-            | Self::ReloadMasterKeys
-            | Self::Backup
-            | Self::OutboxRevive(_)
-            | Self::OutboxGiveUp(_)
-            | Self::OutboxForget { .. }
-            | Self::SetOperatorRole { .. }
-            | Self::ResetOperatorSecondFactor { .. }
-            | Self::RemoveOperator { .. } => Needs::Unlocking,
-            Self::RotateMasterKeys { .. }
-            | Self::RotateSigningKeys { .. }
-            | Self::ImportUsers { .. }
-            | Self::Export { .. }
-            | Self::CreateOperator { .. }
-            | Self::ResetOperatorPassword { .. } => Needs::Keyring,
-        }
-    }
-}
 
 /// The right to change apps and keys, and to read everything as it is stored. Whoever can open the data folder has it.
 #[derive(Clone)]
