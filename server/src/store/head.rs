@@ -190,6 +190,11 @@ impl Digest {
             .into();
         self.0.iter_mut().zip(hash).for_each(|(sum, byte)| *sum ^= byte);
     }
+
+    /// Puts all records of another set in, none of which is in this one.
+    pub(super) fn merge(&mut self, other: Self) {
+        self.0.iter_mut().zip(other.0).for_each(|(sum, byte)| *sum ^= byte);
+    }
 }
 
 /// The chain one entry further.

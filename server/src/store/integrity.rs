@@ -14,6 +14,7 @@ use super::head::{self, Base, Digest, Head};
 use super::head_file::{self, NeitherSlotIsWhole, Remembered};
 use super::keys::Key;
 use super::record::{self, HEADER};
+use super::sharing;
 use super::walk;
 
 /// Something that is wrong with a store.
@@ -54,15 +55,21 @@ pub(super) struct Survey {
 }
 
 impl Survey {
-    /// Looks at every record of the database.
+    /// Looks at every record of the database, which nobody changes meanwhile; the findings by the order of the keys.
     pub(super) fn of(db: &::sled::Db) -> Result<(Self, Vec<Finding>), Unreadable> {
-        let (mut survey, mut findings) = (Self::default(), Vec::new());
         // The audit log is left out: it is the longest part by far, and the chain covers it.
-        for entry in walk::records(db) {
-            let (key, bytes) = entry?;
-            findings.extend(survey.look(&key, &bytes));
+        let parts = (0..sharing::threads()).map(|_| (Self::default(), Vec::new())).collect();
+        let parts = sharing::share(db, parts, |(survey, found): &mut (Self, Vec<_>), key, bytes| {
+            found.extend(survey.look(key, bytes).map(|finding| (key.to_vec(), finding)));
+        })?;
+        let (mut whole, mut findings) = (Self::default(), Vec::new());
+        for (part, found) in parts {
+            whole.records += part.records;
+            whole.digest.merge(part.digest);
+            findings.extend(found);
         }
-        Ok((survey, findings))
+        findings.sort_by(|(one, _), (other, _)| one.cmp(other));
+        Ok((whole, findings.into_iter().map(|(_, finding)| finding).collect()))
     }
 
     /// Looks at one record.

@@ -14,6 +14,7 @@
 //! | [`head`], `head_file` | what the store should hold: authenticated, and once more outside the database |
 //! | `opening`, `about` | opening the database, and what it says about itself |
 //! | [`integrity`] | whether all is there that should be |
+//! | `sharing` | a walk that several threads share |
 //! | `inspection` | a store that no server has open, to be looked at |
 //! | `building` | a new store that is filled from a backup |
 //! | `migration` | stores of older formats |
@@ -58,6 +59,7 @@ pub mod record;
 pub mod retention;
 pub mod search;
 pub mod shared;
+mod sharing;
 pub mod sled;
 mod stripes;
 pub mod sweep;

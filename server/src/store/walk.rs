@@ -17,6 +17,7 @@
 //! and whoever walks compares them.
 
 use std::collections::HashMap;
+use std::ops::Bound;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::engine::StoreError;
@@ -185,15 +186,28 @@ pub(super) fn show_notes(db: &::sled::Db, visitor: &mut dyn Visitor, last: u64) 
 
 type Entries<'a> = Box<dyn Iterator<Item = ::sled::Result<(::sled::IVec, ::sled::IVec)>> + 'a>;
 
+/// Part of the keys.
+pub(super) type Range = (Bound<Vec<u8>>, Bound<Vec<u8>>);
+
+/// Where the records lie that a head counts: around the audit log and its notes by account, which are the longest parts by far.
+pub(super) fn ranges() -> [Range; 3] {
+    let from = |kind: Kind| Bound::Included(vec![kind as u8 + 1]);
+    let to = |kind: Kind| Bound::Excluded(vec![kind as u8]);
+    [
+        (Bound::Unbounded, to(Kind::Audit)),
+        (from(Kind::Audit), to(Kind::Activity)),
+        (from(Kind::Activity), Bound::Unbounded),
+    ]
+}
+
 /// All records that a head counts, and nothing else.
 pub(super) fn records(db: &::sled::Db) -> Entries<'_> {
-    let of = |kind: Kind| [kind as u8];
-    let after = |kind: Kind| [kind as u8 + 1];
-    let all = db
-        .range(..of(Kind::Audit))
-        .chain(db.range(after(Kind::Audit)..of(Kind::Activity)))
-        .chain(db.range(after(Kind::Activity)..));
-    Box::new(all.filter(|entry| entry.as_ref().map_or(true, |(key, _)| head::counts(key))))
+    Box::new(ranges().into_iter().flat_map(|range| records_of(db, range)))
+}
+
+/// Those of a range.
+pub(super) fn records_of(db: &::sled::Db, range: Range) -> Entries<'_> {
+    Box::new(db.range(range).filter(|entry| entry.as_ref().map_or(true, |(key, _)| head::counts(key))))
 }
 
 /// The number of the oldest audit entry.
