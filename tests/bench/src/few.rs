@@ -8,7 +8,7 @@ use crate::load::{Times, drive};
 use crate::people::People;
 use crate::plan::{Plan, USUAL};
 use crate::results::StoreFacts;
-use crate::rounds::{UNBOUNDED, check_store, imported, rested, started};
+use crate::rounds::{UNBOUNDED, check_store, imported, started};
 use crate::servers::Site;
 use crate::tokens;
 use crate::vitals;
@@ -34,8 +34,7 @@ impl Few {
         Ok(Self { plan, site, world, imported_per_second })
     }
 
-    /// Everybody logs in once, and once more for each further round, in a time step of its own: with a server that has done
-    /// nothing else. The most memory that it had is the store's.
+    /// Everybody logs in once, with a server that has done nothing else. The most memory that it had is the store's.
     ///
     /// # Errors
     /// An answer is not what it should be, or the store is not whole at the end.
@@ -47,16 +46,13 @@ impl Few {
             // The clock that was moved is that of another server.
             server.pass(2).await?;
         }
-        for _ in 0..plan.rounds {
-            rested(&world, &server, plan.few).await?;
-            let left = Arc::new(AtomicU64::new(plan.few));
-            let workers = (0..USUAL).map(|_| Times(login::Logins(Arc::clone(&world)), Arc::clone(&left)));
-            let (load, _) = drive(server.address, workers.collect(), UNBOUNDED).await?;
-            if load.done != plan.few {
-                return Err(Failure::new(format!("of {} users {} logged in", plan.few, load.done)));
-            }
-            tokens::check(server.address, &world.take_logins()).await?;
+        let left = Arc::new(AtomicU64::new(plan.few));
+        let workers = (0..USUAL).map(|_| Times(login::Logins(Arc::clone(&world)), Arc::clone(&left)));
+        let (load, _) = drive(server.address, workers.collect(), UNBOUNDED).await?;
+        if load.done != plan.few {
+            return Err(Failure::new(format!("of {} users {} logged in", plan.few, load.done)));
         }
+        tokens::check(server.address, &world.take_logins()).await?;
         facts.imported_per_second = Some(imported_per_second);
         facts.memory_most = Some(vitals::memory(server.id())?.1);
         server.stop().await?;

@@ -288,7 +288,7 @@ pub(crate) fn check_store(site: &Site, wanted: u64) -> Outcome {
 }
 
 /// Waits until so many users have a code to give.
-pub(crate) async fn rested(world: &World, server: &Server, wanted: u64) -> Outcome {
+async fn rested(world: &World, server: &Server, wanted: u64) -> Outcome {
     if world.people.are_ready(wanted) { Ok(()) } else { server.pass(1).await }
 }
 
