@@ -32,6 +32,7 @@ const COMMIT_SECONDS: &str = "sidekey_commit_seconds";
 const COMMIT_BATCHES: &str = "sidekey_commit_batches";
 const AUDIT_ENTRIES: &str = "sidekey_audit_entries";
 const STORE_HEALTHY: &str = "sidekey_store_healthy";
+const STORE_LOOKED_THROUGH: &str = "sidekey_store_looked_through";
 const CLOCK_BEHIND: &str = "sidekey_clock_behind_seconds";
 const OUTBOX: &str = "sidekey_outbox_total";
 const OUTBOX_WAITING: &str = "sidekey_outbox_waiting";
@@ -65,6 +66,10 @@ fn describe() {
     describe_histogram!(COMMIT_BATCHES, "Changes that one sync made durable.");
     describe_gauge!(AUDIT_ENTRIES, "Entries of the audit trail.");
     describe_gauge!(STORE_HEALTHY, "1 while the store takes changes, else 0.");
+    describe_gauge!(
+        STORE_LOOKED_THROUGH,
+        "1 when all records have been compared with the head since the start, 0 while that goes on."
+    );
     describe_gauge!(CLOCK_BEHIND, Unit::Seconds, "How far the system's time is behind the store's.");
     describe_counter!(
         OUTBOX,
@@ -166,6 +171,7 @@ pub fn look(context: &Context) {
     let log = context.engine.audit_log();
     gauge!(AUDIT_ENTRIES).set(log.end().saturating_add(1).saturating_sub(*log.start()) as f64);
     gauge!(STORE_HEALTHY).set(if context.engine.is_healthy() { 1.0 } else { 0.0 });
+    gauge!(STORE_LOOKED_THROUGH).set(if context.engine.is_looked_through() { 1.0 } else { 0.0 });
     gauge!(CLOCK_BEHIND).set(context.clock.behind() as f64);
     Collector::default().collect();
 }

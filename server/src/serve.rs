@@ -240,7 +240,10 @@ fn given_keyring(settings: &Settings) -> Result<Option<(Keyring, Origin)>, Failu
 /// The engine, and the data folder where it is not the engine's own.
 async fn open_store(settings: &Settings) -> Result<(Arc<dyn Engine>, Option<SharedFolder>), Failure> {
     match &settings.store_choice {
-        StoreChoice::Sled { cache_bytes } => Ok((open_sled(&settings.data, *cache_bytes).await?, None)),
+        StoreChoice::Sled { cache_bytes, survey } => {
+            let options = Options { cache_bytes: *cache_bytes, new_id: entropy::random(), survey: *survey };
+            Ok((open_sled(&settings.data, options).await?, None))
+        }
         StoreChoice::Postgres(options) => {
             let folder = SharedFolder::open(&settings.data).map_err(Failure::settings)?;
             let engine = PostgresEngine::open(options, entropy::random()).await.map_err(Failure::runtime)?;
@@ -264,8 +267,8 @@ async fn begin_start(engine: &dyn Engine) -> Result<Lead, Failure> {
     Err(Failure::Runtime("another server has been starting on this store for a long time".to_owned()))
 }
 
-async fn open_sled(data: &Path, cache_bytes: u64) -> Result<Arc<dyn Engine>, Failure> {
-    let (folder, options) = (data.to_owned(), Options { cache_bytes, new_id: entropy::random() });
+async fn open_sled(data: &Path, options: Options) -> Result<Arc<dyn Engine>, Failure> {
+    let folder = data.to_owned();
     let opened = tokio::task::spawn_blocking(move || SledEngine::open(&folder, &options)).await;
     match opened.map_err(Failure::runtime)? {
         Ok(engine) => Ok(Arc::new(engine)),

@@ -14,11 +14,17 @@ use tokio_postgres::Config;
 use tokio_postgres::config::Host;
 
 use crate::store::postgres::connect::Options;
+use crate::store::sled::SurveyAt;
 
 /// Mebibytes of memory that sled caches pages in where nobody says how many.
 pub(super) const CACHE_MB: u32 = 64;
 /// Fewest and most that may be asked for.
 const CACHE: RangeInclusive<u32> = 8..=1_048_576;
+
+/// When all records are read where nobody says when.
+pub(super) const AFTER_CRASH: &str = "after_crash";
+/// A store with fewer records is always read whole before requests are answered: that takes some tenths of a second.
+const LARGE: u64 = 250_000;
 
 /// Connections of a process where nobody says how many.
 pub(super) const POOL_SIZE: u32 = 16;
@@ -40,6 +46,15 @@ pub struct StoreSettings {
         value_name = "NUMBER"
     )]
     pub cache_mb: Option<u32>,
+    /// When a start reads all records of the data folder: `full`, always before requests are answered; `after_crash`, of a large store
+    /// that was closed in good order only while they are answered [default: `after_crash`]
+    #[arg(
+        id = "store.check_at_start",
+        long = "store-check-at-start",
+        env = "SIDEKEY_STORE_CHECK_AT_START",
+        value_name = "WHEN"
+    )]
+    pub check_at_start: Option<String>,
     /// Address of the database without a password, as in `postgres://sidekey@db.example.com/sidekey`
     #[arg(id = "store.url", long = "store-url", env = "SIDEKEY_STORE_URL", value_name = "URL")]
     pub url: Option<String>,
@@ -74,6 +89,8 @@ pub enum StoreChoice {
     Sled {
         /// Bytes of memory that it caches pages in.
         cache_bytes: u64,
+        /// When a start compares all records with the head.
+        survey: SurveyAt,
     },
     /// A database.
     Postgres(Box<Options>),
@@ -88,6 +105,7 @@ impl StoreSettings {
         Self {
             engine: self.engine.or(other.engine),
             cache_mb: self.cache_mb.or(other.cache_mb),
+            check_at_start: self.check_at_start.or(other.check_at_start),
             url,
             url_file,
             pool_size: self.pool_size.or(other.pool_size),
@@ -100,7 +118,8 @@ impl StoreSettings {
     pub(super) fn filled(self) -> Self {
         let engine = self.engine.or_else(|| Some("sled".to_owned()));
         let cache_mb = self.cache_mb.or(Some(CACHE_MB));
-        Self { engine, cache_mb, pool_size: self.pool_size.or(Some(POOL_SIZE)), ..self }
+        let check_at_start = self.check_at_start.or_else(|| Some(AFTER_CRASH.to_owned()));
+        Self { engine, cache_mb, check_at_start, pool_size: self.pool_size.or(Some(POOL_SIZE)), ..self }
     }
 
     /// What they choose. A development server takes a database that may lose what it acknowledges.
@@ -147,7 +166,16 @@ impl StoreSettings {
             let (least, most) = (CACHE.start(), CACHE.end());
             return Err(format!("`--store-cache-mb` must be {least} to {most}"));
         }
-        Ok(StoreChoice::Sled { cache_bytes: u64::from(cache_mb) << 20 })
+        let survey = match self.check_at_start.as_deref().unwrap_or(AFTER_CRASH) {
+            "full" => SurveyAt::Start,
+            AFTER_CRASH => SurveyAt::StartUnlessClosed { records: LARGE },
+            other => {
+                return Err(format!(
+                    "`--store-check-at-start` must be `full` or `after_crash`, not `{other}`"
+                ));
+            }
+        };
+        Ok(StoreChoice::Sled { cache_bytes: u64::from(cache_mb) << 20, survey })
     }
 
     fn address(&self) -> Result<Config, String> {
@@ -220,13 +248,30 @@ mod tests {
     #[test]
     fn without_a_word_everything_is_in_the_data_folder() {
         let unsaid = StoreSettings::default();
-        assert!(matches!(unsaid.check(false), Ok(StoreChoice::Sled { cache_bytes: 0x400_0000 })));
+        assert!(matches!(unsaid.check(false), Ok(StoreChoice::Sled { cache_bytes: 0x400_0000, .. })));
         for cache_mb in [0, 7, u32::MAX] {
             let cache_mb = Some(cache_mb);
             assert!(mistake(&StoreSettings { cache_mb, ..unsaid.clone() }).contains("--store-cache-mb"));
         }
         let unknown = StoreSettings { engine: Some("mysql".to_owned()), ..StoreSettings::default() };
         assert!(mistake(&unknown).contains("`sled` or `postgres`"));
+    }
+
+    #[test]
+    fn all_records_are_read_before_anything_else_unless_a_large_store_was_closed() {
+        let survey = |when: Option<&str>| {
+            let check_at_start = when.map(str::to_owned);
+            match (StoreSettings { check_at_start, ..StoreSettings::default() }).check(false) {
+                Ok(StoreChoice::Sled { survey, .. }) => Ok(survey),
+                Ok(StoreChoice::Postgres(_)) => panic!("a database"),
+                Err(mistake) => Err(mistake),
+            }
+        };
+        assert_eq!(survey(Some("full")), Ok(SurveyAt::Start));
+        let large_only = Ok(SurveyAt::StartUnlessClosed { records: LARGE });
+        assert_eq!(survey(Some("after_crash")), large_only);
+        assert_eq!(survey(None), large_only);
+        assert!(survey(Some("never")).unwrap_err().contains("--store-check-at-start"));
     }
 
     #[test]

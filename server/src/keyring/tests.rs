@@ -214,7 +214,7 @@ mod unlocking {
     use super::*;
 
     fn store(folder: &TempDir) -> SledEngine {
-        SledEngine::open(folder.path(), &Options { cache_bytes: 8 << 20, new_id: [1; 16] }).unwrap()
+        SledEngine::open(folder.path(), &Options { cache_bytes: 8 << 20, ..Options::new([1; 16]) }).unwrap()
     }
 
     #[tokio::test]

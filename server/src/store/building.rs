@@ -18,7 +18,7 @@ use super::integrity::Survey;
 use super::keys::Key;
 use super::moving::Lock;
 use super::open_error::OpenError;
-use super::opening::open_moving;
+use super::opening::{Opened, open_moving};
 use super::record::{self, HEADER};
 use super::sled::RUN_BITS;
 
@@ -78,7 +78,7 @@ impl Building {
     }
 
     fn in_folder(folder: Folder, id: StoreId, head: &Head) -> Result<Self, OpenError> {
-        let db = open_moving(&folder, CACHE_BYTES)?;
+        let Opened { db, .. } = open_moving(&folder, CACHE_BYTES)?;
         // Later than every version in the backup, so that no version is ever given twice.
         let about = About { runs: (head.version >> RUN_BITS) + 1, ..About::new(id) };
         let version = about.runs << RUN_BITS;

@@ -26,6 +26,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use super::engine::{Batch, CommitError, StoreError, Version};
 use super::head::{Head, HeadKey};
 use super::head_file::HeadFile;
+use super::late_survey::{self, LateSurvey};
 use super::walk::{self, Drift, Visitor};
 use crate::telemetry::SPANS;
 use worker::Worker;
@@ -40,6 +41,8 @@ pub(super) struct Committer {
     sender: mpsc::Sender<Message>,
     progress: Arc<Progress>,
     thread: Arc<Mutex<Option<JoinHandle<()>>>>,
+    /// The survey that the start has put off.
+    survey: LateSurvey,
 }
 
 enum Message {
@@ -55,12 +58,15 @@ enum Message {
     },
     /// Ends it.
     Settle {
+        drift: Arc<Drift>,
         reply: oneshot::Sender<Result<Head, StoreError>>,
     },
     Authenticate {
         hash: [u8; 32],
         reply: oneshot::Sender<Option<[u8; 32]>>,
     },
+    /// All records have been compared with the head: nothing is missing, or what is wrong, with the remedy.
+    Looked(Result<(), String>),
     Close,
 }
 
@@ -76,6 +82,8 @@ struct Progress {
     end: watch::Sender<Option<End>>,
     /// The version of the last group that deleted something, set before it is applied.
     deleted: AtomicU64,
+    /// Whether all records have been compared with the head in this run.
+    looked: watch::Sender<bool>,
 }
 
 /// What is on disk.
@@ -118,26 +126,56 @@ impl Progress {
 }
 
 impl Committer {
-    /// Starts the thread. Errors: the system has no thread to give.
-    pub(super) fn start(disk: Disk, head_file: HeadFile) -> io::Result<Self> {
+    /// Starts the thread; `looked` says whether all records have been compared with the head. Errors: the system has no thread to give.
+    pub(super) fn start(disk: Disk, head_file: HeadFile, looked: bool) -> io::Result<Self> {
         let audit = disk.head.audit_log();
         let progress = Arc::new(Progress {
             durable: watch::Sender::new(Durable { version: disk.version, audit }),
             end: watch::Sender::new(None),
             deleted: AtomicU64::new(disk.version),
+            looked: watch::Sender::new(looked),
         });
         let (sender, receiver) = mpsc::channel(MAX_QUEUE);
         let progress_of_worker = Arc::clone(&progress);
         let worker = Worker {
             disk,
             head_file,
-            follower: None,
+            followers: Vec::new(),
             walk: Weak::new(),
             receiver,
             progress: progress_of_worker,
         };
         let thread = std::thread::Builder::new().name("committer".to_owned()).spawn(move || worker.run())?;
-        Ok(Self { sender, progress, thread: Arc::new(Mutex::new(Some(thread))) })
+        let survey = LateSurvey::default();
+        Ok(Self { sender, progress, thread: Arc::new(Mutex::new(Some(thread))), survey })
+    }
+
+    /// Compares all records with the head while commits go on, in a thread of its own. `advice` makes of what is wrong what a
+    /// refused start says. Errors: the system has no thread to give.
+    pub(super) fn look_through(
+        &mut self,
+        db: ::sled::Db,
+        advice: impl Fn(String) -> String + Send + 'static,
+    ) -> io::Result<()> {
+        let asking = self.asking();
+        self.survey = LateSurvey::start(move |stop| {
+            let begin = |drift| asking.ask(|reply| Message::Follow { drift, reply });
+            let end = |drift| asking.ask(|reply| Message::Settle { drift, reply });
+            if let Some(outcome) = late_survey::look_through(&db, stop, &begin, &end) {
+                // Without a receiver the thread has failed or was closed.
+                let _ = asking.sender.blocking_send(Message::Looked(outcome.map_err(&advice)));
+            }
+        })?;
+        Ok(())
+    }
+
+    /// Whether all records have been compared with the head in this run.
+    pub(super) fn looked(&self) -> bool {
+        *self.progress.looked.borrow()
+    }
+
+    fn asking(&self) -> Asking {
+        Asking { sender: self.sender.clone(), progress: Arc::clone(&self.progress) }
     }
 
     /// Hands a batch over and waits until it is durable or refused.
@@ -163,22 +201,11 @@ impl Committer {
         db: ::sled::Db,
         mut visitor: Box<dyn Visitor>,
     ) -> Result<Head, StoreError> {
-        let (sender, progress) = (self.sender.clone(), Arc::clone(&self.progress));
+        let asking = self.asking();
         let walk = move || {
-            let ask = |message, answer: oneshot::Receiver<Result<Head, StoreError>>| {
-                let unavailable = || progress.unavailable();
-                sender.blocking_send(message).map_err(|_| unavailable())?;
-                answer.blocking_recv().unwrap_or_else(|_| Err(unavailable()))
-            };
-            let begin = |drift| {
-                let (reply, answer) = oneshot::channel();
-                ask(Message::Follow { drift, reply }, answer)
-            };
-            let end = || {
-                let (reply, answer) = oneshot::channel();
-                ask(Message::Settle { reply }, answer)
-            };
-            walk::walk(&db, &mut *visitor, begin, end)
+            let begin = |drift| asking.ask(|reply| Message::Follow { drift, reply });
+            let end = |drift| asking.ask(|reply| Message::Settle { drift, reply });
+            walk::walk(&db, &mut *visitor, &begin, &end)
         };
         // sled panics on some kinds of damage.
         let outcome = tokio::task::spawn_blocking(walk).await;
@@ -256,11 +283,12 @@ impl Committer {
 
     /// Lets the thread finish what waits, and waits for its end.
     pub(super) async fn close(&self) -> Result<(), StoreError> {
+        self.survey.stop();
         // A closed channel means that the thread has ended already.
         let _ = self.sender.send(Message::Close).await;
-        let thread = Arc::clone(&self.thread);
+        let threads = [&self.thread, self.survey.thread()].map(Arc::clone);
         // Joining blocks; a failed join is the thread's own failure, which the state tells.
-        let _ = tokio::task::spawn_blocking(move || join(&thread)).await;
+        let _ = tokio::task::spawn_blocking(move || threads.iter().for_each(|thread| join(thread))).await;
         self.progress.failure().map_or(Ok(()), |reason| Err(StoreError::Unavailable(reason)))
     }
 }
@@ -268,9 +296,29 @@ impl Committer {
 impl Drop for Committer {
     /// The lock on the data folder must outlive the thread, so dropping waits for it.
     fn drop(&mut self) {
+        self.survey.stop();
         let (closed, _) = mpsc::channel(1);
         drop(std::mem::replace(&mut self.sender, closed));
         join(&self.thread);
+        join(self.survey.thread());
+    }
+}
+
+/// What a walk, in a thread that may wait, asks the committer by.
+struct Asking {
+    sender: mpsc::Sender<Message>,
+    progress: Arc<Progress>,
+}
+
+impl Asking {
+    fn ask(
+        &self,
+        message: impl FnOnce(oneshot::Sender<Result<Head, StoreError>>) -> Message,
+    ) -> Result<Head, StoreError> {
+        let (reply, answer) = oneshot::channel();
+        let unavailable = || self.progress.unavailable();
+        self.sender.blocking_send(message(reply)).map_err(|_| unavailable())?;
+        answer.blocking_recv().unwrap_or_else(|_| Err(unavailable()))
     }
 }
 

@@ -155,6 +155,11 @@ pub trait Engine: Send + Sync {
     /// state on disk is only known again after a restart. A cluster does not fail for good.
     fn failed(&self) -> Pending<'_, String>;
 
+    /// Whether everything was found complete since it was opened, as far as an engine looks by itself.
+    fn is_looked_through(&self) -> bool {
+        true
+    }
+
     /// Finishes what waits, makes it durable and closes; later commits are `Unavailable`.
     fn close(&self) -> Pending<'_, Result<(), StoreError>>;
 }

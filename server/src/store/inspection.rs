@@ -12,7 +12,7 @@ use super::head::{Base, Head};
 use super::head_file;
 use super::integrity::{Finding, compare_with_file};
 use super::open_error::OpenError;
-use super::opening::{self, open_or_recover};
+use super::opening::{self, Opened, open_or_recover};
 use super::record;
 use super::walk::{self, Visitor};
 
@@ -46,13 +46,13 @@ impl Inspection {
 
     fn open_with(
         path: &Path,
-        open: impl FnOnce(&Folder, u64) -> Result<::sled::Db, OpenError>,
+        open: impl FnOnce(&Folder, u64) -> Result<Opened, OpenError>,
     ) -> Result<Self, OpenError> {
         if !path.join("sled").is_dir() && !head_file::path(path).exists() && !path.join("store.id").exists() {
             return Err(OpenError::NoStore { folder: path.to_owned() });
         }
         let folder = Folder::open(path)?;
-        let db = open(&folder, CACHE_BYTES)?;
+        let Opened { db, .. } = open(&folder, CACHE_BYTES)?;
         let about = About::read(&db, &folder)?;
         let about = about.ok_or_else(|| OpenError::NoStore { folder: path.to_owned() })?;
         Ok(Self { db, about, folder })

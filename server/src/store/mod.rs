@@ -15,6 +15,7 @@
 //! | `opening`, `about` | opening the database, and what it says about itself |
 //! | [`integrity`] | whether all is there that should be |
 //! | `sharing` | a walk that several threads share |
+//! | `late_survey` | that all is there, seen while commits go on |
 //! | `inspection` | a store that no server has open, to be looked at |
 //! | `building` | a new store that is filled from a backup |
 //! | `migration` | stores of older formats |
@@ -48,6 +49,7 @@ mod inspection;
 pub mod integrity;
 pub mod keys;
 mod language;
+mod late_survey;
 pub mod logins;
 pub(crate) mod migration;
 pub mod moving;

@@ -23,7 +23,7 @@ use super::inspection::read_head;
 use super::integrity::{Survey, compare_with_file};
 use super::keys::Key;
 use super::open_error::OpenError;
-use super::opening::open_or_recover;
+use super::opening::{Opened, open_or_recover};
 use super::record;
 use super::stripes::Stripes;
 use super::walk::Visitor;
@@ -41,12 +41,27 @@ pub struct Options {
     pub cache_bytes: u64,
     /// The id that the store gets if it is new: random.
     pub new_id: StoreId,
+    /// When all records are compared with the head.
+    pub survey: SurveyAt,
+}
+
+/// When all records of a store are compared with its head.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SurveyAt {
+    /// Before anything else.
+    Start,
+    /// Before anything else; or afterwards, while commits go on, where the store was complete when it was closed in good order
+    /// and has at least so many records.
+    StartUnlessClosed {
+        /// So many.
+        records: u64,
+    },
 }
 
 impl Options {
-    /// 64 MiB of cache, and `new_id` for a new store.
+    /// 64 MiB of cache, `new_id` for a new store, and all records compared before anything else.
     pub fn new(new_id: StoreId) -> Self {
-        Self { cache_bytes: 64 << 20, new_id }
+        Self { cache_bytes: 64 << 20, new_id, survey: SurveyAt::Start }
     }
 }
 
@@ -67,7 +82,7 @@ impl SledEngine {
     /// A damaged snapshot is removed, after a copy of the whole database was put beside it, and read again from the log.
     ///
     /// What the store says about itself is compared with what is there, but for the audit log before the last second, which
-    /// `sidekey verify` reads; that takes about a second for a million records.
+    /// `sidekey verify` reads; of a large store maybe afterwards, see [`SurveyAt`]: one that then is not complete fails.
     ///
     /// # Errors
     /// The folder is in use, not to be used, damaged, or of another format than this program's; each error tells the remedy.
@@ -82,13 +97,13 @@ impl SledEngine {
         steps: impl FnOnce(Steps) -> Steps,
     ) -> Result<Self, OpenError> {
         let folder = Folder::open(path)?;
-        let db = open_or_recover(&folder, options.cache_bytes)?;
+        let Opened { db, was_closed } = open_or_recover(&folder, options.cache_bytes)?;
         folder.settle_database()?;
         let file = folder.database().join("db");
         let steps = steps(Steps::of_database(&file)?);
 
-        let found = Found::in_folder(&folder, &db, options.new_id)?;
-        let Found { about, head, remembered, is_new } = found;
+        let found = Found::in_folder(&folder, &db, options, was_closed)?;
+        let Found { about, head, remembered, is_new, is_surveyed } = found;
         let version = about.runs << RUN_BITS;
         let mut disk = Disk { db: db.clone(), steps, store: about.id, version, head, key: None };
         let (about_bytes, head_bytes) = (about.encode(), disk.head.encode());
@@ -103,7 +118,13 @@ impl SledEngine {
         let high_water = disk.head.latest();
         let head_file = HeadFile::open(path, &remembered)
             .map_err(|error| OpenError::io(&head_file::path(path), error))?;
-        let committer = Committer::start(disk, head_file).map_err(|error| OpenError::io(path, error))?;
+        let mut committer =
+            Committer::start(disk, head_file, is_surveyed).map_err(|error| OpenError::io(path, error))?;
+        if !is_surveyed {
+            let folder = path.to_owned();
+            let advice = move |reason| OpenError::damaged(&folder, reason).to_string();
+            committer.look_through(db.clone(), advice).map_err(|error| OpenError::io(path, error))?;
+        }
         Ok(Self { committer, db, id: about.id, high_water, stripes: Stripes::new(), _folder: folder })
     }
 
@@ -135,10 +156,17 @@ struct Found {
     head: Head,
     remembered: Remembered,
     is_new: bool,
+    /// Whether all records have been compared with the head.
+    is_surveyed: bool,
 }
 
 impl Found {
-    fn in_folder(folder: &Folder, db: &::sled::Db, new_id: StoreId) -> Result<Self, OpenError> {
+    fn in_folder(
+        folder: &Folder,
+        db: &::sled::Db,
+        options: &Options,
+        was_closed: bool,
+    ) -> Result<Self, OpenError> {
         let path = folder.path();
         let damaged = |error: ::sled::Error| OpenError::damaged(path, error);
         let file = head_file::read(path).map_err(|error| OpenError::io(&head_file::path(path), error))?;
@@ -149,11 +177,11 @@ impl Found {
                 let reason = format!("the records of store {} are gone", hex(remembered.store));
                 return Err(OpenError::damaged(path, reason));
             }
-            let (about, head) = (About::new(new_id), Head::default());
+            let (about, head) = (About::new(options.new_id), Head::default());
             // The file comes before the records: without it, they would look as if something was lost.
-            let remembered = head_file::create(path, &new_id, &head.encode())
+            let remembered = head_file::create(path, &options.new_id, &head.encode())
                 .map_err(|error| OpenError::io(&head_file::path(path), error))?;
-            return Ok(Self { about, head, remembered, is_new: true });
+            return Ok(Self { about, head, remembered, is_new: true, is_surveyed: true });
         };
         if about.format < about::FORMAT {
             let (folder, found) = (path.to_owned(), about.format);
@@ -161,12 +189,21 @@ impl Found {
         }
         let head = read_head(db).map_err(|finding| OpenError::damaged(path, finding))?;
         let mut findings = compare_with_file(path, db, about.id, &head, file.as_ref()).map_err(damaged)?;
-        let (survey, broken) = Survey::of(db).map_err(damaged)?;
-        findings.extend(broken);
-        findings.extend(survey.compare(&head));
+        let remembered = file.as_ref().and_then(|file| file.as_ref().ok());
+        let is_as_left = was_closed && remembered.is_some_and(|remembered| remembered.head == head);
+        let is_put_off = match options.survey {
+            SurveyAt::Start => false,
+            SurveyAt::StartUnlessClosed { records } => is_as_left && head.records() >= records,
+        };
+        if !is_put_off {
+            let (survey, broken) = Survey::of(db).map_err(damaged)?;
+            findings.extend(broken);
+            findings.extend(survey.compare(&head));
+        }
         match (findings.first(), file) {
             (None, Some(Ok(remembered))) => {
-                Ok(Self { about: about.of_next_run(), head, remembered, is_new: false })
+                let about = about.of_next_run();
+                Ok(Self { about, head, remembered, is_new: false, is_surveyed: !is_put_off })
             }
             (Some(finding), _) => Err(OpenError::damaged(path, finding)),
             (None, _) => Err(OpenError::damaged(path, "the file `head` cannot be read")),
@@ -276,6 +313,10 @@ impl Engine for SledEngine {
 
     fn is_healthy(&self) -> bool {
         self.committer.check().is_ok()
+    }
+
+    fn is_looked_through(&self) -> bool {
+        self.committer.looked()
     }
 
     fn failed(&self) -> Pending<'_, String> {

@@ -23,7 +23,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use super::engine::StoreError;
 use super::head::{self, Base, Head};
 use super::keys::{Key, Kind};
-use super::record::Header;
+use super::record::{HEADER, Header};
 
 #[cfg(test)]
 mod tests;
@@ -69,7 +69,11 @@ pub trait Visitor: Send {
 
 /// What groups changed since a walk began.
 #[derive(Default)]
-pub(super) struct Drift(Mutex<Noted>);
+pub(super) struct Drift {
+    noted: Mutex<Noted>,
+    /// Whether of what is stored now the header is enough.
+    headers_only: bool,
+}
 
 #[derive(Default)]
 struct Noted {
@@ -81,11 +85,15 @@ struct Noted {
 
 impl Noted {
     fn check_size(&self) -> Result<(), StoreError> {
-        if self.bytes <= MAX_DRIFT {
+        if !self.is_too_much() {
             return Ok(());
         }
         let reason = "too much changed while everything was read: try again when the server has less to do";
         Err(StoreError::Unavailable(reason.to_owned()))
+    }
+
+    fn is_too_much(&self) -> bool {
+        self.bytes > MAX_DRIFT
     }
 }
 
@@ -95,15 +103,31 @@ struct Change {
 }
 
 impl Drift {
+    /// For a survey, which looks at headers only and asks for no audit entries.
+    pub(super) fn of_survey() -> Self {
+        Self { headers_only: true, ..Self::default() }
+    }
+
+    pub(super) fn is_of_survey(&self) -> bool {
+        self.headers_only
+    }
+
+    /// Whether more has changed than is noted.
+    pub(super) fn is_too_much(&self) -> bool {
+        self.lock().is_too_much()
+    }
+
     /// Notes a record that is about to change.
     pub(super) fn note(&self, key: &[u8], before: Option<&Header>, after: Option<&[u8]>) {
         if !head::counts(key) {
             return;
         }
         let mut noted = self.lock();
-        if noted.bytes > MAX_DRIFT {
+        if noted.is_too_much() {
             return;
         }
+        let after =
+            after.map(|bytes| if self.headers_only { bytes.get(..HEADER).unwrap_or(bytes) } else { bytes });
         noted.bytes += key.len() + after.map_or(0, <[u8]>::len);
         let passed = key <= noted.cursor.as_slice();
         let change = noted
@@ -114,7 +138,7 @@ impl Drift {
     }
 
     fn lock(&self) -> MutexGuard<'_, Noted> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.noted.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Leaves out what has been noted, and moves the cursor past the page.
@@ -129,16 +153,40 @@ impl Drift {
     }
 }
 
-/// Walks. `begin` and `end` wait for the committer to begin and end the noting, and give the head of that moment.
+/// What the committer does for a walk: begins or ends the noting, and gives the head of that moment.
+pub(super) type Ask<'a> = &'a dyn Fn(Arc<Drift>) -> Result<Head, StoreError>;
+
+/// Walks.
 pub(super) fn walk(
     db: &::sled::Db,
     visitor: &mut dyn Visitor,
-    begin: impl FnOnce(Arc<Drift>) -> Result<Head, StoreError>,
-    end: impl FnOnce() -> Result<Head, StoreError>,
+    begin: Ask<'_>,
+    end: Ask<'_>,
 ) -> Result<Head, StoreError> {
     let refused = StoreError::Unavailable;
     let drift = Arc::<Drift>::default();
-    let first = begin(Arc::clone(&drift))?;
+    let head = walk_records(db, visitor, &drift, begin, end)?;
+    visitor.log(head.base()).map_err(refused)?;
+    for entry in audit(db, 1, head.sequence()) {
+        let (key, bytes) = entry.map_err(super::sled::unreadable)?;
+        visitor.record(&key, &bytes).map_err(refused)?;
+    }
+    show_notes(db, visitor, head.sequence())?;
+    // Until here, so that no entry was removed meanwhile.
+    drop(drift);
+    Ok(head)
+}
+
+/// The part of a walk that shows the records, and what became of them.
+pub(super) fn walk_records(
+    db: &::sled::Db,
+    visitor: &mut dyn Visitor,
+    drift: &Arc<Drift>,
+    begin: Ask<'_>,
+    end: Ask<'_>,
+) -> Result<Head, StoreError> {
+    let refused = StoreError::Unavailable;
+    let first = begin(Arc::clone(drift))?;
     visitor.total(first.records() + first.audit_entries());
 
     let mut records = records(db);
@@ -153,20 +201,12 @@ pub(super) fn walk(
             visitor.record(&key, &bytes).map_err(refused)?;
         }
     }
-    let head = end()?;
+    let head = end(Arc::clone(drift))?;
     let noted = std::mem::take(&mut *drift.lock());
     noted.check_size()?;
     for (key, change) in &noted.changes {
         visitor.correction(key, change.before.as_ref(), change.after.as_deref()).map_err(refused)?;
     }
-    visitor.log(head.base()).map_err(refused)?;
-    for entry in audit(db, 1, head.sequence()) {
-        let (key, bytes) = entry.map_err(super::sled::unreadable)?;
-        visitor.record(&key, &bytes).map_err(refused)?;
-    }
-    show_notes(db, visitor, head.sequence())?;
-    // Until here, so that no entry was removed meanwhile.
-    drop(drift);
     Ok(head)
 }
 

@@ -242,6 +242,9 @@ pub(crate) async fn started(site: &Site, starts: usize, accounts: u64) -> Outcom
     loop {
         let (server, started) = site.start().await?;
         took.push(started.as_secs_f64() * 1_000.0);
+        if accounts > 0 {
+            server.looked_through().await?;
+        }
         if took.len() < starts {
             server.stop().await?;
             continue;

@@ -254,6 +254,25 @@ impl Server {
         Ok(())
     }
 
+    /// Waits until it has looked at all records, which a start after a stop in good order puts off, so that the next start is one
+    /// of that kind as well.
+    ///
+    /// # Errors
+    /// It ends before, or does not get through.
+    pub async fn looked_through(&self) -> Outcome {
+        let begun = clock::now();
+        let mut connection = Connection::open(self.address).await?;
+        while begun.elapsed() < LIMIT {
+            let answer = connection.exchange(Request::get("/metrics", "")).await?;
+            answer.expect("the metrics", 200)?;
+            if String::from_utf8_lossy(answer.body).contains("\nsidekey_store_looked_through 1\n") {
+                return Ok(());
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        Err(Failure::new("the server does not get through its store"))
+    }
+
     /// Asks it to stop, and waits until it has.
     ///
     /// # Errors

@@ -20,7 +20,7 @@ enum Outcome {
 
 /// Starts on a damaged folder as a server does, and then checks it.
 fn judge(data: &Path, keyring: Arc<Keyring>, whole: &BTreeMap<Vec<u8>, Vec<u8>>) -> Outcome {
-    let start = || SledEngine::open(data, &Options { cache_bytes: 8 << 20, new_id: [7; 16] });
+    let start = || SledEngine::open(data, &Options { cache_bytes: 8 << 20, ..Options::new([7; 16]) });
     match catch_unwind(AssertUnwindSafe(start)) {
         Ok(Ok(engine)) => drop(engine),
         Ok(Err(error)) => return Outcome::AtStart(error.to_string()),

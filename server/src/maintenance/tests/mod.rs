@@ -61,7 +61,7 @@ impl Fixture {
 }
 
 async fn open(data: &Path, keyring: &Keyring) -> Arc<dyn Engine> {
-    let options = Options { cache_bytes: 8 << 20, new_id: [7; 16] };
+    let options = Options { cache_bytes: 8 << 20, ..Options::new([7; 16]) };
     let engine = SledEngine::open(data, &options).unwrap();
     unlock(&engine, keyring, &mut Entropy).await.unwrap();
     Arc::new(engine)

@@ -35,8 +35,8 @@ struct Failed;
 pub(super) struct Worker {
     pub(super) disk: Disk,
     pub(super) head_file: HeadFile,
-    /// The walk that is told of changes; it is over when nobody else holds it.
-    pub(super) follower: Option<Arc<Drift>>,
+    /// The walks that are told of changes: a backup or check, and a survey; one is over when nobody else holds it.
+    pub(super) followers: Vec<Arc<Drift>>,
     /// The latest walk: it is going on as long as it holds this.
     pub(super) walk: Weak<Drift>,
     pub(super) receiver: mpsc::Receiver<Message>,
@@ -52,7 +52,9 @@ impl Worker {
                 Err(Failed) => return,
             }
         }
-        match self.disk.make_durable().and_then(|()| self.head_file.close()) {
+        let is_complete = *self.progress.looked.borrow();
+        let close = |file: &mut HeadFile| if is_complete { file.close_with_note() } else { file.close() };
+        match self.disk.make_durable().and_then(|()| close(&mut self.head_file)) {
             Ok(()) => {
                 self.progress.end.send_replace(Some(End::Closed));
             }
@@ -77,13 +79,20 @@ impl Worker {
                 Message::Follow { drift, reply } => {
                     let _ = reply.send(self.follow(drift));
                 }
-                Message::Settle { reply } => {
-                    self.follower = None;
+                Message::Settle { drift, reply } => {
+                    self.followers.retain(|follower| !Arc::ptr_eq(follower, &drift));
                     let _ = reply.send(Ok(self.disk.head.clone()));
                 }
                 Message::Authenticate { hash, reply } => {
                     let Disk { key, store, .. } = &self.disk;
                     let _ = reply.send(key.as_ref().map(|key| key.authenticate(store, &hash)));
+                }
+                Message::Looked(Ok(())) => {
+                    self.progress.looked.send_replace(true);
+                }
+                Message::Looked(Err(reason)) => {
+                    self.fail(&reason);
+                    return Err(Failed);
                 }
                 Message::Close => return Ok(false),
             }
@@ -92,17 +101,26 @@ impl Worker {
     }
 
     fn follow(&mut self, drift: Arc<Drift>) -> Result<Head, StoreError> {
-        if self.follower.as_ref().is_some_and(|drift| Arc::strong_count(drift) > 1) {
-            let reason = "another backup or check is under way: try again when it is done";
-            return Err(StoreError::Unavailable(reason.to_owned()));
+        self.forget_who_is_gone();
+        if !drift.is_of_survey() {
+            if self.followers.iter().any(|follower| !follower.is_of_survey()) {
+                let reason = "another backup or check is under way: try again when it is done";
+                return Err(StoreError::Unavailable(reason.to_owned()));
+            }
+            self.walk = Arc::downgrade(&drift);
         }
-        self.walk = Arc::downgrade(&drift);
-        self.follower = Some(drift);
+        self.followers.push(drift);
         Ok(self.disk.head.clone())
     }
 
+    fn forget_who_is_gone(&mut self) {
+        self.followers.retain(|follower| Arc::strong_count(follower) > 1);
+    }
+
+    /// Whether somebody reads the audit log: a survey does not.
     fn is_walked(&self) -> bool {
-        self.walk.strong_count() > usize::from(self.follower.is_some())
+        let own = self.followers.iter().filter(|follower| !follower.is_of_survey()).count();
+        self.walk.strong_count() > own
     }
 
     /// Everything that waits, up to the limits or to a message of another kind.
@@ -163,9 +181,9 @@ impl Worker {
         if group.deletes() {
             self.progress.deleted.store(version.0, Ordering::SeqCst);
         }
-        if let Some(drift) = self.follower.take_if(|drift| Arc::strong_count(drift) > 1) {
+        self.forget_who_is_gone();
+        for drift in &self.followers {
             group.changes().for_each(|(key, before, after)| drift.note(key.as_bytes(), before, after));
-            self.follower = Some(drift);
         }
         let (mut writes, mut head) = group.finish(&self.disk.head);
         if let Some(key) = &self.disk.key {

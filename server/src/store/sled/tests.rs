@@ -20,7 +20,7 @@ use super::*;
 const ID: StoreId = *b"a store of tests";
 
 fn options() -> Options {
-    Options { cache_bytes: 8 << 20, new_id: ID }
+    Options { cache_bytes: 8 << 20, ..Options::new(ID) }
 }
 
 fn open(folder: &TempDir) -> SledEngine {

@@ -10,7 +10,9 @@ use crate::store::sled::{Options, SledEngine};
 use crate::store::{CommitError, record};
 
 fn open(folder: &TempDir) -> Arc<SledEngine> {
-    Arc::new(SledEngine::open(folder.path(), &Options { cache_bytes: 8 << 20, new_id: [7; 16] }).unwrap())
+    Arc::new(
+        SledEngine::open(folder.path(), &Options { cache_bytes: 8 << 20, ..Options::new([7; 16]) }).unwrap(),
+    )
 }
 
 fn key(number: u64) -> Key {
