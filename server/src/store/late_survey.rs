@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle, Thread};
 use std::time::Duration;
 
+use super::engine::StoreError;
 use super::head::Base;
 use super::integrity::{Finding, Survey};
 use super::record::Header;
@@ -87,6 +88,7 @@ pub(super) fn look_through(
                 thread::park_timeout(PAUSE);
                 continue;
             }
+            Ok(Err(StoreError::Unavailable(reason))) => return Some(Err(reason)),
             Ok(Err(error)) => return Some(Err(error.to_string())),
             Err(_) => return Some(Err("the database could not be read through".to_owned())),
         };
