@@ -134,15 +134,19 @@ impl Answer<'_> {
     /// # Errors
     /// It is another one; the sentence has the answer's `code`, and nothing else of it.
     pub fn expect(&self, what: &str, status: u16) -> Outcome {
+        if self.status == status {
+            return Ok(());
+        }
+        Err(Failure::new(format!("{what}: {} {} and not {status}", self.status, self.problem())))
+    }
+
+    /// The `code` of a refusal; empty where there is none.
+    pub fn problem(&self) -> String {
         #[derive(Deserialize)]
         struct Problem {
             code: String,
         }
-        if self.status == status {
-            return Ok(());
-        }
-        let code = serde_json::from_slice(self.body).map_or_else(|_| String::new(), |Problem { code }| code);
-        Err(Failure::new(format!("{what}: {} {code} and not {status}", self.status)))
+        serde_json::from_slice(self.body).map_or_else(|_| String::new(), |Problem { code }| code)
     }
 
     /// The first header of this name.

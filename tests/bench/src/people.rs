@@ -25,6 +25,18 @@ pub struct Turn {
     pub user: u64,
     /// The code of the current step.
     pub code: String,
+    step: u64,
+}
+
+impl Turn {
+    /// Whether an earlier step had the same code, by chance: about once in a million steps. If that was the last one before, a server
+    /// that takes no code twice refuses it.
+    pub fn is_repeated(&self) -> bool {
+        // A run is over within the hour.
+        let earlier = self.step.saturating_sub(120)..self.step;
+        let secret = secret(self.user);
+        earlier.into_iter().any(|step| code(&secret, step) == self.code)
+    }
 }
 
 /// What a user is called.
@@ -83,7 +95,7 @@ impl People {
         let step = clock::step();
         let latest = self.latest.get(usize::try_from(user).ok()?)?;
         let before = latest.swap(u32::try_from(step).ok()?, Ordering::Relaxed);
-        (u64::from(before) < step).then(|| Turn { user, code: code(&secret(user), step) })
+        (u64::from(before) < step).then(|| Turn { user, code: code(&secret(user), step), step })
     }
 
     /// Whether so many users have a code to give, or all of them.
@@ -109,6 +121,15 @@ mod tests {
         for (time, wanted) in [(59, "287082"), (1_111_111_109, "081804"), (20_000_000_000, "353130")] {
             assert_eq!(code(b"12345678901234567890", time / clock::STEP), wanted);
         }
+    }
+
+    #[test]
+    fn a_code_that_an_earlier_step_had_is_told() {
+        // Found by trying: the codes of this user at 2026-11-23 20:01:30 and 20:02:30 are the same.
+        let step = 1_795_464_150 / clock::STEP;
+        let turn = |step| Turn { user: 59_733, code: code(&secret(59_733), step), step };
+        assert!(turn(step).is_repeated());
+        assert!(!turn(step - 2).is_repeated());
     }
 
     #[test]
