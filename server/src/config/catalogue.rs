@@ -123,7 +123,7 @@ fn default(key: &str) -> Option<toml::Value> {
         "log_level" => Some(LOG_LEVEL.into()),
         "store.engine" => Some("sled".into()),
         "store.cache_mb" => number(super::store::CACHE_MB.into()),
-        "store.check_at_start" => Some(super::store::AFTER_CRASH.into()),
+        "store.check_at_start" => Some(super::store::FULL.into()),
         "store.pool_size" => number(super::store::POOL_SIZE.into()),
         _ => None,
     }

@@ -21,8 +21,9 @@ pub(super) const CACHE_MB: u32 = 64;
 /// Fewest and most that may be asked for.
 const CACHE: RangeInclusive<u32> = 8..=1_048_576;
 
-/// When all records are read where nobody says when.
-pub(super) const AFTER_CRASH: &str = "after_crash";
+/// When all records are read where nobody says when: an account that is gone must not pass for a user without a second factor.
+pub(super) const FULL: &str = "full";
+const AFTER_CRASH: &str = "after_crash";
 /// A store with fewer records is always read whole before requests are answered: that takes some tenths of a second.
 const LARGE: u64 = 250_000;
 
@@ -47,7 +48,7 @@ pub struct StoreSettings {
     )]
     pub cache_mb: Option<u32>,
     /// When a start reads all records of the data folder: `full`, always before requests are answered; `after_crash`, of a large store
-    /// that was closed in good order only while they are answered [default: `after_crash`]
+    /// that was closed in good order only while they are answered [default: `full`]
     #[arg(
         id = "store.check_at_start",
         long = "store-check-at-start",
@@ -118,7 +119,7 @@ impl StoreSettings {
     pub(super) fn filled(self) -> Self {
         let engine = self.engine.or_else(|| Some("sled".to_owned()));
         let cache_mb = self.cache_mb.or(Some(CACHE_MB));
-        let check_at_start = self.check_at_start.or_else(|| Some(AFTER_CRASH.to_owned()));
+        let check_at_start = self.check_at_start.or_else(|| Some(FULL.to_owned()));
         Self { engine, cache_mb, check_at_start, pool_size: self.pool_size.or(Some(POOL_SIZE)), ..self }
     }
 
@@ -166,8 +167,8 @@ impl StoreSettings {
             let (least, most) = (CACHE.start(), CACHE.end());
             return Err(format!("`--store-cache-mb` must be {least} to {most}"));
         }
-        let survey = match self.check_at_start.as_deref().unwrap_or(AFTER_CRASH) {
-            "full" => SurveyAt::Start,
+        let survey = match self.check_at_start.as_deref().unwrap_or(FULL) {
+            FULL => SurveyAt::Start,
             AFTER_CRASH => SurveyAt::StartUnlessClosed { records: LARGE },
             other => {
                 return Err(format!(
@@ -258,7 +259,7 @@ mod tests {
     }
 
     #[test]
-    fn all_records_are_read_before_anything_else_unless_a_large_store_was_closed() {
+    fn all_records_are_read_before_anything_else_unless_it_is_said_otherwise() {
         let survey = |when: Option<&str>| {
             let check_at_start = when.map(str::to_owned);
             match (StoreSettings { check_at_start, ..StoreSettings::default() }).check(false) {
@@ -270,7 +271,7 @@ mod tests {
         assert_eq!(survey(Some("full")), Ok(SurveyAt::Start));
         let large_only = Ok(SurveyAt::StartUnlessClosed { records: LARGE });
         assert_eq!(survey(Some("after_crash")), large_only);
-        assert_eq!(survey(None), large_only);
+        assert_eq!(survey(None), Ok(SurveyAt::Start));
         assert!(survey(Some("never")).unwrap_err().contains("--store-check-at-start"));
     }
 

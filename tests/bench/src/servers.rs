@@ -254,7 +254,7 @@ impl Server {
         Ok(())
     }
 
-    /// Waits until it has looked at all records, which a start after a stop in good order puts off, so that the next start is one
+    /// Waits until it has looked at all records, which a start after a stop in good order may put off, so that the next start is one
     /// of that kind as well.
     ///
     /// # Errors
