@@ -65,15 +65,15 @@ pub fn stopping() {
     tell(&[NotifyState::Stopping]);
 }
 
-/// Tells twice in each period that the service manager asks for (`WatchdogSec=`) that the server is alive, for as long as the
-/// store takes changes. Ends at once where nobody asks.
+/// Tells twice in each period that the service manager asks for (`WatchdogSec=`) that the server is alive, for as long as its folder
+/// takes changes. A database that is away is no reason for a restart. Ends at once where nobody asks.
 pub async fn watchdog(engine: Arc<dyn Engine>) {
     let half = sd_notify::watchdog_enabled().map(|period| period / 2);
     let Some(half) = half.filter(|half| !half.is_zero()) else { return };
     let mut interval = tokio::time::interval(half);
     loop {
         interval.tick().await;
-        if engine.is_healthy() {
+        if engine.is_shared() || engine.is_healthy() {
             tell(&[NotifyState::Watchdog]);
         }
     }

@@ -67,7 +67,7 @@ pub struct StoreSettings {
         value_name = "FILE"
     )]
     pub url_file: Option<PathBuf>,
-    /// Most connections of this server to the database for its requests; 8 more are for its own tasks [default: 16]
+    /// Most connections of this server to the database for its requests; while a failed one is given up, it has up to twice as many, and 6 for its own tasks [default: 16]
     #[arg(
         id = "store.pool_size",
         long = "store-pool-size",

@@ -8,6 +8,7 @@ use std::cell::Cell;
 use std::io;
 
 use tracing::{Event, Metadata};
+use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::{Context, Filter};
 
@@ -41,6 +42,11 @@ impl<S> Filter<S> for WhileAlive {
 
     fn event_enabled(&self, _: &Event<'_>, _: &Context<'_, S>) -> bool {
         !IS_ENDING.get()
+    }
+
+    /// Leaves the level to the filter that it is combined with.
+    fn max_level_hint(&self) -> Option<LevelFilter> {
+        Some(LevelFilter::TRACE)
     }
 }
 

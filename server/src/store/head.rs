@@ -32,17 +32,27 @@
 //! over before it commits anything. A store without a pepper (an app was made before the first start) has no seal yet, and
 //! one that was sealed takes no change without the key.
 
-use std::fmt;
+mod audit_log;
+mod digest;
+mod key;
+#[cfg(test)]
+mod tests;
+
 use std::ops::RangeInclusive;
 
-use hmac::{Hmac, KeyInit as _, Mac as _};
-use sha2::{Digest as _, Sha256};
+use hmac::{Hmac, Mac as _};
+use sha2::Sha256;
 use sidekey_core::time::UnixTime;
-use zeroize::Zeroizing;
 
-use super::engine::{Engine, StoreError, StoreId};
+use super::engine::StoreId;
 use super::keys::{Key, Kind};
 use super::record::Header;
+
+#[cfg(test)]
+pub(crate) use audit_log::chain;
+pub use audit_log::{Base, base};
+pub(super) use digest::Digest;
+pub use key::HeadKey;
 
 const FORMAT: u8 = 2;
 /// Bytes of a head.
@@ -52,48 +62,6 @@ pub(super) const BYTES_OF_FORMAT_1: usize = SEALED_OF_FORMAT_1 + 32;
 /// Bytes that the seal covers.
 const SEALED: usize = SEALED_OF_FORMAT_1 + Base::BYTES;
 const SEALED_OF_FORMAT_1: usize = 81;
-
-/// The key of the seal, wiped on drop. It is deliberately not `Clone`.
-pub struct HeadKey(Zeroizing<[u8; 32]>);
-
-impl HeadKey {
-    /// A key from 32 bytes that were derived from the store's pepper for this use only.
-    pub fn new(bytes: [u8; 32]) -> Self {
-        Self(Zeroizing::new(bytes))
-    }
-
-    /// A MAC of the hash of a backup.
-    pub(super) fn authenticate(&self, store: &StoreId, hash: &[u8; 32]) -> [u8; 32] {
-        self.of_backup(store, hash).finalize().into_bytes().into()
-    }
-
-    /// Whether this is the MAC of the hash of a backup.
-    pub fn is_authentic(&self, store: &StoreId, hash: &[u8; 32], mac: &[u8; 32]) -> bool {
-        self.of_backup(store, hash).verify(mac.into()).is_ok()
-    }
-
-    fn of_backup(&self, store: &StoreId, hash: &[u8; 32]) -> Hmac<Sha256> {
-        self.mac(&[b"backup", store, hash])
-    }
-
-    /// `parts` begin with what the MAC is for, and have fixed lengths.
-    fn mac(&self, parts: &[&[u8]]) -> Hmac<Sha256> {
-        // RFC 2104 §2: a key shorter than the hash's block is padded with zeros.
-        let mut block = Zeroizing::new([0; 64]);
-        block.split_at_mut(32).0.copy_from_slice(&self.0[..]);
-        let mut mac = Hmac::<Sha256>::new((&*block).into());
-        for part in parts {
-            mac.update(part);
-        }
-        mac
-    }
-}
-
-impl fmt::Debug for HeadKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("HeadKey(…)")
-    }
-}
 
 /// What the store should hold.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -114,97 +82,6 @@ pub struct Head {
     pub(super) seal: Option<[u8; 32]>,
     /// Whether it was read in format 1, and its seal is of that.
     pub(super) of_format_1: bool,
-}
-
-/// A place in the audit log, between two entries: where the kept log begins, for one.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Base {
-    /// The number of the entry before it, 0 at the very beginning.
-    pub(super) sequence: u64,
-    /// The chain up to that entry.
-    pub(super) chain: [u8; 32],
-}
-
-impl Base {
-    /// Bytes of an encoded one.
-    pub const BYTES: usize = 8 + 32;
-
-    /// After the entry with this number, up to which the chain is this; 0 and zeros: before the first one.
-    pub fn new(sequence: u64, chain: [u8; 32]) -> Self {
-        Self { sequence, chain }
-    }
-
-    /// The number of the entry before it.
-    pub fn sequence(&self) -> u64 {
-        self.sequence
-    }
-
-    /// The chain up to that entry.
-    pub fn chain(&self) -> [u8; 32] {
-        self.chain
-    }
-
-    /// Its bytes.
-    pub fn to_bytes(self) -> Vec<u8> {
-        [&self.sequence.to_be_bytes()[..], &self.chain].concat()
-    }
-
-    /// Reads its bytes; `None` if they are none.
-    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
-        let (sequence, chain) = bytes.split_first_chunk()?;
-        Some(Self { sequence: u64::from_be_bytes(*sequence), chain: chain.try_into().ok()? })
-    }
-
-    /// One entry further.
-    #[must_use]
-    pub fn after(self, entry: &[u8]) -> Self {
-        let sequence = self.sequence.saturating_add(1);
-        Self { sequence, chain: chain(&self.chain, sequence, entry) }
-    }
-}
-
-/// Where the kept audit log of a running store begins.
-///
-/// # Errors
-/// The store cannot be read.
-pub async fn base(engine: &dyn Engine) -> Result<Base, StoreError> {
-    let key = Head::key();
-    // Without a head, nothing was ever committed.
-    let Some(stored) = engine.get(&key).await? else { return Ok(Base::default()) };
-    let damaged = || StoreError::Damaged { key: key.to_string(), damage: "not a head" };
-    Head::decode(&stored.value).map(|head| head.base).ok_or_else(damaged)
-}
-
-/// The digest of a set of records.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Digest([u8; 16]);
-
-impl Digest {
-    /// Puts a record in, or takes it out if it is in.
-    pub(super) fn toggle(&mut self, key: &[u8], header: &Header) {
-        let hash: [u8; 32] = Sha256::new()
-            .chain_update(u32::try_from(key.len()).unwrap_or(u32::MAX).to_be_bytes())
-            .chain_update(key)
-            .chain_update(header)
-            .finalize()
-            .into();
-        self.0.iter_mut().zip(hash).for_each(|(sum, byte)| *sum ^= byte);
-    }
-
-    /// Puts all records of another set in, none of which is in this one.
-    pub(super) fn merge(&mut self, other: Self) {
-        self.0.iter_mut().zip(other.0).for_each(|(sum, byte)| *sum ^= byte);
-    }
-}
-
-/// The chain one entry further.
-pub(crate) fn chain(previous: &[u8; 32], sequence: u64, entry: &[u8]) -> [u8; 32] {
-    Sha256::new()
-        .chain_update(previous)
-        .chain_update(sequence.to_be_bytes())
-        .chain_update(entry)
-        .finalize()
-        .into()
 }
 
 impl Head {
@@ -396,115 +273,5 @@ pub(crate) mod testing {
         let seal = key.mac(&[b"head", store, &bytes]).finalize().into_bytes();
         bytes.extend_from_slice(&seal);
         bytes
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const STORE: StoreId = [7; 16];
-
-    fn head() -> Head {
-        let mut head = Head { version: 3, latest: UnixTime::from_secs(1_790_000_000), ..Head::default() };
-        head.append(b"entry");
-        head.base = head.end();
-        head.append(b"another");
-        head.replace(b"key", None, Some(&[1; 17]));
-        head
-    }
-
-    #[test]
-    fn a_head_comes_back_as_it_was_written() {
-        let key = HeadKey::new([9; 32]);
-        let mut sealed = head();
-        sealed.seal(&STORE, &key);
-        let read = Head::decode(&sealed.encode()).unwrap();
-        assert_eq!(read, sealed);
-        assert!(read.agrees_with(&head()));
-        assert!(read.is_sealed_by(&STORE, &key));
-        let unsealed = Head::decode(&head().encode()).unwrap();
-        assert_eq!(unsealed, head());
-        assert!(!unsealed.is_sealed_by(&STORE, &key));
-    }
-
-    #[test]
-    fn the_layout_is_the_documented_one() {
-        let bytes = head().encode();
-        let first = chain(&[0; 32], 1, b"entry");
-        assert_eq!(bytes[0], 2);
-        assert_eq!(bytes[1..9], 3_u64.to_be_bytes());
-        assert_eq!(bytes[9..17], 2_u64.to_be_bytes());
-        assert_eq!(bytes[17..49], chain(&first, 2, b"another"));
-        assert_eq!(bytes[49..57], 1_790_000_000_u64.to_be_bytes());
-        assert_eq!(bytes[57..65], 1_u64.to_be_bytes());
-        assert_eq!(bytes[81..89], 1_u64.to_be_bytes());
-        assert_eq!(bytes[89..121], first);
-        assert_eq!(bytes[121..], [0; 32]);
-    }
-
-    #[test]
-    fn a_head_of_format_1_is_read_with_its_seal() {
-        let key = HeadKey::new([9; 32]);
-        let bytes = testing::in_format_1(&head(), &STORE, &key);
-        assert_eq!(bytes.len(), BYTES_OF_FORMAT_1);
-        let read = Head::decode(&bytes).unwrap();
-        assert_eq!(read, Head { base: Base::default(), seal: read.seal, of_format_1: true, ..head() });
-        assert!(read.is_sealed_by(&STORE, &key) && !read.is_sealed_by(&STORE, &HeadKey::new([8; 32])));
-        let mut sealed = read;
-        sealed.seal(&STORE, &key);
-        assert!(Head::decode(&sealed.encode()).unwrap().is_sealed_by(&STORE, &key), "of this format now");
-    }
-
-    #[test]
-    fn any_changed_bit_breaks_the_seal_and_so_do_another_store_and_key() {
-        let key = HeadKey::new([9; 32]);
-        let mut sealed = head();
-        sealed.seal(&STORE, &key);
-        let bytes = sealed.encode();
-        for bit in 0..bytes.len() * 8 {
-            let mut flipped = bytes;
-            flipped[bit / 8] ^= 1 << (bit % 8);
-            assert!(!Head::decode(&flipped).is_some_and(|head| head.is_sealed_by(&STORE, &key)), "{bit}");
-        }
-        let read = Head::decode(&bytes).unwrap();
-        assert!(!read.is_sealed_by(&[8; 16], &key) && !read.is_sealed_by(&STORE, &HeadKey::new([8; 32])));
-        assert!(Head::decode(&bytes[1..]).is_none());
-    }
-
-    #[test]
-    fn the_digest_knows_the_set_and_not_the_order() {
-        let (one, two) = ([1; 17], [2; 17]);
-        let mut head = Head::default();
-        head.replace(b"a", None, Some(&one));
-        head.replace(b"b", None, Some(&one));
-        head.replace(b"a", Some(&one), Some(&two));
-        head.replace(b"b", Some(&one), None);
-        let mut other = Head::default();
-        other.replace(b"a", None, Some(&two));
-        assert_eq!((head.records, head.digest), (1, other.digest));
-        other.replace(b"a", Some(&two), Some(&one));
-        assert_ne!(head.digest, other.digest, "an older state of the same record");
-    }
-
-    #[test]
-    fn the_chain_depends_on_every_entry_and_its_place() {
-        let of = |entries: &[&[u8]]| {
-            let mut head = Head::default();
-            for entry in entries {
-                head.append(entry);
-            }
-            head.chain
-        };
-        assert_ne!(of(&[b"a", b"b"]), of(&[b"b", b"a"]));
-        assert_ne!(of(&[b"a", b"b"]), of(&[b"ab"]));
-        assert_ne!(of(&[b"a"]), of(&[b"a", b""]));
-    }
-
-    #[test]
-    fn what_is_counted() {
-        assert!(counts(Key::meta("pepper").as_bytes()) && counts(Key::account("shop", "42").as_bytes()));
-        assert!(!counts(Head::key().as_bytes()) && !counts(Key::meta("store").as_bytes()));
-        assert!(!counts(Key::audit(7).as_bytes()) && !counts(Key::of(Kind::Activity).as_bytes()));
     }
 }

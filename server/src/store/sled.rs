@@ -65,6 +65,9 @@ impl Options {
     }
 }
 
+/// From so many bytes on, what the first writes after an opening cost is paid before the first request.
+const LARGE_FILE: u64 = 1 << 30;
+
 /// A store in a folder of this machine.
 pub struct SledEngine {
     // In this order: the thread ends, then sled closes, then the lock on the folder is given up.
@@ -113,7 +116,11 @@ impl SledEngine {
             own.push((head_key, &head_bytes[..]));
         }
         // Written at each start, it also shows early that the disk takes writes.
-        disk.put_now(&own).map_err(|error| OpenError::io(&file, io::Error::other(error)))?;
+        let of_disk = |error| OpenError::io(&file, io::Error::other(error));
+        disk.put_now(&own).map_err(of_disk)?;
+        if file.metadata().is_ok_and(|file| file.len() >= LARGE_FILE) {
+            disk.warm_up(&own).map_err(of_disk)?;
+        }
         folder.remember_store(about.id)?;
         let high_water = disk.head.latest();
         let head_file = HeadFile::open(path, &remembered)
