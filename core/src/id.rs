@@ -217,6 +217,13 @@ random_id! {
     Incarnation
 }
 
+impl Incarnation {
+    /// Another value for each number, the same one for 0.
+    pub(crate) fn numbered(self, number: u64) -> Self {
+        Self((u128::from_be_bytes(self.0) ^ u128::from(number)).to_be_bytes())
+    }
+}
+
 /// One user of one app. Two apps with the same user id share nothing.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]

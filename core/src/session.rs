@@ -23,8 +23,8 @@ pub const WRONG_ANSWERS: u8 = 5;
 pub struct Session {
     /// Whose second factor it asks for.
     pub account: AccountId,
-    /// The life of the account that it was opened in.
-    pub incarnation: Incarnation,
+    /// [`Account::era`] when it was opened.
+    pub era: Incarnation,
     /// What its tokens will be called.
     pub login: LoginId,
     /// What it asks for.
@@ -153,7 +153,7 @@ impl Session {
         });
         Self {
             account: account.id.clone(),
-            incarnation: account.incarnation,
+            era: account.era(),
             login,
             purpose,
             opened_at: now,
@@ -225,9 +225,7 @@ impl Session {
         match self.status(now) {
             Status::Verified { .. } => Err(Closed::Verified),
             Status::Failed => Err(Closed::Failed),
-            Status::Pending if account.is_some_and(|account| account.incarnation == self.incarnation) => {
-                Ok(())
-            }
+            Status::Pending if account.is_some_and(|account| account.era() == self.era) => Ok(()),
             Status::Pending | Status::Expired => Err(Closed::Expired),
         }
     }

@@ -101,6 +101,17 @@ async fn hashed_recovery_codes_work_once_each_until_they_are_renewed() {
 }
 
 #[tokio::test]
+async fn without_recovery_codes_any_is_wrong_and_wrong_ones_are_counted() {
+    let server = Server::start();
+    let app = server.app(Enforcement::Optional).await;
+    let without = json!({"user_id": "ann", "devices": [{"secret": SECRET}]});
+    import(&app, json!([without])).await;
+    assert_eq!(app.state("ann").await["backup_codes_remaining"], 0);
+    let refusal = recover(&app, "ann", "ABCD-EFGH-JKMN-PQRS").await.refused(400, "INVALID_CODE");
+    assert_eq!(refusal["attempts_remaining"], 4);
+}
+
+#[tokio::test]
 async fn recovery_codes_keep_the_form_that_they_had() {
     let server = Server::start();
     let app = server.app(Enforcement::Optional).await;

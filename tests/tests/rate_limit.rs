@@ -177,6 +177,23 @@ async fn an_accounts_tokens_cannot_be_used_to_write_without_end_and_the_owner_st
 }
 
 #[tokio::test]
+async fn a_login_that_has_ended_cannot_keep_the_owner_waiting() {
+    let server = Server::start();
+    let app = server.app(Enforcement::Optional).await;
+    let mut ann = app.enrol("ann").await;
+    let refresh =
+        async |token: &str| server.post("/2fa/token/refresh/").json(json!({"refresh_token": token})).await;
+    let stolen = ann.refresh.clone();
+    ann.post("/2fa/sign-out/").await.ok();
+    ann.sign_in().await;
+    // More than the account's bucket holds.
+    for _ in 0..150 {
+        refresh(&stolen).await.refused(401, "AUTH_REQUIRED");
+    }
+    refresh(&ann.refresh).await.ok();
+}
+
+#[tokio::test]
 async fn an_account_keeps_its_newest_logins() {
     let server = Server::start();
     let app = server.app(Enforcement::Optional).await;

@@ -238,7 +238,10 @@ async fn signing_out_everywhere_ends_every_login_and_every_trust_and_no_other_us
     let (mut user, mut bob) = (app.enrol("ann").await, app.enrol("bob").await);
     let (earlier, token) = (user.clone(), trust(&mut user).await);
     let of_bob = trust(&mut bob).await;
+    let open_session = user.challenge().await;
     user.post("/2fa/sign-out/").await.ok();
+    let code = user.fresh_code().await;
+    user.answer(&open_session, &code).await.refused(400, "SESSION_EXPIRED");
     for login in [&earlier, &user] {
         login.get("/2fa/devices/").await.refused(401, "AUTH_REQUIRED");
         login.post("/2fa/setup/").json(json!({})).await.refused(401, "AUTH_REQUIRED");

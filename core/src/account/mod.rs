@@ -124,6 +124,12 @@ impl<S> Account<S> {
         self.generation
     }
 
+    /// What an open session is bound to: another value in each life of the account, and each time that the owner has signed out everywhere.
+    /// Whoever had a session open until then must not get a login by it that is younger than the sign-out.
+    pub fn era(&self) -> Incarnation {
+        self.incarnation.numbered(self.generation)
+    }
+
     /// Whether 2FA is on: there is a device. Where all are disabled nobody is let in by a password, nor may enrol by one; backup codes
     /// are what is left then.
     pub fn is_protected(&self) -> bool {

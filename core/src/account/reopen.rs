@@ -121,9 +121,9 @@ impl Asked<'_> {
         if !is_the_same {
             return Err(KeyRefusal::AnotherRequest);
         }
-        // In another life of the account the session could only be told to have expired.
-        let is_of_this_life = account.is_some_and(|account| account.incarnation == session.incarnation);
-        if now >= session.expires_at() || !is_of_this_life {
+        // In another era of the account the session could only be told to have expired.
+        let is_of_this_era = account.is_some_and(|account| account.era() == session.era);
+        if now >= session.expires_at() || !is_of_this_era {
             return Err(KeyRefusal::Over);
         }
         Ok(match session.purpose {

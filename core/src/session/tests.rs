@@ -94,10 +94,24 @@ fn opening_one_notes_what_it_asks_for_and_whom() {
     ] {
         let World { session, events, account, .. } = world(purpose);
         assert_eq!(events, [Event::SessionOpened { asks }]);
-        assert_eq!((&session.account, session.incarnation), (&account.id, account.incarnation));
+        assert_eq!((&session.account, session.era), (&account.id, account.era()));
         assert_eq!(session.purpose, purpose);
         assert_eq!(session.return_url.as_deref(), Some("https://app.example/after"));
         assert_eq!(session.status(NOW), Status::Pending);
+    }
+}
+
+#[test]
+fn a_session_from_before_the_owner_signed_out_everywhere_takes_no_answer() {
+    type Ending = fn(&mut Account, &mut Vec<Event>);
+    let endings: [Ending; 2] = [Account::sign_out_everywhere, Account::dispute];
+    for end in endings {
+        let mut world = world(Purpose::Login);
+        end(&mut world.account, &mut world.events);
+        let (right, now) = (world.right(NOW), NOW.plus(1));
+        assert_eq!(world.answer(&right, now), Err(AnswerRefusal::Closed(Closed::Expired)));
+        world.session = Session::open(&world.account, opening(Purpose::Login), now, &mut world.events);
+        assert!(world.answer(&right, now).is_ok(), "no code was used up");
     }
 }
 

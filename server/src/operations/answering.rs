@@ -3,7 +3,7 @@
 use sidekey_core::{
     account::{Account, BackupRefusal},
     action::Approval,
-    backup_code::{Attempt, BackupCodes, NotABackupCode},
+    backup_code::{Attempt, BackupCodes, NotABackupCode, Salt},
     device::Answer,
     event::Event,
     id::AccountId,
@@ -17,6 +17,7 @@ use sidekey_core::{
 use crate::{
     backup_code_hash::FreshSet,
     context::Context,
+    entropy::Entropy,
     http::{Code, Fields, Problem},
     store::State,
 };
@@ -186,7 +187,13 @@ pub(super) async fn hashed(
     if let Some(seconds) = account.as_ref().and_then(|account| account.backup_codes_wait(now)) {
         return Err(BackupRefusal::Throttled { seconds }.into());
     }
-    let salt = account.as_ref().and_then(Account::salt).ok_or(BackupRefusal::NotEnabled)?;
+    // Where there is no set, as after a move from elsewhere, a code is wrong like any other: it takes as long, and is counted.
+    let salt = match &account {
+        Some(account) if account.is_protected() => {
+            account.salt().unwrap_or_else(|| Salt::generate(&mut Entropy))
+        }
+        _ => return Err(BackupRefusal::NotEnabled.into()),
+    };
     let hash = permit.hash(account_id, salt, read(account.as_ref(), typed)?).await?;
     Ok(Attempt { salt, hash })
 }

@@ -52,12 +52,14 @@ pub async fn run(context: &Context, mut call: Call) -> Result<Reply, Problem> {
     let token = read_refresh_token(&context.pepper, text).ok_or_else(Problem::credentials_invalid)?;
     let family =
         context.store.family(&token.app, token.login).await?.ok_or_else(Problem::credentials_invalid)?;
-    if family.number() == token.number {
-        // A spent one always goes on: whoever empties the bucket must not keep a theft from being noticed.
+    let now = context.clock.now();
+    let account = context.store.sealed_account(&family.account).await?;
+    // A spent one always goes on: whoever empties the bucket must not keep a theft from being noticed. One of a login that has ended
+    // empties nothing: whoever was signed out must not keep the owner waiting.
+    if family.number() == token.number && family.is_alive(account.as_ref(), now) {
         context.count_account(&family.account)?;
     }
     let app = context.apps.find(&token.app).await?;
-    let now = context.clock.now();
     let subject = Subject::account(family.account).with_login(token.login);
     let family = context
         .store
