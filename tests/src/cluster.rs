@@ -9,7 +9,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::Duration;
+
+use crate::wait::eventually_blocking;
 
 /// Where a data folder remembers its database.
 const NOTE: &str = "test-database";
@@ -30,10 +31,6 @@ pub fn arguments(data: &Path) -> [String; 4] {
     });
     ["--store-engine", "postgres", "--store-url", &database].map(str::to_owned)
 }
-
-/// Between two looks, and so many of them until what is waited for has failed: a minute.
-const LOOK_EVERY: Duration = Duration::from_millis(20);
-const LOOKS: usize = 3_000;
 
 /// A running database server.
 #[derive(Debug)]
@@ -202,7 +199,7 @@ impl Postgres {
 
     /// Waits until this is true.
     pub fn wait_until(&self, sql: &str) {
-        wait_for(|| self.run_sql("postgres", sql) == "t", sql);
+        eventually_blocking(sql, || self.run_sql("postgres", sql) == "t");
     }
 
     /// Makes a standby the primary.
@@ -220,7 +217,7 @@ impl Postgres {
             // After the name in brackets stands the state; nobody else may have to reap it.
             status.rsplit(") ").next().is_none_or(|rest| rest.is_empty() || rest.starts_with('Z'))
         };
-        wait_for(|| frozen.0.iter().all(is_gone), "all processes are gone");
+        eventually_blocking("all processes are gone", || frozen.0.iter().all(is_gone));
         // A process that nobody has reaped yet would be taken for one that runs.
         for left in [self.data().join("postmaster.pid"), self.folder.join(".s.PGSQL.5432.lock")] {
             let _ = fs::remove_file(left);
@@ -282,16 +279,6 @@ impl Postgres {
             .stdin;
         std::mem::forget(input);
     }
-}
-
-fn wait_for(is_so: impl Fn() -> bool, what: &str) {
-    for _ in 0..LOOKS {
-        if is_so() {
-            return;
-        }
-        std::thread::sleep(LOOK_EVERY);
-    }
-    panic!("never so: {what}");
 }
 
 fn signal(name: &str, processes: &[u32]) {

@@ -1,15 +1,11 @@
 //! Several servers over one database.
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use futures_util::future::join_all;
 use tempfile::TempDir;
 
 use crate::{Options, Server, command};
-
-/// What takes longer has failed.
-const LIMIT: Duration = Duration::from_mins(2);
 
 /// Servers that share a database and a master key, each with a data folder of its own.
 pub struct Fleet {
@@ -70,13 +66,7 @@ impl Fleet {
 
     async fn all_say(&self, status: u16) {
         for server in &self.servers {
-            let said = async {
-                while server.get("/readyz").await.status != status {
-                    tokio::time::sleep(Duration::from_millis(20)).await;
-                }
-            };
-            let in_time = tokio::time::timeout(LIMIT, said).await;
-            assert!(in_time.is_ok(), "/readyz of a server never said {status}: {}", server.log());
+            server.readyz_says(status).await;
         }
     }
 

@@ -20,9 +20,12 @@
 //! | [`random`], [`settings`] | seeded randomness; the variables that lengthen or repeat a run |
 //! | [`folder`], [`native`] | copies of folders; libraries in C |
 //! | [`clock`] | RFC 3339 times as Unix seconds |
+//! | [`wait`] | what happens in the background, up to a limit |
 //!
-//! Time moves only through the development clock: no test sleeps. That clock is global to a server, so a test
-//! that moves it starts a server of its own (as nearly all do: it costs a few milliseconds).
+//! A server's time moves only through the development clock: no test sleeps until a time is over. That clock is global to a
+//! server, so a test that moves it starts a server of its own (as nearly all do: it costs a few milliseconds). What a server does
+//! in the background is looked for again and again, up to a limit; no test sleeps as long as it may take. Only attackers, and the
+//! users beside them, pace what they send.
 
 pub mod answer;
 pub mod app;
@@ -42,6 +45,7 @@ pub mod operator;
 pub mod random;
 pub mod server;
 pub mod settings;
+pub mod wait;
 pub mod wire;
 
 pub use answer::Answer;
@@ -52,3 +56,4 @@ pub use fleet::Fleet;
 pub use operator::Operator;
 pub use serde_json::{Value, json};
 pub use server::{Options, Server, Stopped};
+pub use wait::{eventually, in_time};

@@ -13,7 +13,7 @@ use tempfile::TempDir;
 
 use crate::app::{App, Enforcement};
 use crate::client::Call;
-use crate::{clock, cluster, command};
+use crate::{clock, cluster, command, eventually};
 
 /// A start that takes longer has failed.
 const START_LIMIT: Duration = Duration::from_mins(1);
@@ -238,15 +238,27 @@ impl Server {
         const DONE: &str = "read again";
         let before = self.log().len();
         self.signal("-HUP");
-        let said = || self.log()[before..].to_owned();
-        let done = async {
-            while !said().lines().any(|line| line.contains("master keys") && line.contains(DONE)) {
-                tokio::time::sleep(Duration::from_millis(5)).await;
-            }
-        };
-        let in_time = tokio::time::timeout(START_LIMIT, done).await;
-        assert!(in_time.is_ok(), "the server did not read its settings again: {}", self.log());
-        said()
+        let is_done =
+            |said: &String| said.lines().any(|line| line.contains("master keys") && line.contains(DONE));
+        let said = async || Some(self.log()[before..].to_owned()).filter(is_done);
+        self.eventually("settings that are read again", said).await
+    }
+
+    /// Looks again and again until there is something, and gives it. When that takes too long, it fails, and shows the log.
+    pub async fn eventually<T>(&self, what: &str, look: impl AsyncFnMut() -> Option<T>) -> T {
+        eventually(|| format!("{what}; the log: {}", self.log()), look).await
+    }
+
+    /// Waits until the log has this text.
+    pub async fn logged(&self, text: &str) {
+        let is_there = async || self.log().contains(text).then_some(());
+        self.eventually(&format!("`{text}` in the log"), is_there).await;
+    }
+
+    /// Waits until `/readyz` answers with this status.
+    pub async fn readyz_says(&self, status: u16) {
+        let is_said = async || (self.get("/readyz").await.status == status).then_some(());
+        self.eventually(&format!("{status} of /readyz"), is_said).await;
     }
 
     /// A call of any method; the path is without the base path.

@@ -4,23 +4,18 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::time::Duration;
 
 use sidekey_tests::command::run;
-use sidekey_tests::{Enforcement, Operator, Options, Server, Value, json};
+use sidekey_tests::{Enforcement, Operator, Options, Server, Value, eventually, json};
 
-/// Longest that is waited for what the server does in the background.
+/// A stream that takes longer to say something hangs.
 const LIMIT: Duration = Duration::from_mins(1);
 
 /// The overview once it has counted everything.
 async fn overview(ann: &mut Operator<'_>, query: &str) -> String {
-    let counted = async {
-        loop {
-            ann.get(&format!("/admin/{query}")).await.ok();
-            if !ann.browser.html.contains("not counted yet") {
-                return ann.browser.html.clone();
-            }
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
+    let counted = async || {
+        ann.get(&format!("/admin/{query}")).await.ok();
+        Some(ann.browser.html.clone()).filter(|html| !html.contains("not counted yet"))
     };
-    tokio::time::timeout(LIMIT, counted).await.expect("everything is counted within a minute")
+    eventually(|| "everything is counted", counted).await
 }
 
 /// The sentence below the heading of a chart.
@@ -209,12 +204,8 @@ async fn only_operators_listen_and_only_so_many_at_once() {
     }
     assert_eq!(listen(&ann, "", None).await.status(), 503);
     open.clear();
-    let freed = async {
-        while listen(&ann, "", None).await.status() != 200 {
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-    };
-    tokio::time::timeout(LIMIT, freed).await.expect("places come free");
+    let freed = async || (listen(&ann, "", None).await.status() == 200).then_some(());
+    server.eventually("places come free", freed).await;
 }
 
 #[tokio::test]
@@ -234,16 +225,11 @@ async fn the_server_page_names_settings_and_their_places_and_no_secret() {
         ..Options::default()
     });
     let mut ann = Operator::create(&server, "ann", "admin").await;
-    let listed = async {
-        loop {
-            ann.get("/admin/server/").await.ok();
-            if ann.browser.html.contains("<code>siem</code>") {
-                return ann.browser.html.clone();
-            }
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
+    let listed = async || {
+        ann.get("/admin/server/").await.ok();
+        Some(ann.browser.html.clone()).filter(|html| html.contains("<code>siem</code>"))
     };
-    let html = tokio::time::timeout(LIMIT, listed).await.expect("the destination is known soon");
+    let html = server.eventually("the destination is known", listed).await;
     assert!(html.contains("Shop &#60;1&#62;") || html.contains("Shop &lt;1&gt;"), "{html}");
     assert!(html.contains(&format!("({})", file.display())) && html.contains("--listen or SIDEKEY_LISTEN"));
     assert!(html.contains("siem.secret") && !html.contains("MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"));

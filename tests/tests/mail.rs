@@ -6,17 +6,14 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use mail_parser::MessageParser;
 use sidekey_tests::command::run;
-use sidekey_tests::{Browser, Enforcement, Options, Server, Value, json};
+use sidekey_tests::{Browser, Enforcement, Options, Server, Value, eventually, json};
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 
-/// Deliveries follow within a second or two; nothing is judged by how long they take.
-const LIMIT: Duration = Duration::from_mins(1);
 /// Where the link of a mail leads.
 const DISPUTE: &str = "/2fa/dispute/";
 const PASSWORD: &str = "correct horse battery";
@@ -104,28 +101,10 @@ impl Smtp {
 
     /// Waits until it has so many messages that `enough`, and gives all of them.
     async fn until(&self, server: &Server, enough: impl Fn(&[Got]) -> bool) -> Vec<Got> {
-        let got = async {
-            loop {
-                let got = self.got.lock().unwrap().clone();
-                if enough(&got) {
-                    return got;
-                }
-                tokio::time::sleep(Duration::from_millis(10)).await;
-            }
-        };
-        tokio::time::timeout(LIMIT, got).await.unwrap_or_else(|_| {
-            panic!("not told: {:#?}\n{}", self.got.lock().unwrap(), server.log());
-        })
+        let got = || self.got.lock().unwrap().clone();
+        let what = || format!("more messages than {:#?}\n{}", got(), server.log());
+        eventually(what, async || Some(got()).filter(|got| enough(got))).await
     }
-}
-
-async fn logged(server: &Server, text: &str) {
-    let logged = async {
-        while !server.log().contains(text) {
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-    };
-    tokio::time::timeout(LIMIT, logged).await.unwrap_or_else(|_| panic!("{text}: {}", server.log()));
 }
 
 fn password_file(folder: &Path) -> String {
@@ -214,17 +193,12 @@ async fn operators_are_told_of_the_rules_events_and_a_refused_recipient_is_liste
     // The server is busy, then it takes nothing for the second one.
     smtp.to_recipients.lock().unwrap().extend(["451 later", "250 taken", "550 nobody here"]);
     app.enrol("a Bcc: eve@example.com").await;
-    logged(&server, "takes nothing").await;
-    let refused = async {
-        loop {
-            let listed = server.command(["outbox", "list"]).await;
-            if !listed.as_array().unwrap().is_empty() {
-                return listed;
-            }
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
+    server.logged("takes nothing").await;
+    let refused = async || {
+        let listed = server.command(["outbox", "list"]).await;
+        Some(listed).filter(|listed| !listed.as_array().unwrap().is_empty())
     };
-    let listed = tokio::time::timeout(LIMIT, refused).await.unwrap_or_else(|_| panic!("{}", server.log()));
+    let listed = server.eventually("a message that was refused", refused).await;
     assert_eq!((&listed[0]["event"], &listed[0]["attempts"]), (&json!("device_confirmed"), &json!(1)));
     assert!(listed[0]["reason"].as_str().unwrap().contains("550"), "{listed}");
     server
@@ -257,7 +231,7 @@ async fn nothing_is_said_to_a_server_without_starttls() {
     );
     let server = Server::with(options(&folder, "", &mail));
     server.app(Enforcement::Optional).await.open_session("ann").await;
-    logged(&server, "STARTTLS is not supported").await;
+    server.logged("STARTTLS is not supported").await;
     assert_eq!(doctor(&folder, &server).await[1], "problem");
     let heard = smtp.heard.lock().unwrap().clone();
     assert!(heard.iter().all(|command| command.starts_with("EHLO") || command == "QUIT"), "{heard:?}");

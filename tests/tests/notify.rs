@@ -7,10 +7,9 @@ use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use sidekey_tests::command::run;
-use sidekey_tests::{Enforcement, Options, Server, Value, json};
+use sidekey_tests::{Enforcement, Options, Server, Value, eventually, json};
 use standardwebhooks::Webhook;
 use tempfile::TempDir;
 use tokio::io::AsyncWriteExt as _;
@@ -20,8 +19,6 @@ use warp::http::{HeaderMap, StatusCode};
 const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 const OLD_SECRET: &str = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD";
 const TOKEN: &str = "123456:AAbbCCddEEffGGhhIIjjKKllMMnn";
-/// Deliveries follow within a second or two; nothing is judged by how long they take.
-const LIMIT: Duration = Duration::from_mins(1);
 
 /// What somebody was told.
 #[derive(Clone)]
@@ -73,25 +70,13 @@ impl Receiver {
 
     /// Waits until it was told so much that `enough`, and gives all of it.
     async fn until(&self, server: &Server, enough: impl Fn(&[Told]) -> bool) -> Vec<Told> {
-        let told = async {
-            loop {
-                let told = self.told.lock().unwrap().clone();
-                if enough(&told) {
-                    return told;
-                }
-                tokio::time::sleep(Duration::from_millis(10)).await;
-            }
+        let told = || self.told.lock().unwrap().clone();
+        let what = || {
+            let told = told();
+            let bodies: Vec<_> = told.iter().map(|told| String::from_utf8_lossy(&told.body)).collect();
+            format!("more than {bodies:#?}\n{}", server.log())
         };
-        tokio::time::timeout(LIMIT, told).await.unwrap_or_else(|_| {
-            let paths: Vec<_> = self
-                .told
-                .lock()
-                .unwrap()
-                .iter()
-                .map(|told| String::from_utf8_lossy(&told.body).into_owned())
-                .collect();
-            panic!("not told: {paths:#?}\n{}", server.log())
-        })
+        eventually(what, async || Some(told()).filter(|told| enough(told))).await
     }
 }
 
@@ -237,14 +222,11 @@ async fn a_refused_event_is_listed_tried_again_and_told_in_order() {
     let app = server.app(Enforcement::Optional).await;
     receiver.answers([(400, json!({}))]);
     app.enrol("ann").await;
-    let waits = async || server.command(["outbox", "list"]).await;
-    let listed = async {
-        while waits().await.as_array().unwrap().len() < 2 {
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
+    let both = async || {
+        let listed = server.command(["outbox", "list"]).await;
+        Some(listed).filter(|listed| listed.as_array().unwrap().len() >= 2)
     };
-    tokio::time::timeout(LIMIT, listed).await.unwrap_or_else(|_| panic!("{}", server.log()));
-    let listed = waits().await;
+    let listed = server.eventually("two events that wait", both).await;
     assert_eq!(
         (&listed[0]["event"], &listed[0]["attempts"]),
         (&json!("setup_started"), &json!(1)),
@@ -354,12 +336,7 @@ async fn the_reason_of_a_bot_api_is_read_so_far_and_no_further() {
     );
     let server = Server::with(options(&folder, &notify));
     server.app(Enforcement::Optional).await.enrol("ann").await;
-    let said = async {
-        while !server.log().contains("it answers 400") {
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-    };
-    tokio::time::timeout(LIMIT, said).await.unwrap();
+    server.logged("it answers 400").await;
     assert!(server.log().contains("it answers 400: chat not found"), "{}", server.log());
 }
 
@@ -376,11 +353,6 @@ async fn a_webhook_that_would_lead_into_ones_own_network_is_a_mistake_and_a_name
     let server = Server::with(options(&folder, &named));
     let app = server.app(Enforcement::Optional).await;
     app.open_session("ann").await;
-    let refused = async {
-        while !server.log().contains("no address that is reachable from everywhere") {
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-    };
-    tokio::time::timeout(LIMIT, refused).await.unwrap_or_else(|_| panic!("{}", server.log()));
+    server.logged("no address that is reachable from everywhere").await;
     assert!(receiver.told.lock().unwrap().is_empty());
 }

@@ -4,15 +4,10 @@ use std::net::{TcpListener, UdpSocket};
 use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::process::Stdio;
-use std::time::Duration;
 
-use sidekey_tests::command;
-use sidekey_tests::server::{Options, Server};
+use sidekey_tests::{Options, Server, command, in_time};
 use tempfile::TempDir;
 use tokio::net::UnixDatagram;
-
-/// A message that takes longer does not come.
-const LIMIT: Duration = Duration::from_mins(1);
 
 /// Hands its standard input to the program that is named behind it, as the only passed socket: the first one is descriptor 3.
 const PASS: &str = r#"exec 3<&0; exec 0</dev/null; LISTEN_FDS=1 LISTEN_PID=$$ exec "$@""#;
@@ -40,8 +35,8 @@ impl Manager {
     /// The next message, as its lines.
     async fn told(&self) -> Vec<String> {
         let mut message = [0; 4096];
-        let length = tokio::time::timeout(LIMIT, self.socket.recv(&mut message)).await;
-        let length = length.expect("a message comes").unwrap();
+        let length = in_time(|| "a message to the service manager", self.socket.recv(&mut message));
+        let length = length.await.unwrap();
         String::from_utf8(message[..length].to_vec()).unwrap().lines().map(str::to_owned).collect()
     }
 }
@@ -93,7 +88,7 @@ async fn a_passed_socket_counts_before_the_setting_and_answers_who_came_before_t
     let early = tokio::spawn(reqwest::get(format!("http://{address}/readyz")));
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let server = with_socket(socket.into(), &taken, folder.path()).spawn().unwrap();
-    let answer = tokio::time::timeout(LIMIT, early).await.expect("it is answered").unwrap().unwrap();
+    let answer = in_time(|| "an answer", early).await.unwrap().unwrap();
     assert_eq!(answer.status().as_u16(), 200);
     drop(server);
 }

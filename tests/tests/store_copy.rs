@@ -128,16 +128,6 @@ impl Ann {
     }
 }
 
-/// Waits until the server says that it is ready, or that it is not.
-async fn ready(server: &Server, status: u16) {
-    let turned = async {
-        while server.get("/readyz").await.status != status {
-            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
-        }
-    };
-    tokio::time::timeout(std::time::Duration::from_mins(1), turned).await.expect("it notices");
-}
-
 /// The entries of the trail, and how many a check of everything has found; it has found nothing wrong.
 async fn trail(server: &Server) -> (Vec<String>, u64) {
     let entries = server.audit(&[]).await.lines().map(str::to_owned).collect();
@@ -279,11 +269,11 @@ async fn a_copy_to_a_folder_that_breaks_off_is_taken_back_or_repeated() {
     let refused = scene.on_sled("data").map(drop).expect_err("the database has not let it go");
     assert!(refused.contains("is being moved here from a database"), "{refused}");
     ann.answer(&server, &session, &code).await.refused(503, "UNAVAILABLE");
-    ready(&server, 503).await;
+    server.readyz_says(503).await;
     let back = scene.store(&["undo"], "data").await.ok().json();
     assert_eq!(back, json!({"served_from": "postgres"}));
     // The same process goes on.
-    ready(&server, 200).await;
+    server.readyz_says(200).await;
     ann.answer(&server, &session, &code).await.ok();
     let refused = scene.on_sled("data").map(drop).expect_err("it is served from the database");
     assert!(refused.contains("is being moved here"), "{refused}");

@@ -1,15 +1,11 @@
 //! A collector of syslog messages is told of what happens: in datagrams, over a socket of the machine, and over TCP.
 
 use std::fs;
-use std::time::Duration;
 
-use sidekey_tests::{Enforcement, Options, Server};
+use sidekey_tests::{Enforcement, Options, Server, in_time};
 use tempfile::TempDir;
 use tokio::io::AsyncReadExt as _;
 use tokio::net::{TcpListener, UdpSocket, UnixDatagram};
-
-/// Deliveries follow within a second or two; nothing is judged by how long they take.
-const LIMIT: Duration = Duration::from_mins(1);
 
 fn serving(folder: &TempDir, address: &str) -> Server {
     let settings = folder.path().join("sidekey.toml");
@@ -49,9 +45,7 @@ async fn over_udp_a_message_is_a_datagram() {
     let server = serving(&folder, &format!("udp://{}", socket.local_addr().unwrap()));
     refused(&server, "a\\\"] b").await;
     let mut buffer = vec![0; 65_536];
-    let got = tokio::time::timeout(LIMIT, socket.recv(&mut buffer))
-        .await
-        .unwrap_or_else(|_| panic!("{}", server.log()));
+    let got = in_time(|| server.log(), socket.recv(&mut buffer)).await;
     assert_is_refusal(&buffer[..got.unwrap()], r#"a\\\"\] b"#);
 }
 
@@ -61,17 +55,10 @@ async fn a_socket_of_the_machine_that_is_not_there_yet_is_told_later() {
     let path = folder.path().join("log");
     let server = serving(&folder, &format!("unix://{}", path.display()));
     refused(&server, "ann").await;
-    let noticed = async {
-        while !server.log().contains("takes nothing") {
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-    };
-    tokio::time::timeout(LIMIT, noticed).await.unwrap_or_else(|_| panic!("{}", server.log()));
+    server.logged("takes nothing").await;
     let socket = UnixDatagram::bind(&path).unwrap();
     let mut buffer = vec![0; 65_536];
-    let got = tokio::time::timeout(LIMIT, socket.recv(&mut buffer))
-        .await
-        .unwrap_or_else(|_| panic!("{}", server.log()));
+    let got = in_time(|| server.log(), socket.recv(&mut buffer)).await;
     assert_is_refusal(&buffer[..got.unwrap()], "ann");
 }
 
@@ -86,7 +73,7 @@ async fn over_tcp_a_message_has_its_length_before_it() {
         stream.read_to_end(&mut all).await.unwrap();
         all
     };
-    let all = tokio::time::timeout(LIMIT, told).await.unwrap_or_else(|_| panic!("{}", server.log()));
+    let all = in_time(|| server.log(), told).await;
     let blank = all.iter().position(|byte| *byte == b' ').unwrap();
     let (length, message) = (std::str::from_utf8(&all[..blank]).unwrap(), &all[blank + 1..]);
     assert_eq!(length.parse::<usize>().unwrap(), message.len(), "in octets, not in characters");

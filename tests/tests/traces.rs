@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use bytes::Bytes;
 use data_encoding::HEXLOWER;
@@ -10,12 +9,10 @@ use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::common::v1::{KeyValue, any_value::Value as Any};
 use opentelemetry_proto::tonic::trace::v1::Span;
 use prost::Message as _;
-use sidekey_tests::{Enforcement, Options, Server, json};
+use sidekey_tests::{Enforcement, Options, Server, eventually, json};
 use tempfile::TempDir;
 use warp::Filter as _;
 
-/// Spans follow within some seconds; nothing is judged by how long they take.
-const LIMIT: Duration = Duration::from_mins(1);
 const TRACEPARENT: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
 
 /// A collector: all spans that it was told, and all bytes.
@@ -54,19 +51,12 @@ impl Collector {
 
     /// Waits until it was told of something, and gives all spans.
     async fn until(&self, server: &Server, enough: impl Fn(&[Span]) -> bool) -> Vec<Span> {
-        let told = async {
-            loop {
-                let spans = self.spans.lock().unwrap().clone();
-                if enough(&spans) {
-                    return spans;
-                }
-                tokio::time::sleep(Duration::from_millis(20)).await;
-            }
+        let spans = || self.spans.lock().unwrap().clone();
+        let what = || {
+            let names: Vec<_> = spans().into_iter().map(|span| span.name).collect();
+            format!("more spans than {names:#?}\n{}", server.log())
         };
-        tokio::time::timeout(LIMIT, told).await.unwrap_or_else(|_| {
-            let names: Vec<_> = self.spans.lock().unwrap().iter().map(|span| span.name.clone()).collect();
-            panic!("not told: {names:#?}\n{}", server.log())
-        })
+        eventually(what, async || Some(spans()).filter(|spans| enough(spans))).await
     }
 }
 
@@ -169,12 +159,7 @@ async fn a_collector_that_takes_nothing_holds_nothing_up_and_is_named_once() {
     let server = server(&folder, "http://127.0.0.1:9/v1/traces", "");
     let app = server.app(Enforcement::Optional).await;
     app.enrol("ann").await;
-    let logged = async {
-        while !server.log().contains("the collector takes no traces") {
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-    };
-    tokio::time::timeout(LIMIT, logged).await.unwrap_or_else(|_| panic!("{}", server.log()));
+    server.logged("the collector takes no traces").await;
     app.open_session("ann").await.expect(201);
     let stopped = server.stop();
     assert_eq!(stopped.log.matches("the collector takes no traces").count(), 1, "{}", stopped.log);
