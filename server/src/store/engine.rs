@@ -274,8 +274,9 @@ impl Batch {
         self
     }
 
-    /// Removes the audit entries with these numbers, the oldest that there are; otherwise the commit is a conflict, and also
-    /// while a [walk](Engine::walk) reads the log. At most [`MAX_TRIM`] of them.
+    /// Removes the audit entries with these numbers, the oldest that there are; otherwise the commit is a conflict, and on one machine
+    /// also while a [walk](Engine::walk) reads the log. At most [`MAX_TRIM`] of them. The batch may append entries, and does nothing
+    /// else.
     pub fn trim(&mut self, entries: RangeInclusive<u64>) -> &mut Self {
         self.trimmed = Some(entries);
         self
@@ -309,6 +310,10 @@ impl Batch {
             }
             Err(CommitError::TooLarge { what: what.to_string(), size, limit })
         };
+        let is_of_log = self.writes.is_empty() && self.expected.is_empty() && self.fence.is_none();
+        if self.trimmed.is_some() && !is_of_log {
+            return Err(CommitError::NotAlone);
+        }
         at_most(MAX_WRITES, self.writes.len() + self.appended.len() + self.expected.len(), &"batch")?;
         let trimmed = self.trimmed.as_ref().map_or(0, |entries| entries.clone().count());
         at_most(usize::try_from(MAX_TRIM).unwrap_or(usize::MAX), trimmed, &"audit entries")?;
@@ -364,6 +369,9 @@ pub enum CommitError {
         /// Most of the same.
         limit: usize,
     },
+    /// The batch removes audit entries and does something else than append to the log: nothing was applied.
+    #[error("a batch that removes audit entries may append to the log and do nothing else")]
+    NotAlone,
     /// A rotation of master keys has begun without this process: nothing was applied.
     #[error(
         "the store takes nothing any more that is sealed with the key that this server seals with: give it the key file of the \

@@ -6,9 +6,10 @@ use sidekey_core::time::UnixTime;
 
 use super::activity;
 use super::engine::{Batch, CommitError, StoreError, Version, Write};
-use super::head::{self, Base, Head};
+use super::head::{self, Head};
 use super::keys::Key;
 use super::record::{self, Header};
+use super::trimmed::Trimmed;
 
 /// What a group changes, as far as it has been put together.
 pub(super) struct Group {
@@ -21,14 +22,6 @@ pub(super) struct Group {
     latest: UnixTime,
     changes: bool,
     deletes: bool,
-}
-
-/// Audit entries that go.
-pub(super) struct Trimmed {
-    /// Their keys, and those of their notes in the log by account.
-    pub(super) keys: Vec<Key>,
-    /// Where the kept log begins without them.
-    pub(super) base: Base,
 }
 
 /// A record before and within the group.
@@ -162,8 +155,8 @@ impl Group {
                 writes.insert(note.as_bytes(), record::encode(&note, self.version, &[]));
             }
         }
-        if let Some(Trimmed { keys, base }) = self.trimmed {
-            keys.iter().for_each(|key| writes.remove(key.as_bytes()));
+        if let Some(Trimmed { base, entries, notes }) = self.trimmed {
+            entries.iter().chain(&notes).for_each(|key| writes.remove(key.as_bytes()));
             head.base = base;
         }
         (writes, head)

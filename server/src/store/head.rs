@@ -110,6 +110,12 @@ impl Head {
         self.base.sequence.saturating_add(1)..=self.sequence
     }
 
+    /// Whether these are the oldest audit entries that are kept: some of them, and nothing else.
+    pub(super) fn log_begins_with(&self, entries: &RangeInclusive<u64>) -> bool {
+        let kept = self.audit_log();
+        !entries.is_empty() && entries.start() == kept.start() && entries.end() <= kept.end()
+    }
+
     /// The end of the audit log.
     pub(super) fn end(&self) -> Base {
         Base { sequence: self.sequence, chain: self.chain }

@@ -28,6 +28,7 @@
 //! | [`logins`] | the latest logins of each account |
 //! | [`search`] | a look through all accounts |
 //! | [`retention`] | old audit entries make room |
+//! | `trimmed` | what goes with them, in every engine |
 //! | `transaction` | load, decide, store: what every operation goes through |
 //! | `reading` | accounts, sessions and logins as they are now |
 //! | `folder` | the data folder: owner, permissions, lock, syncing of entries |
@@ -66,6 +67,7 @@ pub mod sled;
 mod stripes;
 pub mod sweep;
 mod transaction;
+mod trimmed;
 pub mod walk;
 
 pub use self::about::FORMAT;

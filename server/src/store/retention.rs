@@ -10,10 +10,8 @@ use serde::Deserialize;
 use sidekey_core::time::UnixTime;
 
 use super::engine::{CommitError, MAX_TRIM, Record, StoreError};
-use super::group::Trimmed;
-use super::head::Base;
 use super::keys::{Key, Kind};
-use super::{Batch, Store, activity, record};
+use super::{Batch, Store};
 use crate::audit::{Actor, Entry, Origin, ServerEvent};
 
 /// Seconds that the oldest entry is late before any goes: so removals are told of once an hour and not every minute.
@@ -113,23 +111,4 @@ async fn time_at(store: &Store, number: u64) -> Result<UnixTime, StoreError> {
 /// The same of one that was read; one without a time is as old as can be.
 fn time_of(record: &Record) -> UnixTime {
     serde_json::from_slice::<Dated>(&record.value).map_or(UnixTime::default(), |dated| dated.at)
-}
-
-/// What a removal of the entries after `base` takes away and leaves. For the committer.
-pub(super) fn cut(
-    db: &::sled::Db,
-    mut base: Base,
-    entries: &RangeInclusive<u64>,
-) -> Result<Trimmed, StoreError> {
-    let mut keys = Vec::new();
-    for number in entries.clone() {
-        let key = Key::audit(number);
-        let damaged = || StoreError::Damaged { key: key.to_string(), damage: "it is gone" };
-        let bytes = db.get(key.as_bytes()).map_err(super::sled::unreadable)?.ok_or_else(damaged)?;
-        let (_, entry) = record::check(&key, &bytes)?;
-        base = base.after(entry);
-        keys.extend(activity::note(number, entry));
-        keys.push(key);
-    }
-    Ok(Trimmed { keys, base })
 }

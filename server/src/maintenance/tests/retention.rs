@@ -93,10 +93,12 @@ async fn a_removal_is_of_the_oldest_entries_only_and_waits_for_whoever_reads() {
     let engine = fixture.open().await;
     let (_, last) = engine.audit_log().into_inner();
     let commit = async |entries| engine.commit(Batch::new().trim(entries).clone()).await;
-    for wrong in [2..=3, 0..=1] {
+    for wrong in [2..=3, 0..=1, 1..=last + 1] {
         assert!(matches!(commit(wrong).await, Err(CommitError::Conflict(_))));
     }
-    assert!(matches!(commit(1..=last + 1).await, Err(CommitError::Store(_))), "more than there are");
+    let mut among_others = Batch::new();
+    among_others.trim(1..=2).put(Key::meta("another"), Vec::new());
+    assert_eq!(engine.commit(among_others).await, Err(CommitError::NotAlone));
     assert!(matches!(commit(1..=501).await, Err(CommitError::TooLarge { .. })));
     commit(1..=2).await.unwrap();
     assert!(matches!(commit(1..=2).await, Err(CommitError::Conflict(_))), "they are gone");

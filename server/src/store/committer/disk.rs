@@ -8,7 +8,8 @@ use crate::store::{
     head::{Head, HeadKey},
     keys::Key,
     record::{self, Header},
-    retention,
+    sled::unreadable,
+    trimmed::Trimmed,
 };
 
 /// Gives a batch to the database.
@@ -70,10 +71,11 @@ impl Disk {
         }
         group.check(&batch, |key| self.header(key))?;
         if let Some(entries) = &batch.trimmed {
-            if group.trims() || entries.start() != self.head.audit_log().start() {
-                return Err(CommitError::Conflict("audit log".to_owned()));
+            if group.trims() {
+                return Err(Trimmed::conflict());
             }
-            group.trim(retention::cut(&self.db, self.head.base, entries)?);
+            let stored = |key: &Key| self.db.get(key.as_bytes()).map_err(unreadable);
+            group.trim(Trimmed::of(&self.head, entries, stored)?);
         }
         group.add(batch);
         Ok(())
@@ -90,7 +92,6 @@ impl Disk {
     }
 
     fn header(&self, key: &Key) -> Result<Option<Header>, StoreError> {
-        let unreadable = |error: ::sled::Error| StoreError::Unavailable(error.to_string());
         let Some(bytes) = self.db.get(key.as_bytes()).map_err(unreadable)? else { return Ok(None) };
         Ok(Some(record::check(key, &bytes)?.0))
     }

@@ -12,11 +12,12 @@ use crate::{
     clock::Clock,
     metering,
     store::{
-        engine::{CommitError, StoreError, Version},
+        engine::{StoreError, Version},
         group::Group,
         head::Head,
         head_file::HeadFile,
         record,
+        trimmed::Trimmed,
         walk::Drift,
     },
 };
@@ -154,7 +155,7 @@ impl Worker {
         let mut answers = Vec::with_capacity(requests.len());
         for Request { batch, reply } in requests {
             let taken = if batch.trimmed.is_some() && self.is_walked() {
-                Err(CommitError::Conflict("audit log".to_owned()))
+                Err(Trimmed::conflict())
             } else {
                 self.disk.take(&mut group, batch)
             };

@@ -28,7 +28,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use sidekey_core::time::UnixTime;
-use tokio_postgres::{Error, GenericClient, Transaction};
+use tokio_postgres::{Error, GenericClient, Row, Transaction};
 
 use super::commit::append;
 use super::connections::Lent;
@@ -36,9 +36,10 @@ use super::error::{Trouble, unavailable};
 use crate::entropy;
 use crate::store::activity;
 use crate::store::engine::{Batch, CommitError, StoreError, StoreId, Version};
-use crate::store::head::{Base, Head, HeadKey};
+use crate::store::head::{Head, HeadKey};
 use crate::store::keys::{Key, Kind};
 use crate::store::record;
+use crate::store::trimmed::Trimmed;
 
 /// How often a round, or a trim, is made that collides with another process.
 const ATTEMPTS: u32 = 6;
@@ -238,14 +239,9 @@ impl Ledger {
         }
     }
 
-    /// Removes the oldest entries for a batch that does nothing else but append: moves the base of the head past them, in the same
-    /// transaction.
+    /// Removes the oldest entries for a batch that [trims](Batch::trim): moves the base of the head past them, in the same transaction.
     pub(super) async fn trim(&self, client: &mut Lent, batch: &Batch) -> Result<(), CommitError> {
         let Some(entries) = batch.trimmed.clone() else { return Ok(()) };
-        if !batch.writes.is_empty() || !batch.expected.is_empty() {
-            let reason = "a batch that trims the audit log may append to it and nothing else";
-            return Err(StoreError::Unavailable(reason.to_owned()).into());
-        }
         for _ in 0..ATTEMPTS {
             match self.try_trim(client, batch, &entries).await {
                 Ok(outcome) => return outcome,
@@ -253,7 +249,7 @@ impl Ledger {
                 Err(Trouble::Store(error)) => return Err(error.into()),
             }
         }
-        Err(CommitError::Conflict("audit log".to_owned()))
+        Err(Trimmed::conflict())
     }
 
     async fn try_trim(
@@ -262,19 +258,24 @@ impl Ledger {
         batch: &Batch,
         entries: &RangeInclusive<u64>,
     ) -> Result<Result<(), CommitError>, Trouble> {
-        let conflict = || CommitError::Conflict("audit log".to_owned());
         let transaction = client.build_transaction().read_only(false).start().await?;
-        let Some(mut head) = self.lock(&transaction, true).await? else { return Ok(Err(conflict())) };
+        let Some(mut head) = self.lock(&transaction, true).await? else {
+            return Ok(Err(Trimmed::conflict()));
+        };
         if head.is_sealed() && self.key().is_none() {
             return Ok(Err(CommitError::Sealed));
         }
-        if *entries.start() != head.base.sequence.saturating_add(1) || *entries.end() > head.sequence {
-            return Ok(Err(conflict()));
-        }
-        let (base, keys, notes) = cut(&transaction, head.base, entries).await?;
+        let (first, last) = (Key::audit(*entries.start()), Key::audit(*entries.end()));
+        let asked = "SELECT key, value FROM audit WHERE key BETWEEN $1 AND $2 ORDER BY key";
+        let rows = transaction.query(asked, &[&first.as_bytes(), &last.as_bytes()]).await?;
+        let Trimmed { base, entries, notes } = match trimmed(&head, entries, &rows) {
+            Ok(trimmed) => trimmed,
+            Err(error) => return Ok(Err(error)),
+        };
         head.base = base;
-        for (table, keys) in [("audit", keys), ("activity", notes)] {
+        for (table, keys) in [("audit", entries), ("activity", notes)] {
             let delete = format!("DELETE FROM {table} WHERE key = ANY ($1::bytea[])");
+            let keys: Vec<_> = keys.iter().map(Key::as_bytes).collect();
             transaction.execute(&delete, &[&keys]).await?;
         }
         append(&transaction, batch).await?;
@@ -353,32 +354,13 @@ async fn store(
     transaction.execute(&insert, &[&keys, &version.0.cast_signed(), &values]).await.map(drop)
 }
 
-/// Where the log begins without these entries, and the keys of what goes: the entries and their notes.
-async fn cut(
-    transaction: &Transaction<'_>,
-    mut base: Base,
-    entries: &RangeInclusive<u64>,
-) -> Result<(Base, Vec<Vec<u8>>, Vec<Vec<u8>>), StoreError> {
-    let (first, last) = (Key::audit(*entries.start()), Key::audit(*entries.end()));
-    let asked = "SELECT key, value FROM audit WHERE key BETWEEN $1 AND $2 ORDER BY key";
-    let rows = transaction.query(asked, &[&first.as_bytes(), &last.as_bytes()]).await;
-    let rows = rows.map_err(|error| unavailable(&error))?;
-    let (mut keys, mut notes) = (Vec::new(), Vec::new());
-    for (row, number) in rows.iter().zip(entries.clone()) {
-        let key = Key::audit(number);
-        if row.get::<_, &[u8]>(0) != key.as_bytes() {
-            return Err(StoreError::Damaged { key: key.to_string(), damage: "it is gone" });
-        }
-        let (_, entry) = record::check(&key, row.get(1))?;
-        base = base.after(entry);
-        notes.extend(activity::note(number, entry).map(|note| note.as_bytes().to_vec()));
-        keys.push(key.as_bytes().to_vec());
-    }
-    if base.sequence != *entries.end() {
-        let key = Key::audit(base.sequence.saturating_add(1)).to_string();
-        return Err(StoreError::Damaged { key, damage: "it is gone" });
-    }
-    Ok((base, keys, notes))
+/// What goes with these entries. The rows are their keys and values in the order of the log.
+fn trimmed(head: &Head, entries: &RangeInclusive<u64>, rows: &[Row]) -> Result<Trimmed, CommitError> {
+    let mut rows = rows.iter().peekable();
+    Trimmed::of(head, entries, |key| {
+        let row = rows.next_if(|row| row.get::<_, &[u8]>(0) == key.as_bytes());
+        Ok(row.map(|row| row.get::<_, &[u8]>(1)))
+    })
 }
 
 /// The entries that wait, in the order and with the keys that a round would give them after `head`, which is moved along: for whoever

@@ -97,6 +97,9 @@ async fn the_oldest_entries_go_and_the_log_is_whole_from_its_base_on() {
     };
     assert!(matches!(trim(2..=4).await, Err(CommitError::Conflict(_))), "not the oldest");
     assert!(matches!(trim(1..=11).await, Err(CommitError::Conflict(_))), "more than there are");
+    let mut among_others = batch();
+    among_others.trim(1..=4).put(key("a"), vec![1]);
+    assert_eq!(engine.commit(among_others).await, Err(CommitError::NotAlone));
     trim(1..=4).await.unwrap();
     assert!(matches!(trim(1..=4).await, Err(CommitError::Conflict(_))));
     let kept: Vec<_> = trail(&engine).await.into_iter().map(|(number, _)| number).collect();
