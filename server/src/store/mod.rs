@@ -39,6 +39,8 @@ pub mod activity;
 mod building;
 pub mod codec;
 mod committer;
+#[cfg(test)]
+mod contract;
 pub mod engine;
 mod folder;
 #[cfg(feature = "fuzzing")]

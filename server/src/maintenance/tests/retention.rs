@@ -3,7 +3,7 @@
 use super::backups::{back_up, bring_back};
 use super::*;
 use crate::store::retention::{Retention, trim};
-use crate::store::{Batch, CommitError, Kind, record};
+use crate::store::{Kind, record};
 
 const DAY: u64 = 86_400;
 const NONE: Retention = Retention { seconds: None, entries: None };
@@ -85,28 +85,6 @@ async fn the_oldest_of_too_many_go() {
     assert_eq!(latest.len(), 2);
     let before = store.activity(&user(300), Some(latest[1].0), 10).await.unwrap();
     assert!(latest[0].0 > latest[1].0 && latest[1].0 > before[0].0);
-}
-
-#[tokio::test]
-async fn a_removal_is_of_the_oldest_entries_only_and_waits_for_whoever_reads() {
-    let fixture = filled(3).await;
-    let engine = fixture.open().await;
-    let (_, last) = engine.audit_log().into_inner();
-    let commit = async |entries| engine.commit(Batch::new().trim(entries).clone()).await;
-    for wrong in [2..=3, 0..=1, 1..=last + 1] {
-        assert!(matches!(commit(wrong).await, Err(CommitError::Conflict(_))));
-    }
-    let mut among_others = Batch::new();
-    among_others.trim(1..=2).put(Key::meta("another"), Vec::new());
-    assert_eq!(engine.commit(among_others).await, Err(CommitError::NotAlone));
-    assert!(matches!(commit(1..=501).await, Err(CommitError::TooLarge { .. })));
-    commit(1..=2).await.unwrap();
-    assert!(matches!(commit(1..=2).await, Err(CommitError::Conflict(_))), "they are gone");
-    commit(3..=last).await.unwrap();
-    assert!(engine.audit_log().is_empty());
-    engine.close().await.unwrap();
-    drop(engine);
-    assert!(fixture.check().is_good());
 }
 
 #[tokio::test]

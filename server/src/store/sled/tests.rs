@@ -13,7 +13,7 @@ use std::task::{Context, Poll, Waker};
 use rustix::io::Errno;
 use tempfile::TempDir;
 
-use super::super::engine::{MAX_VALUE, MAX_WRITES, Version};
+use super::super::engine::{MAX_VALUE, Version};
 use super::super::keys::Kind;
 use super::*;
 
@@ -87,19 +87,6 @@ impl Gate {
 }
 
 #[tokio::test]
-async fn what_was_committed_is_there_after_reopening() {
-    let folder = TempDir::new().unwrap();
-    let engine = open(&folder);
-    engine.commit(put("a", "one")).await.unwrap();
-    let first = version(&engine, "a").await;
-    drop(engine);
-    let engine = open(&folder);
-    assert_eq!(value(&engine, "a").await.as_deref(), Some("one"));
-    assert_eq!(version(&engine, "a").await, first);
-    assert_eq!(engine.id(), ID);
-}
-
-#[tokio::test]
 async fn all_that_waits_during_a_sync_shares_the_next_one() {
     let folder = TempDir::new().unwrap();
     let (engine, gate) = Gate::before(&folder);
@@ -146,26 +133,6 @@ async fn a_reader_never_sees_what_a_power_cut_could_take_back() {
 }
 
 #[tokio::test]
-async fn a_stale_expectation_is_a_conflict_and_changes_nothing() {
-    let folder = TempDir::new().unwrap();
-    let engine = open(&folder);
-    engine.commit(put("a", "one")).await.unwrap();
-    let read = version(&engine, "a").await;
-    engine.commit(put("a", "two")).await.unwrap();
-
-    let mut stale = put("a", "three");
-    stale.put(key("b"), b"too".to_vec()).append(b"entry".to_vec()).expect(key("a"), read);
-    assert!(matches!(engine.commit(stale).await, Err(CommitError::Conflict(_))));
-    let mut exists = put("a", "four");
-    exists.expect(key("a"), None);
-    assert!(matches!(engine.commit(exists).await, Err(CommitError::Conflict(_))));
-
-    assert_eq!(value(&engine, "a").await.as_deref(), Some("two"));
-    assert_eq!(value(&engine, "b").await, None);
-    assert_eq!(engine.scan(&Key::of(Kind::Audit), None, 10).await.unwrap(), []);
-}
-
-#[tokio::test]
 async fn of_two_batches_of_one_group_that_expect_the_same_exactly_one_wins() {
     let folder = TempDir::new().unwrap();
     let (engine, gate) = Gate::before(&folder);
@@ -192,17 +159,6 @@ async fn of_two_batches_of_one_group_that_expect_the_same_exactly_one_wins() {
     assert_eq!(results, [true, false, false]);
     assert_eq!(value(&engine, "a").await.as_deref(), Some("one"));
     assert_eq!(engine.scan(&Key::of(Kind::Audit), None, 10).await.unwrap().len(), 1);
-}
-
-#[tokio::test]
-async fn a_record_made_again_after_a_deletion_has_another_version() {
-    let folder = TempDir::new().unwrap();
-    let engine = open(&folder);
-    engine.commit(put("a", "same")).await.unwrap();
-    let before = version(&engine, "a").await;
-    engine.commit(Batch::new().delete(key("a")).clone()).await.unwrap();
-    engine.commit(put("a", "same")).await.unwrap();
-    assert_ne!(version(&engine, "a").await, before);
 }
 
 /// Opens a store in which a step fails from its second time on, when the opening is over.
@@ -315,64 +271,6 @@ async fn a_damaged_record_is_refused_by_get_scan_and_commit() {
     assert_eq!(engine.commit(batch).await, Err(damaged.into()));
 }
 
-#[tokio::test]
-async fn scanning_pages_through_a_prefix_and_nothing_else() {
-    let folder = TempDir::new().unwrap();
-    let engine = open(&folder);
-    let mut batch = Batch::new();
-    for number in 0..25 {
-        batch.put(Key::of(Kind::App).number(number), vec![]);
-    }
-    batch.put(Key::meta("before"), vec![]).put(Key::of(Kind::ApiKey), vec![]);
-    engine.commit(batch).await.unwrap();
-
-    let (prefix, mut after, mut seen) = (Key::of(Kind::App), None, Vec::new());
-    loop {
-        let page = engine.scan(&prefix, after.as_ref(), 10).await.unwrap();
-        let Some((last, _)) = page.last() else { break };
-        assert!(page.len() <= 10);
-        after = Some(last.clone());
-        seen.extend(page.into_iter().map(|(key, _)| key));
-    }
-    assert_eq!(seen, (0..25).map(|number| Key::of(Kind::App).number(number)).collect::<Vec<_>>());
-}
-
-#[tokio::test]
-async fn audit_entries_are_numbered_without_gaps_also_after_reopening() {
-    let folder = TempDir::new().unwrap();
-    for round in 0..3_u8 {
-        let engine = open(&folder);
-        let mut refused = Batch::new();
-        refused.append(vec![99]).expect(key("missing"), Some(Version(1)));
-        assert!(engine.commit(refused).await.is_err());
-        engine.commit(Batch::new().append(vec![round, 0]).append(vec![round, 1]).clone()).await.unwrap();
-    }
-    let entries = open(&folder).scan(&Key::of(Kind::Audit), None, 100).await.unwrap();
-    let entries: Vec<_> =
-        entries.into_iter().map(|(key, record)| (key.audit_sequence().unwrap(), record.value)).collect();
-    let expected = [[0, 0], [0, 1], [1, 0], [1, 1], [2, 0], [2, 1]];
-    assert_eq!(entries, (1..).zip(expected.map(Vec::from)).collect::<Vec<_>>());
-}
-
-#[tokio::test]
-async fn limits_are_refused_before_anything_is_written() {
-    let folder = TempDir::new().unwrap();
-    let engine = open(&folder);
-    let value = put("a", &"x".repeat(MAX_VALUE + 1));
-    let mut entry = put("b", "x");
-    entry.append(vec![0; MAX_VALUE + 1]);
-    let mut many = Batch::new();
-    for number in 0..=MAX_WRITES as u64 {
-        many.put(key("c").number(number), vec![]);
-    }
-    let mut long = put("d", "x");
-    long.put(key(&"k".repeat(200)).key(&key(&"k".repeat(200))), vec![]);
-    for batch in [value, entry, many, long] {
-        assert!(matches!(engine.commit(batch).await, Err(CommitError::TooLarge { .. })));
-    }
-    assert_eq!(engine.scan(&Key::of(Kind::App), None, 10).await.unwrap(), []);
-}
-
 /// sled never syncs a blob file, so that a single one would be a commit that is not durable.
 #[tokio::test]
 async fn the_largest_values_never_become_blobs() {
@@ -398,16 +296,4 @@ async fn the_largest_values_never_become_blobs() {
     drop(engine);
     let blobs = fs::read_dir(folder.path().join("sled/blobs")).unwrap();
     assert_eq!(blobs.count(), 0);
-}
-
-#[tokio::test]
-async fn one_key_has_one_holder() {
-    let folder = TempDir::new().unwrap();
-    let engine = open(&folder);
-    let account = Key::account("app", "42");
-    let guard = engine.lock(&account).await;
-    let mut second = engine.lock(&account);
-    assert!(poll_once(&mut second).is_pending());
-    drop(guard);
-    assert!(poll_once(&mut second).is_ready());
 }

@@ -82,35 +82,6 @@ async fn entries_that_are_over_go_although_they_have_no_number_yet() {
 }
 
 #[tokio::test]
-async fn the_oldest_entries_go_and_the_log_is_whole_from_its_base_on() {
-    let engine = open().await;
-    let mut many = batch();
-    for number in 0..10 {
-        many.append(entry("ann", number));
-    }
-    engine.commit(many).await.unwrap();
-    assert_eq!(trail(&engine).await.len(), 10);
-    let trim = async |entries| {
-        let mut batch = batch();
-        batch.trim(entries).append(b"{\"told\":true}".to_vec());
-        engine.commit(batch).await
-    };
-    assert!(matches!(trim(2..=4).await, Err(CommitError::Conflict(_))), "not the oldest");
-    assert!(matches!(trim(1..=11).await, Err(CommitError::Conflict(_))), "more than there are");
-    let mut among_others = batch();
-    among_others.trim(1..=4).put(key("a"), vec![1]);
-    assert_eq!(engine.commit(among_others).await, Err(CommitError::NotAlone));
-    trim(1..=4).await.unwrap();
-    assert!(matches!(trim(1..=4).await, Err(CommitError::Conflict(_))));
-    let kept: Vec<_> = trail(&engine).await.into_iter().map(|(number, _)| number).collect();
-    assert_eq!(kept, [5, 6, 7, 8, 9, 10, 11]);
-    assert_eq!(engine.audit_log(), 5..=11);
-    assert_eq!(crate::store::head::base(&engine).await.unwrap().sequence(), 4);
-    assert_eq!(engine.scan(&Key::activity("shop", "ann"), None, 100).await.unwrap().len(), 6);
-    assert_eq!(check_engine(&engine, None, |_, _| {}).await.unwrap().findings, []);
-}
-
-#[tokio::test]
 async fn a_trim_that_collides_with_an_entry_is_made_again() {
     let options = database().await;
     let engine = Arc::new(PostgresEngine::open(&options, [7; 16]).await.unwrap());

@@ -2,7 +2,6 @@
 
 mod connections;
 mod log;
-mod model;
 
 use std::sync::Arc;
 
@@ -97,33 +96,8 @@ async fn what_is_put_is_read_by_every_process_and_stays() {
 }
 
 #[tokio::test]
-async fn a_batch_whose_expectation_fails_leaves_nothing_and_names_the_record() {
+async fn a_damaged_record_is_told_by_its_key() {
     let engine = open().await;
-    put(&engine, "a", b"1").await;
-    let current = version(&engine, "a").await;
-    let cases = [("a", None), ("b", current), ("a", Some(crate::store::Version(1)))];
-    for (name, expected) in cases {
-        let mut batch = batch();
-        batch.expect(key("absent"), None).expect(key(name), expected);
-        batch.put(key("absent"), b"2".to_vec()).delete(key("a")).append(entry("ann", 1));
-        let refused = engine.commit(batch).await.unwrap_err();
-        assert_eq!(refused, CommitError::Conflict(key(name).to_string()), "{name} {expected:?}");
-    }
-    assert_eq!((value(&engine, "a").await.unwrap(), value(&engine, "absent").await), (b"1".to_vec(), None));
-    assert_eq!(trail(&engine).await.len(), 0);
-    let mut batch = batch();
-    batch.expect(key("a"), current).expect(key("absent"), None).put(key("b"), b"3".to_vec());
-    engine.commit(batch).await.unwrap();
-    assert_eq!(value(&engine, "b").await.unwrap(), b"3");
-    assert_eq!(value(&engine, "absent").await, None, "a placeholder is gone with its transaction");
-}
-
-#[tokio::test]
-async fn what_is_too_large_is_refused_and_a_damaged_record_is_told_by_its_key() {
-    let engine = open().await;
-    let mut large = batch();
-    large.put(key("a"), vec![0; crate::store::engine::MAX_VALUE + 1]);
-    assert!(matches!(engine.commit(large).await, Err(CommitError::TooLarge { .. })));
     put(&engine, "a", b"precious").await;
     let client = engine.shared.client().await.unwrap();
     let damage = "BEGIN READ WRITE; UPDATE record SET value = set_byte(value, 18, 0); COMMIT";
@@ -131,31 +105,6 @@ async fn what_is_too_large_is_refused_and_a_damaged_record_is_told_by_its_key() 
     let refused = engine.get(&key("a")).await.unwrap_err();
     assert!(matches!(&refused, StoreError::Damaged { .. }));
     assert!(refused.to_string().contains(&key("a").to_string()) && !refused.to_string().contains("precious"));
-}
-
-#[tokio::test]
-async fn pages_follow_one_another_in_key_order() {
-    let engine = open().await;
-    let of = |number: u64| Key::of(Kind::Session).number(number);
-    let mut batch = batch();
-    for number in 0..25 {
-        batch.put(of(number), vec![1]);
-    }
-    batch.put(Key::of(Kind::RefreshFamily), vec![1]).put(Key::of(Kind::Account).part("z"), vec![1]);
-    engine.commit(batch).await.unwrap();
-    let (mut found, mut after) = (Vec::new(), None);
-    loop {
-        let page = engine.scan(&Key::of(Kind::Session), after.as_ref(), 10).await.unwrap();
-        let Some((last, _)) = page.last() else { break };
-        after = Some(last.clone());
-        found.extend(page.into_iter().map(|(key, _)| key));
-    }
-    assert_eq!(found, (0..25).map(of).collect::<Vec<_>>());
-    assert_eq!(engine.scan(&of(7), None, 10).await.unwrap().len(), 1);
-    assert_eq!(
-        engine.scan(&Key::of(Kind::Session), Some(&Key::of(Kind::Account)), 100).await.unwrap().len(),
-        25
-    );
 }
 
 /// Every one of many rivals, over several processes, reads a counter, and writes one more where it still is what was read.
@@ -184,24 +133,6 @@ async fn of_rivals_that_rest_on_one_state_one_is_committed() {
     let numbers: Vec<_> =
         trail(&engines[1]).await.into_iter().map(|(n, entry)| (n, entry["number"].as_u64())).collect();
     assert_eq!(numbers, (0..40).map(|round| (round + 1, Some(round))).collect::<Vec<_>>());
-}
-
-/// Write skew: each of two writes what the other one expects to be absent.
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn two_that_each_write_what_the_other_expects_to_be_absent_are_not_both_committed() {
-    let engine = Arc::new(open().await);
-    for round in 0..20 {
-        let names = [format!("a{round}"), format!("b{round}")];
-        let rivals = [(0, 1), (1, 0)].map(|(absent, written): (usize, usize)| {
-            let engine = Arc::clone(&engine);
-            let mut batch = batch();
-            batch.expect(key(&names[absent]), None).put(key(&names[written]), vec![1]);
-            tokio::spawn(async move { engine.commit(batch).await })
-        });
-        let outcomes = futures_util::future::join_all(rivals).await;
-        let good = outcomes.into_iter().filter(|outcome| outcome.as_ref().unwrap().is_ok()).count();
-        assert_eq!(good, 1, "round {round}");
-    }
 }
 
 #[tokio::test]
@@ -287,20 +218,6 @@ async fn what_is_deleted_unseen_is_deleted_as_of_one_moment() {
     other.batch_execute("COMMIT").await.unwrap();
     deleting.await.unwrap().unwrap();
     assert_eq!((value(&engine, "a").await, value(&engine, "b").await), (None, None));
-}
-
-#[tokio::test]
-async fn many_records_are_read_at_once_in_the_order_asked_for() {
-    let engine = open().await;
-    put(&engine, "a", b"1").await;
-    put(&engine, "b", b"2").await;
-    let keys = [key("b"), key("absent"), key("a"), Head::key()];
-    let values = async |keys: &[Key]| -> Vec<_> {
-        let records = engine.get_many(keys).await.unwrap();
-        records.into_iter().map(|record| record.map(|record| record.value)).collect()
-    };
-    assert_eq!(values(&keys[..3]).await, [Some(b"2".to_vec()), None, Some(b"1".to_vec())]);
-    assert!(values(&keys).await[3].is_some());
 }
 
 #[tokio::test]
