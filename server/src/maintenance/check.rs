@@ -90,7 +90,7 @@ pub fn check_store(
         Ok(()) => head.as_ref(),
         Err(error) => {
             let place = format!("file `{}`", inspection.file().display());
-            let damage = format!("{}; what comes after it was not looked at", what_is_wrong(&error));
+            let damage = format!("{}; what comes after it was not looked at", error.damage());
             visitor.checker.note(Finding { place, damage });
             None
         }
@@ -113,14 +113,6 @@ pub fn check_shown(
     let mut visitor = Reporting { checker, progress, total: 0 };
     show(&mut visitor)?;
     Ok(visitor.checker.finish(FORMAT, Some(head)))
-}
-
-/// What an error of the store says, without its advice.
-fn what_is_wrong(error: &StoreError) -> String {
-    match error {
-        StoreError::Damaged { damage, .. } => (*damage).to_owned(),
-        StoreError::Unavailable(reason) => reason.clone(),
-    }
 }
 
 struct Reporting<'a> {
@@ -310,7 +302,7 @@ impl Checker {
             self.value(&key, record)
         });
         if let Err(error) = checked {
-            self.note(Finding::of_record(&key, what_is_wrong(&error)));
+            self.note(Finding::of_record(&key, error.damage()));
         }
     }
 

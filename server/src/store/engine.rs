@@ -95,13 +95,7 @@ pub trait Engine: Send + Sync {
     /// The records under these keys, in the order of the keys: in one round trip where the engine is far away. Each is as it was at
     /// some moment of the call.
     fn get_many<'a>(&'a self, keys: &'a [Key]) -> Pending<'a, Result<Vec<Option<Record>>, StoreError>> {
-        Box::pin(async move {
-            let mut records = Vec::with_capacity(keys.len());
-            for key in keys {
-                records.push(self.get(key).await?);
-            }
-            Ok(records)
-        })
+        Box::pin(one_by_one(keys, move |key| self.get(key)))
     }
 
     /// Records whose keys start with `prefix`, in key order, from the first key after `after` on, at most `limit` and
@@ -162,6 +156,21 @@ pub trait Engine: Send + Sync {
 
     /// Finishes what waits, makes it durable and closes; later commits are `Unavailable`.
     fn close(&self) -> Pending<'_, Result<(), StoreError>>;
+}
+
+/// What `read` gives for each of the keys, one after another.
+pub(super) async fn one_by_one<'a, F>(
+    keys: &'a [Key],
+    read: impl Fn(&'a Key) -> F,
+) -> Result<Vec<Option<Record>>, StoreError>
+where
+    F: Future<Output = Result<Option<Record>, StoreError>>,
+{
+    let mut records = Vec::with_capacity(keys.len());
+    for key in keys {
+        records.push(read(key).await?);
+    }
+    Ok(records)
 }
 
 /// The proof of holding a lock; dropping it lets the next one in.
@@ -351,6 +360,16 @@ pub enum StoreError {
     /// The store could not be read, has failed, or is closed.
     #[error("the store is not available: {0}")]
     Unavailable(String),
+}
+
+impl StoreError {
+    /// What is wrong, without the place and the advice.
+    pub fn damage(&self) -> &str {
+        match self {
+            Self::Damaged { damage, .. } => damage,
+            Self::Unavailable(reason) => reason,
+        }
+    }
 }
 
 /// Why a commit failed.

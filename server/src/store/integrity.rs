@@ -77,7 +77,7 @@ impl Survey {
         self.toggle(key, bytes);
         self.records += 1;
         let name = Key::from_bytes(key);
-        record::check(&name, bytes).err().map(|error| Finding::of_record(&name, damage(&error)))
+        record::check(&name, bytes).err().map(|error| Finding::of_record(&name, error.damage()))
     }
 
     /// Replaces a record that was looked at, or that was not there.
@@ -120,14 +120,6 @@ impl Survey {
     }
 }
 
-/// What is wrong in a [`StoreError`](super::StoreError) of a record, without the advice.
-fn damage(error: &super::StoreError) -> String {
-    match error {
-        super::StoreError::Damaged { damage, .. } => (*damage).to_owned(),
-        super::StoreError::Unavailable(reason) => reason.clone(),
-    }
-}
-
 /// Follows the chain of audit entries, one by one.
 #[derive(Default)]
 pub(super) struct Chain {
@@ -154,7 +146,7 @@ impl Chain {
         let found = name.audit_sequence();
         let (value, damaged) = match record::check(&name, bytes) {
             Ok((_, value)) => (value, None),
-            Err(error) => (&[][..], Some(damage(&error))),
+            Err(error) => (&[][..], Some(error.damage().to_owned())),
         };
         self.end.sequence = found.unwrap_or(expected).saturating_sub(1);
         self.end = self.end.after(value);

@@ -14,7 +14,7 @@ use sidekey_core::time::UnixTime;
 use super::about::{self, About};
 use super::committer::{Committer, Disk, Steps};
 use super::engine::{
-    Batch, CommitError, Engine, Guard, Lead, MAX_SCAN, Pending, Record, StoreError, StoreId,
+    Batch, CommitError, Engine, Guard, Lead, MAX_SCAN, Pending, Record, StoreError, StoreId, one_by_one,
 };
 use super::folder::{Folder, hex};
 use super::head::{Head, HeadKey};
@@ -254,13 +254,8 @@ impl Engine for SledEngine {
     }
 
     fn get_many<'a>(&'a self, keys: &'a [Key]) -> Pending<'a, Result<Vec<Option<Record>>, StoreError>> {
-        Box::pin(async move {
-            let mut records = Vec::with_capacity(keys.len());
-            for key in keys {
-                records.push(self.read(key).await?);
-            }
-            Ok(records)
-        })
+        // Without a boxed future for each key.
+        Box::pin(one_by_one(keys, move |key| self.read(key)))
     }
 
     fn scan<'a>(

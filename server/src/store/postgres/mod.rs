@@ -65,6 +65,7 @@ use self::ledger::{Ledger, Round, table};
 use self::pulse::Confirmed;
 use super::engine::{
     Batch, CommitError, Engine, Guard, Lead, MAX_SCAN, Pending, Record, StoreError, StoreId, Version,
+    one_by_one,
 };
 use super::folder::hex;
 use super::head::{Head, HeadKey};
@@ -422,11 +423,7 @@ impl Engine for PostgresEngine {
                 let (shared, keys) = (Arc::clone(&self.shared), keys.to_vec());
                 return to_its_end(async move { shared.get_many(&keys).await }).await;
             }
-            let mut records = Vec::with_capacity(keys.len());
-            for key in keys {
-                records.push(self.get(key).await?);
-            }
-            Ok(records)
+            one_by_one(keys, |key| self.get(key)).await
         })
     }
 
