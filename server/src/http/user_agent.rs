@@ -1,5 +1,10 @@
 //! User agents as people call them.
 
+/// Browser and system, or the text itself where it is none of the usual ones.
+pub(crate) fn in_words(user_agent: &str) -> String {
+    usual(user_agent).unwrap_or_else(|| user_agent.to_owned())
+}
+
 /// Browser and system; `None` if it is none of the usual ones. Nothing of the text itself is in it.
 pub(crate) fn usual(user_agent: &str) -> Option<String> {
     // The first that fits: nearly every browser also calls itself by the names of those below.
@@ -59,6 +64,7 @@ mod tests {
             ("curl/8.5.0", None),
         ] {
             assert_eq!(usual(user_agent).as_deref(), words);
+            assert_eq!(in_words(user_agent), words.unwrap_or(user_agent));
         }
     }
 }

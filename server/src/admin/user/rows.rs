@@ -7,7 +7,7 @@ use sidekey_core::time::UnixTime;
 
 use crate::audit::{self, Outcome, Shown, method_name};
 use crate::context::Context;
-use crate::http::{Problem, user_agent};
+use crate::http::{Problem, user_agent::in_words};
 use crate::operations::list_trusted_browsers;
 use crate::pages::Moment;
 
@@ -174,11 +174,6 @@ fn written(value: &Value, account: &Account) -> String {
     let mut devices = active.chain(account.disabled_devices().iter().map(DisabledDevice::about));
     let device = devices.find(|device| device.id.to_string() == text);
     device.map_or_else(|| text.to_owned(), |device| device.name.to_string())
-}
-
-/// A user agent as people call it, or as it was given, if it is none of the usual ones.
-fn in_words(text: &str) -> String {
-    user_agent::usual(text).unwrap_or_else(|| text.to_owned())
 }
 
 #[cfg(test)]

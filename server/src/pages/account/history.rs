@@ -9,7 +9,7 @@ use super::super::{
 use crate::{
     audit,
     context::Context,
-    http::{Problem, user_agent},
+    http::{Problem, user_agent::in_words},
     keyring::Sealed,
     operations::{activity, list_trusted_browsers},
 };
@@ -77,9 +77,4 @@ pub(super) async fn recent(
         }
     });
     Ok(rows.collect())
-}
-
-/// A user agent as people call it, or as it was given, if it is none of the usual ones.
-fn in_words(text: &str) -> String {
-    user_agent::usual(text).unwrap_or_else(|| text.to_owned())
 }
