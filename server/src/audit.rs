@@ -3,6 +3,7 @@
 //! Entries are JSON and append-only; they are part of the transaction that they tell of, and the store numbers them. Whoever
 //! passes events on reads them from here, so that an event is there exactly when its change is.
 
+mod outline;
 mod reason;
 mod shown;
 
@@ -22,6 +23,7 @@ use sidekey_core::{
 use crate::entropy::random;
 use crate::http::rfc3339;
 
+pub use outline::{Outline, made_at};
 pub use reason::Reason;
 pub use shown::{Outcome, Shown, outcome};
 

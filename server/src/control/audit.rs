@@ -9,7 +9,7 @@ use tokio::sync::mpsc;
 
 use super::{Authority, CommandError, Reply};
 use crate::apps::AppError;
-use crate::audit::told;
+use crate::audit::{Outline, told};
 use crate::maintenance::Part;
 use crate::store::engine::MAX_SCAN;
 use crate::store::{Engine, Key, Kind, StoreError, head};
@@ -38,29 +38,14 @@ pub struct Query {
     pub last: Option<usize>,
 }
 
-/// What is looked at of an entry.
-#[derive(Deserialize)]
-struct Looked {
-    at: UnixTime,
-    app: Option<String>,
-    user: Option<String>,
-    event: Named,
-}
-
-#[derive(Deserialize)]
-struct Named {
-    #[serde(rename = "type")]
-    name: String,
-}
-
 impl Query {
     /// Whether an entry as it is stored fits; what is no entry fits nothing.
     pub(crate) fn takes(&self, stored: &[u8]) -> bool {
-        serde_json::from_slice(stored).is_ok_and(|looked| self.fits(&looked))
+        Outline::read(stored).is_some_and(|entry| self.fits(&entry))
     }
 
-    fn fits(&self, entry: &Looked) -> bool {
-        let Looked { at, app, user, event } = entry;
+    fn fits(&self, entry: &Outline) -> bool {
+        let Outline { at, app, user, event } = entry;
         self.app.as_ref().is_none_or(|wanted| app.as_deref() == Some(wanted.as_str()))
             && self.user.as_ref().is_none_or(|wanted| user.as_deref() == Some(wanted.as_str()))
             && (self.events.is_empty() || self.events.contains(&event.name))
@@ -102,8 +87,8 @@ pub(crate) async fn query(
         for (key, record) in &page {
             let damaged = || StoreError::Damaged { key: key.to_string(), damage: "not an audit entry" };
             let sequence = key.audit_sequence().ok_or_else(damaged)?;
-            let looked: Looked = serde_json::from_slice(&record.value).map_err(|_| damaged())?;
-            if !query.fits(&looked) {
+            let entry = Outline::read(&record.value).ok_or_else(damaged)?;
+            if !query.fits(&entry) {
                 continue;
             }
             count += 1;
@@ -163,14 +148,14 @@ pub(crate) async fn export(
             if key.audit_sequence() != Some(at.sequence()) {
                 return Err(CommandError::TrailTrimmed);
             }
-            let looked: Looked = serde_json::from_slice(&record.value).map_err(|_| damaged())?;
-            if stretch.until.is_some_and(|until| looked.at >= until) {
+            let entry = Outline::read(&record.value).ok_or_else(damaged)?;
+            if stretch.until.is_some_and(|until| entry.at >= until) {
                 (is_over, at) = (true, before);
                 break;
             }
             if !begun {
                 let is_wanted =
-                    at.sequence() > newest && stretch.since.is_none_or(|since| looked.at >= since);
+                    at.sequence() > newest && stretch.since.is_none_or(|since| entry.at >= since);
                 if !is_wanted {
                     continue;
                 }

@@ -20,12 +20,12 @@ use std::fmt;
 use std::time::Duration;
 
 use data_encoding::HEXLOWER;
-use serde::Deserialize;
 use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
 use sidekey_core::time::UnixTime;
 
 use self::owner::Owners;
+use crate::audit::Outline;
 use crate::http::rfc3339;
 use crate::store::StoreId;
 use crate::store::engine::Pending;
@@ -55,24 +55,10 @@ pub struct Notice {
     pub entry: Map<String, Value>,
 }
 
-#[derive(Deserialize)]
-struct Looked {
-    at: UnixTime,
-    app: Option<String>,
-    user: Option<String>,
-    event: Named,
-}
-
-#[derive(Deserialize)]
-struct Named {
-    #[serde(rename = "type")]
-    name: String,
-}
-
 impl Notice {
     /// Reads an entry of the audit trail; `None` if it is none.
     pub fn read(store: &StoreId, sequence: u64, bytes: &[u8]) -> Option<Self> {
-        let Looked { at, app, user, event } = serde_json::from_slice(bytes).ok()?;
+        let Outline { at, app, user, event } = Outline::read(bytes)?;
         let entry = serde_json::from_slice(bytes).ok()?;
         let id = format!("msg_{}_{sequence}", HEXLOWER.encode(&store[..8]));
         Some(Self { sequence, id, at, event: event.name, app, user, entry })

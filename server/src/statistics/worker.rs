@@ -4,12 +4,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde::Deserialize;
 use sidekey_core::id::AppId;
-use sidekey_core::time::UnixTime;
 
 use super::KEPT;
 use super::record::{self, Counts, Hour, counts_bytes, cursor, cursor_key, key};
+use crate::audit::Outline;
 use crate::clock::Clock;
 use crate::store::engine::{MAX_SCAN, MAX_WRITES};
 use crate::store::{Batch, CommitError, Engine, Key, Kind, StoreError};
@@ -41,20 +40,6 @@ pub enum Round {
     /// Everything that was there is counted. What has come since waits for a pause: under load, counting a few entries at once would be
     /// a commit beside each group of logins.
     Idle,
-}
-
-/// What is looked at of an entry.
-#[derive(Deserialize)]
-struct Looked {
-    at: UnixTime,
-    app: Option<String>,
-    event: Named,
-}
-
-#[derive(Deserialize)]
-struct Named {
-    #[serde(rename = "type")]
-    name: String,
 }
 
 impl Worker {
@@ -107,7 +92,7 @@ impl Worker {
         };
         let mut counted: BTreeMap<Hour, Counts> = BTreeMap::new();
         for (key, entry) in &page {
-            let Ok(Looked { at, app, event }) = serde_json::from_slice(&entry.value) else {
+            let Some(Outline { at, app, event, .. }) = Outline::read(&entry.value) else {
                 tracing::error!(entry = %key, "an audit entry cannot be read, and is not counted");
                 continue;
             };

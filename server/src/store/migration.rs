@@ -7,7 +7,6 @@
 
 use std::io;
 
-use serde::Deserialize;
 use sidekey_core::time::UnixTime;
 
 use super::about::{self, About};
@@ -21,15 +20,10 @@ use super::keys::{Key, Kind};
 use super::open_error::OpenError;
 use super::record;
 use super::walk;
+use crate::audit;
 
 /// Between two reports of progress, in records.
 const STRIDE: u64 = 1_000;
-
-/// What is looked at of an audit entry.
-#[derive(Deserialize)]
-struct Dated {
-    at: UnixTime,
-}
 
 impl Inspection {
     /// The value of a record about the store.
@@ -94,9 +88,7 @@ impl Inspection {
             refuse(before.look(&key, &bytes))?;
             let (_, value) =
                 record::check(&Key::from_bytes(&key), &bytes).map_err(|error| damaged(&error))?;
-            if let Ok(Dated { at }) = serde_json::from_slice(value) {
-                latest = latest.max(at);
-            }
+            latest = latest.max(audit::made_at(value).unwrap_or_default());
             count();
         }
         let failed = |error: ::sled::Error| OpenError::io(&self.folder.database(), io::Error::other(error));

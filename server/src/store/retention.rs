@@ -6,13 +6,12 @@
 
 use std::ops::RangeInclusive;
 
-use serde::Deserialize;
 use sidekey_core::time::UnixTime;
 
 use super::engine::{CommitError, MAX_TRIM, Record, StoreError};
 use super::keys::{Key, Kind};
 use super::{Batch, Store};
-use crate::audit::{Actor, Entry, Origin, ServerEvent};
+use crate::audit::{self, Actor, Entry, Origin, ServerEvent};
 
 /// Seconds that the oldest entry is late before any goes: so removals are told of once an hour and not every minute.
 const PATIENCE: u64 = 3_600;
@@ -24,12 +23,6 @@ pub struct Retention {
     pub seconds: Option<u64>,
     /// Most entries that are kept, but for a hundredth more until the next removal; `None`: any number.
     pub entries: Option<u64>,
-}
-
-/// What is looked at of an entry.
-#[derive(Deserialize)]
-struct Dated {
-    at: UnixTime,
 }
 
 /// Removes what is over at `now`; how many entries went.
@@ -110,5 +103,5 @@ async fn time_at(store: &Store, number: u64) -> Result<UnixTime, StoreError> {
 
 /// The same of one that was read; one without a time is as old as can be.
 fn time_of(record: &Record) -> UnixTime {
-    serde_json::from_slice::<Dated>(&record.value).map_or(UnixTime::default(), |dated| dated.at)
+    audit::made_at(&record.value).unwrap_or_default()
 }
