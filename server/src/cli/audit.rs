@@ -11,10 +11,10 @@ use sidekey_core::id::{AppId, UserId};
 use sidekey_core::time::UnixTime;
 
 use super::given::Common;
-use super::maintain::{another_version, block_on};
 use super::operate::carry_out;
+use super::output::print;
 use super::progress::Progress;
-use super::{Failure, parse_app_id};
+use super::{Failure, block_on, parse_app_id};
 use crate::audit::EVENT_NAMES;
 use crate::clock::Clock;
 use crate::control::{Command, Reply, audit::MAX_LAST, audit::Query};
@@ -106,10 +106,10 @@ impl AuditArgs {
             // Made above, and not the trail that was asked for. Where it stays, the next attempt says so.
             let _ = std::fs::remove_file(out);
         }
-        let Reply::AuditTold { entries } = reply? else { return Err(another_version()) };
+        let Reply::AuditTold { entries } = reply? else { return Err(Failure::another_version()) };
         sink.finish().map_err(Failure::runtime)?;
         if let Some(out) = &out {
-            super::maintain::print(&format!("Wrote {entries} audit entries to `{}`.", out.display()))?;
+            print(&format!("Wrote {entries} audit entries to `{}`.", out.display()))?;
         }
         Ok(())
     }
@@ -123,13 +123,13 @@ fn check_all(files: &[PathBuf], json: bool) -> Result<(), Failure> {
         let opened = File::open(file).map_err(|error| fails(error.into()))?;
         let whole = check::check(BufReader::new(opened), checked.last()).map_err(fails)?;
         if !json {
-            super::maintain::print(&format!("`{}`: {}", file.display(), for_people_of(&whole)))?;
+            print(&format!("`{}`: {}", file.display(), for_people_of(&whole)))?;
         }
         checked.push(whole);
     }
     if json {
         let text = serde_json::to_string(&checked).map_err(Failure::runtime)?;
-        super::maintain::print(&text)?;
+        print(&text)?;
     }
     Ok(())
 }

@@ -6,7 +6,7 @@ use clap::parser::ValueSource;
 use clap::{ArgMatches, Subcommand};
 use serde_json::{Value, json};
 
-use super::{Failure, listed, maintain::print};
+use super::{Failure, listed, output::print};
 use crate::config::ServeSettings;
 use crate::config::catalogue::{self, Setting};
 use crate::keyring::{SourceError, sources};

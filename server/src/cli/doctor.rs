@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use clap::Args;
 use serde_json::json;
 
-use super::maintain::{block_on, print};
-use super::{Failure, listed};
+use super::output::print;
+use super::{Failure, block_on, listed};
 use crate::clock::Clock;
 use crate::config::{ServeSettings, StoreChoice};
 use crate::doctor::{Finding, Level, backups, database, folder, machine, server, settings, told, way_in};

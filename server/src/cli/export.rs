@@ -12,10 +12,10 @@ use sidekey_core::key_uri::KeyUri;
 use sidekey_core::time::Step;
 
 use super::given::{Common, Given};
-use super::maintain::{another_version, block_on, print};
 use super::operate::carry_out;
+use super::output::print;
 use super::progress::Progress;
-use super::{Failure, parse_app_id};
+use super::{Failure, block_on, parse_app_id};
 use crate::clock::Clock;
 use crate::control::{Command, KeyError, Reply};
 use crate::export::{About, Writer, read};
@@ -104,7 +104,7 @@ fn write(app: &AppId, out: &Path, key_file: &Path, common: Common) -> Result<(),
     let command = Command::Export { app: app.clone(), sealed_with };
     let reply = block_on(carry_out(command, &given, &mut take))?;
     drop(progress);
-    let Reply::Exported { users } = reply else { return Err(another_version()) };
+    let Reply::Exported { users } = reply else { return Err(Failure::another_version()) };
     let (last, written) = writer.end();
     file.write(&last).map_err(fails)?;
     let back = read(BufReader::new(file.written().map_err(fails)?), &keyring, |_, _| Ok(()));

@@ -2,12 +2,11 @@
 //! folder and a database.
 
 use std::io::ErrorKind;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 
 use super::master_key::GivenKey;
-use super::operate::no_folder;
 use super::{Failure, listed};
 use crate::config::{DATA, ServeSettings, StoreChoice, StoreSettings};
 use crate::store::postgres::connect::Options;
@@ -191,10 +190,17 @@ impl Given {
     }
 }
 
+/// There is no such data folder.
+pub(super) fn no_folder(data: &Path) -> Failure {
+    Failure::Settings(format!(
+        "there is no data folder `{}`; name the server's with `--data FOLDER`",
+        data.display()
+    ))
+}
+
 #[cfg(test)]
 mod tests {
     use std::fs;
-    use std::path::Path;
 
     use super::*;
 

@@ -11,10 +11,10 @@ use sidekey_core::totp::{Algorithm, Digits, Period, TotpParams};
 use zeroize::Zeroizing;
 
 use super::given::Common;
-use super::maintain::{another_version, block_on, print};
 use super::operate::Series;
+use super::output::{counted, print};
 use super::progress::Progress;
-use super::{Failure, parse_app_id};
+use super::{Failure, block_on, parse_app_id};
 use crate::control::{Command, Reply, socket::MAX_COMMAND};
 use crate::import::apply::{Counts, Line, Outcome, notes};
 use crate::import::{
@@ -126,7 +126,9 @@ impl ImportArgs {
         })?;
         match report.counts.refused {
             0 => Ok(()),
-            refused => Err(Failure::Runtime(format!("{} cannot be taken over", counted(refused, "user")))),
+            refused => {
+                Err(Failure::Runtime(format!("{} cannot be taken over", counted(refused as u64, "user"))))
+            }
         }
     }
 
@@ -237,9 +239,9 @@ async fn send(
     }
     let command = Command::ImportUsers { app: app.clone(), users, dry_run };
     let reply = series.carry_out(command, &mut |_| Ok(())).await?;
-    let Reply::UsersImported { lines } = reply else { return Err(another_version()) };
+    let Reply::UsersImported { lines } = reply else { return Err(Failure::another_version()) };
     if lines.len() != stands.len() {
-        return Err(another_version());
+        return Err(Failure::another_version());
     }
     let told = stands.into_iter().zip(lines).map(|((place, notes), mut line)| {
         if line.outcome != Outcome::Skipped {
@@ -272,7 +274,7 @@ fn for_people(report: &Report) -> String {
         let _ = writeln!(text, "{outcome}{name} ({place}): {}", reasons.join("; "));
     }
     for (note, users) in left_out {
-        let _ = writeln!(text, "note: of {}: {note}", counted(users, "user"));
+        let _ = writeln!(text, "note: of {}: {note}", counted(users as u64, "user"));
     }
     for note in &report.notes {
         let _ = writeln!(text, "note: {note}");
@@ -283,15 +285,11 @@ fn for_people(report: &Report) -> String {
     let _ = write!(
         text,
         "{did} {} with {} and {}; {skipped} skipped, {refused} refused.{end}",
-        counted(imported, "user"),
-        counted(devices, "device"),
-        counted(codes, "recovery code"),
+        counted(imported as u64, "user"),
+        counted(devices as u64, "device"),
+        counted(codes as u64, "recovery code"),
     );
     text
-}
-
-fn counted(number: usize, thing: &str) -> String {
-    format!("{number} {thing}{}", if number == 1 { "" } else { "s" })
 }
 
 #[cfg(test)]

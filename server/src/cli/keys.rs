@@ -5,7 +5,7 @@ use std::path::Path;
 use serde_json::json;
 
 use super::Failure;
-use super::maintain::print;
+use super::output::print;
 use crate::entropy::Entropy;
 use crate::keyring::{Keyring, MasterKey, file, sources};
 

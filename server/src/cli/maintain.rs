@@ -1,18 +1,18 @@
 //! `verify`, `backup`, `restore` and `migrate`.
 
-use std::fmt::Write as _;
-use std::io::{self, Write as _};
 use std::path::Path;
 use std::sync::Arc;
 
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
-use super::Failure;
 use super::given::{Common, Given, Place};
 use super::master_key::GivenKey;
 use super::operate::{Reached, Take, carry_out, reach};
+use super::output::{counted, print};
 use super::progress::Progress;
+use super::reply::{backed_up, verified};
+use super::{Failure, block_on};
 use crate::clock::Clock;
 use crate::config::{StoreChoice, StoreSettings};
 use crate::control::{Command, Reply};
@@ -46,7 +46,7 @@ pub(super) fn verify(common: Common) -> Result<(), Failure> {
     let (report, is_in_database) = block_on(async {
         match reach(&Command::Verify, &given, &mut take, || Inspection::open(data)).await? {
             Reached::Server(Reply::Verified(report)) => Ok((report, shared::is_of_database(data))),
-            Reached::Server(_) => Err(another_version()),
+            Reached::Server(_) => Err(Failure::another_version()),
             Reached::Folder(store) => {
                 // It only shows how far it is.
                 let mut show = |done, total| drop(take(Part::Progress { done, total }));
@@ -101,44 +101,6 @@ async fn check_database(
     tokio::join!(check_engine(engine, keyring, progress), shown).0
 }
 
-/// A report for people.
-pub(super) fn verified(report: &Report) -> String {
-    let mut text = String::new();
-    for finding in &report.findings {
-        // Writing to a string cannot fail.
-        let _ = writeln!(text, "{finding}");
-    }
-    if report.unlisted > 0 {
-        let _ = writeln!(text, "and {} more findings", report.unlisted);
-    }
-    let tally = &report.tally;
-    let _ = writeln!(
-        text,
-        "Checked {} of store format {}: {}, {} with {}, {}.",
-        counted(tally.records, "record"),
-        report.format,
-        counted(tally.apps, "app"),
-        counted(tally.accounts, "account"),
-        counted(tally.secrets, "secret"),
-        counted_as(tally.audit_entries, "audit entry", "audit entries"),
-    );
-    text.push_str(if report.with_key {
-        "Every sealed secret was opened with the master key, and the seal of the whole store was checked with it."
-    } else {
-        "Sealed secrets were not opened and the seal was not checked: that needs the master key, `--master-key-file FILE`."
-    });
-    if report.format < FORMAT {
-        let _ = write!(
-            text,
-            "\nWhether something is missing cannot be told in this format: run `sidekey migrate`."
-        );
-    }
-    if report.is_good() {
-        text.push_str("\nNothing is damaged and nothing is missing.");
-    }
-    text
-}
-
 /// Makes a backup, through the running server or here.
 ///
 /// # Errors
@@ -156,7 +118,7 @@ pub(super) fn backup(out: &Path, common: Common) -> Result<(), Failure> {
         }
     };
     let reply = block_on(carry_out(Command::Backup, &given, &mut take))?;
-    let Reply::BackedUp(summary) = reply else { return Err(another_version()) };
+    let Reply::BackedUp(summary) = reply else { return Err(Failure::another_version()) };
     let bytes = file.finish().map_err(Failure::runtime)?;
     drop(progress);
     let file = out.display();
@@ -169,12 +131,6 @@ pub(super) fn backup(out: &Path, common: Common) -> Result<(), Failure> {
             backed_up(&summary)
         )
     })
-}
-
-/// A summary for people.
-pub(super) fn backed_up(summary: &Summary) -> String {
-    let entries = counted_as(summary.audit_entries, "audit entry", "audit entries");
-    format!("Made a backup of {} and {entries}.", counted(summary.records, "record"))
 }
 
 /// Makes a new data folder from a backup, or a store in a database.
@@ -260,16 +216,6 @@ fn recounted(restored: &Restored, from: &Path, data: Option<&Path>) -> String {
     .join("\n")
 }
 
-/// So many of a thing.
-pub(super) fn counted(number: u64, thing: &str) -> String {
-    counted_as(number, thing, &format!("{thing}s"))
-}
-
-/// So many of a thing whose plural is another word.
-pub(super) fn counted_as(number: u64, one: &str, several: &str) -> String {
-    format!("{number} {}", if number == 1 { one } else { several })
-}
-
 /// Brings a store up to this program's format, or the tables that it is in up to this program's version.
 ///
 /// # Errors
@@ -337,61 +283,14 @@ fn show(progress: &mut Progress, part: &Part) {
     }
 }
 
-/// The server is another version.
-pub(super) fn another_version() -> Failure {
-    Failure::Runtime("the server answers something else; use the `sidekey` of its own version".to_owned())
-}
-
-/// Runs work to its end.
-///
-/// # Errors
-/// Those of the work.
-pub(super) fn block_on<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
-    // With threads of its own, so that what blocks here keeps no connection to a database waiting.
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
-    runtime.map_err(Failure::runtime)?.block_on(work)
-}
-
-/// Prints a text and a line end.
-///
-/// # Errors
-/// Nobody takes it.
-pub(super) fn print(text: &str) -> Result<(), Failure> {
-    io::stdout().write_all(format!("{text}\n").as_bytes()).map_err(Failure::runtime)
-}
-
 #[cfg(test)]
 mod tests {
     use sidekey_core::time::UnixTime;
 
     use super::*;
     use crate::maintenance::check::Tally;
-    use crate::store::integrity::Finding;
-    use crate::store::{Key, Kind};
 
     const TALLY: Tally = Tally { records: 7, apps: 1, accounts: 2, secrets: 3, audit_entries: 1 };
-
-    #[test]
-    fn a_report_tells_what_is_wrong_and_what_was_not_looked_at() {
-        let good = Report { format: FORMAT, tally: TALLY, with_key: true, ..Report::default() };
-        let text = verified(&good);
-        assert!(
-            text.starts_with(&format!(
-                "Checked 7 records of store format {FORMAT}: 1 app, 2 accounts with 3 secrets, 1 audit entry."
-            )),
-            "{text}"
-        );
-        assert!(text.ends_with("Nothing is damaged and nothing is missing."), "{text}");
-
-        let findings = vec![Finding::of_record(&Key::of(Kind::App), "wrong checksum")];
-        let bad = Report { findings, unlisted: 2, with_key: false, format: 1, ..good };
-        let text = verified(&bad);
-        assert!(text.starts_with("record `\\x02`: wrong checksum\nand 2 more findings\n"), "{text}");
-        for part in ["--master-key-file FILE", "run `sidekey migrate`"] {
-            assert!(text.contains(part), "{text}");
-        }
-        assert!(!text.contains("Nothing is damaged"));
-    }
 
     #[test]
     fn a_restore_says_what_is_dead() {

@@ -4,7 +4,9 @@
 //! - [`admin`]: the operators of the admin area;
 //! - [`app`]: what is typed after `app`;
 //! - [`given`]: where the store is, and its key;
-//! - [`operate`]: `app` and `key`, with a running server or without one;
+//! - [`operate`]: how a command reaches the running server, or the store where there is none;
+//! - [`reply`]: what came of it, as JSON and for people;
+//! - [`output`]: what is written to standard output;
 //! - [`maintain`]: `verify`, `backup`, `restore` and `migrate`;
 //! - [`audit`]: the audit trail;
 //! - [`config`]: `config check`, `show` and `default`;
@@ -32,8 +34,10 @@ mod maintain;
 mod master_key;
 mod operate;
 mod outbox;
+mod output;
 mod progress;
 mod protect;
+mod reply;
 mod rotate;
 mod shell;
 mod store;
@@ -252,6 +256,11 @@ impl Failure {
     pub fn settings(error: impl std::fmt::Display) -> Self {
         Self::Settings(error.to_string())
     }
+
+    /// The server is another version.
+    fn another_version() -> Self {
+        Self::runtime("the server answers something else; use the `sidekey` of its own version")
+    }
 }
 
 /// Runs what the command line says. Exit codes: 0 for success, 1 for a failure at run time, 2 for a mistake in the
@@ -320,6 +329,16 @@ impl KeysVerb {
             Self::ListJwt(common) => operate::run(Command::ListSigningKeys, common),
         }
     }
+}
+
+/// Runs work to its end.
+///
+/// # Errors
+/// Those of the work.
+fn block_on<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    // With threads of its own, so that what blocks here keeps no connection to a database waiting.
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    runtime.map_err(Failure::runtime)?.block_on(work)
 }
 
 /// All mistakes in one text.

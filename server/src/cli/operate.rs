@@ -1,26 +1,25 @@
-//! What the running server does, or this process when there is none: `app`, `key`, and `backup`.
+//! How a command is carried out: by the running server, or by this process on the store, in the data folder or in a database.
+//!
+//! - [`run`]: one command whose reply is all that is printed;
+//! - [`carry_out`]: one command whose parts and reply the caller looks at;
+//! - [`Series`]: several on one opened store;
+//! - [`reach`]: only the way there, for what works on the files themselves.
 
-use std::fmt::Write as _;
 use std::io::{self, Write as _};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde_json::{Value, json};
-use sidekey_core::policy::Enforcement;
 use zeroize::Zeroizing;
 
 use super::given::{Common, Given, Place};
-use super::maintain::block_on;
-use super::{Failure, admin, app, maintain, outbox, rotate};
-use crate::apps::settings::{DAY, word};
-use crate::apps::{Apps, KeyShown};
+use super::{Failure, block_on, reply};
+use crate::apps::Apps;
 use crate::backup_code_hash::BackupCodeHasher;
 use crate::clock::Clock;
-use crate::control::{AppLine, Authority, Command, KeyLine, Needs, Reply, Work, socket};
+use crate::control::{Authority, Command, Needs, Reply, Work, socket};
 use crate::entropy;
-use crate::http::rfc3339;
 use crate::maintenance::Part;
 use crate::store::sled::Options;
 use crate::store::{Engine, OpenError, PostgresEngine, SledEngine};
@@ -44,7 +43,8 @@ pub(super) fn run(command: Command, common: Common) -> Result<(), Failure> {
             given.data.display()
         );
     }
-    let mut text = if given.json { Zeroizing::new(to_json(reply).to_string()) } else { to_text(reply) };
+    let mut text =
+        if given.json { Zeroizing::new(reply::to_json(reply).to_string()) } else { reply::to_text(reply) };
     text.push('\n');
     io::stdout().write_all(text.as_bytes()).map_err(Failure::runtime)
 }
@@ -153,13 +153,6 @@ pub(super) async fn reach<T>(
     )))
 }
 
-pub(super) fn no_folder(data: &Path) -> Failure {
-    Failure::Settings(format!(
-        "there is no data folder `{}`; name the server's with `--data FOLDER`",
-        data.display()
-    ))
-}
-
 /// Files that another user made here would keep the server from starting.
 fn check_owner(data: &Path) -> Result<(), Failure> {
     let owner = std::fs::metadata(data)
@@ -231,181 +224,17 @@ impl Alone {
     }
 }
 
-fn to_json(reply: Reply) -> Value {
-    match reply {
-        Reply::AppCreated { app_id, name, key } => json!({
-            "app_id": app_id, "name": name, "key_id": key.key_id, "api_key": key.api_key.expose(),
-        }),
-        Reply::Apps(apps) => apps.iter().map(app_to_json).collect(),
-        Reply::App(app) => json!(app.shown()),
-        Reply::KeyCreated(key) => json!({ "key_id": key.key_id, "api_key": key.api_key.expose() }),
-        Reply::Keys(keys) => keys.iter().map(key_to_json).collect(),
-        Reply::KeyRevoked { key_id } => json!({ "key_id": key_id, "revoked": true }),
-        Reply::MasterKeysRotated { key_id, resealed, unused } => {
-            json!({ "key_id": key_id, "resealed": resealed, "unused": unused })
-        }
-        Reply::MasterKeysRead { source, keys } => json!({ "source": source, "keys": keys }),
-        Reply::MasterKeyUse { values, noted, sealing } => {
-            json!({ "values": values, "noted": noted, "sealing": sealing })
-        }
-        Reply::SigningKeys(keys) => rotate::signing_keys_to_json(&keys),
-        Reply::UsersImported { lines } => json!(lines),
-        Reply::Exported { users } => json!({ "users": users }),
-        Reply::BackedUp(summary) => json!(summary),
-        Reply::Verified(report) => json!(report),
-        Reply::LetGo => json!({ "let_go": true }),
-        Reply::OutboxStanding(all) => json!(all),
-        Reply::OutboxLetters { letters, .. } => json!(letters),
-        Reply::OutboxChanged { count } => json!({ "changed": count }),
-        Reply::Status(status) => json!(status),
-        Reply::ProbeBegun { url, .. } => json!({ "url": url }),
-        Reply::ProbeEnded { seen } => json!(seen),
-        Reply::AuditTold { entries } => json!({ "entries": entries }),
-        Reply::Operators(operators) => admin::listed_as_json(&operators),
-        Reply::OperatorChanged { name, done } => json!({ "name": name, "done": done }),
-    }
-}
-
-fn key_to_json(key: &KeyShown) -> Value {
-    let KeyShown { key_id, created_at, revoked_at } = key;
-    json!({ "key_id": key_id, "created_at": rfc3339(*created_at), "revoked_at": revoked_at.map(rfc3339) })
-}
-
-fn key_shown(key: &KeyShown) -> String {
-    let KeyShown { key_id, created_at, revoked_at } = key;
-    let revoked = revoked_at.map_or_else(String::new, |at| format!(", revoked {}", rfc3339(at)));
-    format!("{key_id}  made {}{revoked}", rfc3339(*created_at))
-}
-
-fn app_to_json(app: &AppLine) -> Value {
-    let mut value = json!({
-        "app_id": app.app_id, "name": app.name, "enforcement": word(app.enforcement),
-    });
-    if let Enforcement::Required { grace_seconds } = app.enforcement
-        && let Some(members) = value.as_object_mut()
-    {
-        members.insert("grace_days".to_owned(), json!(grace_seconds / DAY));
-    }
-    value
-}
-
-fn to_text(reply: Reply) -> Zeroizing<String> {
-    Zeroizing::new(match reply {
-        Reply::AppCreated { app_id, name, key } => {
-            format!("Application {app_id} ({name})\n{}", key_to_text(&key))
-        }
-        Reply::Apps(apps) if apps.is_empty() => {
-            "There is no application yet; make one with `sidekey app create --name NAME`.".to_owned()
-        }
-        Reply::Apps(apps) => table(&apps),
-        Reply::App(app) => app::shown(&app),
-        Reply::KeyCreated(key) => key_to_text(&key),
-        Reply::Keys(keys) if keys.is_empty() => {
-            "There is no API key; make one with `sidekey key create`.".to_owned()
-        }
-        Reply::Keys(keys) => keys.iter().map(key_shown).collect::<Vec<_>>().join("\n"),
-        Reply::KeyRevoked { key_id } => format!("Key {key_id} is worthless from now on."),
-        Reply::MasterKeysRotated { key_id, resealed, .. } => {
-            format!("Everything is sealed with key {key_id}: {resealed} records were sealed anew.")
-        }
-        Reply::MasterKeysRead { source, keys } => format!("Keys of {source}: {}", keys.join(", ")),
-        Reply::MasterKeyUse { values, .. } => {
-            let lines = values.iter().map(|(id, count)| format!("{id}  seals {count} values"));
-            lines.collect::<Vec<_>>().join("\n")
-        }
-        Reply::SigningKeys(keys) => rotate::signing_keys(&keys),
-        Reply::UsersImported { lines } => {
-            let lines = lines.iter().map(|line| format!("{}  {:?}", line.user_id, line.outcome));
-            lines.collect::<Vec<_>>().join("\n")
-        }
-        Reply::Exported { users } => format!("Exported {users} users."),
-        Reply::LetGo => "The server has let its store go.".to_owned(),
-        Reply::BackedUp(summary) => maintain::backed_up(&summary),
-        Reply::Verified(report) => maintain::verified(&report),
-        Reply::OutboxStanding(all) => outbox::standing(&all),
-        Reply::OutboxLetters { letters, behind } => outbox::letters(&letters, &behind),
-        Reply::OutboxChanged { count } => outbox::changed(count),
-        Reply::Status(status) => format!("Version {}", status.version),
-        Reply::ProbeBegun { url, .. } => format!("A request to `{url}` is watched for."),
-        Reply::ProbeEnded { seen } => {
-            seen.map_or_else(|| "It did not come.".to_owned(), |seen| format!("It came from {}.", seen.peer))
-        }
-        Reply::AuditTold { entries } => format!("{entries} audit entries"),
-        Reply::Operators(operators) => admin::listed(&operators),
-        Reply::OperatorChanged { name, done } => admin::changed(&name, &done),
-    })
-}
-
-fn key_to_text(key: &KeyLine) -> String {
-    format!("Key id   {}\nAPI key  {}\nThe API key is shown only now.", key.key_id, key.api_key.expose())
-}
-
-fn table(apps: &[AppLine]) -> String {
-    let width = apps.iter().map(|app| app.app_id.as_str().len()).max().unwrap_or_default();
-    let mut text = String::new();
-    for app in apps {
-        if !text.is_empty() {
-            text.push('\n');
-        }
-        let days = match app.enforcement {
-            Enforcement::Required { grace_seconds } if grace_seconds > 0 => {
-                format!(", {} days of grace", grace_seconds / DAY)
-            }
-            _ => String::new(),
-        };
-        let (id, name, word) = (app.app_id.as_str(), &app.name, word(app.enforcement));
-        // Writing to a string cannot fail.
-        let _ = write!(text, "{id:width$}  {name} ({word}{days})");
-    }
-    text
-}
-
 #[cfg(test)]
 mod tests {
     use sidekey_core::id::AppId;
+    use sidekey_core::policy::Enforcement;
 
     use super::*;
-    use crate::apps::{ApiKey, NewApp, ReturnUrls};
+    use crate::apps::{NewApp, ReturnUrls};
     use crate::cli::master_key::GivenKey;
+    use crate::control::AppLine;
     use crate::entropy::Entropy;
     use crate::keyring::{Keyring, MasterKey, sources, unlock};
-
-    fn line(id: &str, enforcement: Enforcement) -> AppLine {
-        AppLine { app_id: AppId::parse(id).unwrap(), name: "Shop".to_owned(), enforcement }
-    }
-
-    fn key() -> KeyLine {
-        KeyLine { key_id: "k1".to_owned(), api_key: ApiKey::from_text("sidekey_x".to_owned()) }
-    }
-
-    #[test]
-    fn json_has_the_documented_members() {
-        let created =
-            Reply::AppCreated { app_id: AppId::parse("shop").unwrap(), name: "Shop".to_owned(), key: key() };
-        assert_eq!(
-            to_json(created),
-            json!({"app_id": "shop", "name": "Shop", "key_id": "k1", "api_key": "sidekey_x"})
-        );
-        assert_eq!(to_json(Reply::KeyCreated(key())), json!({"key_id": "k1", "api_key": "sidekey_x"}));
-        let required = Enforcement::Required { grace_seconds: 7 * DAY };
-        assert_eq!(
-            to_json(Reply::Apps(vec![line("a", Enforcement::AdminsOnly), line("b", required)])),
-            json!([
-                {"app_id": "a", "name": "Shop", "enforcement": "admins"},
-                {"app_id": "b", "name": "Shop", "enforcement": "required", "grace_days": 7},
-            ])
-        );
-    }
-
-    #[test]
-    fn text_is_a_table() {
-        let apps = vec![
-            line("a", Enforcement::Optional),
-            line("longer", Enforcement::Required { grace_seconds: DAY }),
-        ];
-        let text = to_text(Reply::Apps(apps));
-        assert_eq!(*text, "a       Shop (optional)\nlonger  Shop (required, 1 days of grace)");
-    }
 
     async fn carry_out(command: Command, data: &Path, key: &GivenKey) -> Result<Reply, Failure> {
         super::carry_out(command, &Given::of_folder(data, key.clone()), &mut |_| Ok(())).await
@@ -429,7 +258,8 @@ mod tests {
         carry_out(create(), &data, &key).await.unwrap();
         let reply = carry_out(Command::ListApps, &data, &key).await.unwrap();
         let Reply::Apps(apps) = reply else { panic!("no list") };
-        assert_eq!(apps, [line("shop", Enforcement::Optional)]);
+        let (app_id, name) = (AppId::parse("shop").unwrap(), "Shop".to_owned());
+        assert_eq!(apps, [AppLine { app_id, name, enforcement: Enforcement::Optional }]);
     }
 
     #[tokio::test]

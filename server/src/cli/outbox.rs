@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use clap::Subcommand;
 
 use super::given::Common;
+use super::output::counted_as;
 use super::{Failure, operate};
 use crate::control::Command;
 use crate::http::rfc3339;
@@ -117,7 +118,7 @@ fn nothing_waits(behind: &BTreeMap<Name, u64>) -> String {
 }
 
 fn entries_behind(count: u64) -> String {
-    if count == 1 { "1 entry behind".to_owned() } else { format!("{count} entries behind") }
+    counted_as(count, "entry behind", "entries behind")
 }
 
 /// What an order has changed, for people.

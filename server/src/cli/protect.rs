@@ -7,7 +7,7 @@ use http::Uri;
 use serde_json::{Value, json};
 use sidekey_core::protect::{Demand, Rule};
 
-use super::{Failure, listed, maintain::print};
+use super::{Failure, listed, output::print};
 use crate::{config::protection_of, forwarded::Held};
 
 #[derive(Debug, Subcommand)]

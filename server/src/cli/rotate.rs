@@ -5,11 +5,11 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use super::Failure;
 use super::given::{Common, Given};
-use super::maintain::{another_version, block_on, print};
 use super::operate::carry_out;
+use super::output::print;
 use super::progress::Progress;
+use super::{Failure, block_on};
 use crate::control::{Command, Reply, socket};
 use crate::http::rfc3339;
 use crate::keyring::{KeyId, file, sources};
@@ -37,7 +37,9 @@ pub(super) fn master_keys(common: Common) -> Result<(), Failure> {
     };
     let reply = block_on(carry_out(command, &given, &mut take))?;
     drop(progress);
-    let Reply::MasterKeysRotated { key_id, resealed, unused } = reply else { return Err(another_version()) };
+    let Reply::MasterKeysRotated { key_id, resealed, unused } = reply else {
+        return Err(Failure::another_version());
+    };
     print(&if *json {
         json!({ "key_id": key_id, "resealed": resealed, "unused": unused }).to_string()
     } else {
@@ -87,7 +89,9 @@ pub(super) fn drop_key(id: KeyId, path: &Path, common: Common) -> Result<(), Fai
     };
     let reply = block_on(carry_out(Command::MasterKeyUse, &given, &mut take))?;
     drop(progress);
-    let Reply::MasterKeyUse { values, noted, sealing } = reply else { return Err(another_version()) };
+    let Reply::MasterKeyUse { values, noted, sealing } = reply else {
+        return Err(Failure::another_version());
+    };
     let name = id.to_string();
     if sealing.as_deref() == Some(&name) {
         return Err(still_needed(&name, "is the key that the running server seals with", data));

@@ -9,10 +9,9 @@ use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 
 use super::Failure;
-use super::given;
-use super::maintain::{counted, counted_as, print};
+use super::given::{self, no_folder};
 use super::master_key::GivenKey;
-use super::operate::no_folder;
+use super::output::{counted, counted_as, print};
 use super::progress::Progress;
 use crate::clock::Clock;
 use crate::config::{StoreChoice, StoreSettings};
