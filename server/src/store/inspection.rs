@@ -11,6 +11,7 @@ use super::folder::Folder;
 use super::head::{Base, Head};
 use super::head_file;
 use super::integrity::{Finding, compare_with_file};
+use super::keys::Key;
 use super::open_error::OpenError;
 use super::opening::{self, Opened, open_or_recover};
 use super::record;
@@ -90,6 +91,18 @@ impl Inspection {
         let findings = compare_with_file(path, &self.db, self.about.id, &head, file.as_ref());
         let findings = findings.map_err(|error| OpenError::damaged(path, error))?;
         Ok((Some(head), findings))
+    }
+
+    /// The value of a record about the store.
+    ///
+    /// # Errors
+    /// It is damaged.
+    pub fn meta(&self, name: &str) -> Result<Option<Vec<u8>>, OpenError> {
+        let key = Key::meta(name);
+        let damaged = |error: &dyn std::fmt::Display| OpenError::damaged(self.folder.path(), error);
+        let bytes = self.db.get(key.as_bytes()).map_err(|error| damaged(&error))?;
+        let record = bytes.map(|bytes| record::decode(&key, &bytes)).transpose();
+        Ok(record.map_err(|error| damaged(&error))?.map(|record| record.value))
     }
 
     /// Shows everything to the visitor, damaged records too.

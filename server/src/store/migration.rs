@@ -26,18 +26,6 @@ use crate::audit;
 const STRIDE: u64 = 1_000;
 
 impl Inspection {
-    /// The value of a record about the store.
-    ///
-    /// # Errors
-    /// It is damaged.
-    pub fn meta(&self, name: &str) -> Result<Option<Vec<u8>>, OpenError> {
-        let key = Key::meta(name);
-        let damaged = |error: &dyn std::fmt::Display| OpenError::damaged(self.folder.path(), error);
-        let bytes = self.db.get(key.as_bytes()).map_err(|error| damaged(&error))?;
-        let record = bytes.map(|bytes| record::decode(&key, &bytes)).transpose();
-        Ok(record.map_err(|error| damaged(&error))?.map(|record| record.value))
-    }
-
     /// Brings the store up to this program's format. Its last write is what makes it one of the new format: whatever interrupts
     /// it, it can be run again. `key` seals the head of a store that has something sealed in it.
     ///
