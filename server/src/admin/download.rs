@@ -12,12 +12,12 @@ use super::trail::Asked;
 use crate::audit::{Entry, ServerEvent};
 use crate::caller::Operator;
 use crate::context::Context;
-use crate::control::{CommandError, Reply as Told, audit};
 use crate::http::{BrokenOff, Chunks, Code, Problem, Reply, rfc3339};
 use crate::maintenance::Part;
 use crate::pages::{Form, Shown};
 use crate::store::{Batch, Engine};
 use crate::trail::export::Stretch;
+use crate::trail::query::{self, Query, QueryError};
 
 /// A client that takes nothing for so long is let go.
 const TAKEN: Duration = Duration::from_secs(30);
@@ -25,7 +25,7 @@ const TAKEN: Duration = Duration::from_secs(30);
 /// What is asked for.
 enum Wanted {
     WithHashes(Stretch),
-    Some(audit::Query),
+    Some(Query),
 }
 
 /// Sends the file. That it leaves is in the trail before its first byte does.
@@ -67,11 +67,10 @@ fn file(chunks: Chunks, now: &str) -> Reply {
 async fn send(engine: &dyn Engine, wanted: Wanted, out: &mpsc::Sender<Result<Bytes, BrokenOff>>) {
     let (parts, mut waiting) = mpsc::channel(1);
     let read = async move {
-        let told = match wanted {
-            Wanted::WithHashes(stretch) => audit::export(engine, stretch, &parts).await,
-            Wanted::Some(query) => audit::query(engine, &query, &parts).await,
-        };
-        told.map(|_: Told| ())
+        match wanted {
+            Wanted::WithHashes(stretch) => query::export(engine, stretch, &parts).await,
+            Wanted::Some(query) => query::find(engine, &query, &parts).await,
+        }
     };
     // When it ends early, `waiting` goes with it, and that ends the reading.
     let passed_on = async move {
@@ -87,7 +86,7 @@ async fn send(engine: &dyn Engine, wanted: Wanted, out: &mpsc::Sender<Result<Byt
     };
     let (read, ()) = tokio::join!(read, passed_on);
     match read {
-        Ok(()) | Err(CommandError::NobodyReads) => {}
+        Ok(_) | Err(QueryError::NobodyReads) => {}
         // The file must not look whole.
         Err(error) => {
             tracing::error!(%error, "the audit trail cannot be handed over");

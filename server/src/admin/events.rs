@@ -9,9 +9,9 @@ use super::entries::Line;
 use super::{Frame, Section, trail};
 use crate::caller::Operator;
 use crate::context::Context;
-use crate::control::audit::Query;
 use crate::http::{Call, Code, Problem, Reply};
 use crate::pages::{Shown, page};
+use crate::trail::query::Query;
 
 /// Entries that the page shows at first.
 const LATEST: usize = 30;

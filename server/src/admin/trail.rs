@@ -11,12 +11,12 @@ use super::{Frame, Section};
 use crate::audit::EVENT_NAMES;
 use crate::caller::Operator;
 use crate::context::Context;
-use crate::control::audit::Query;
 use crate::http::{Call, Fields, Problem};
 use crate::operators::Role;
 use crate::pages::{Shown, page};
 use crate::store::engine::MAX_SCAN;
 use crate::store::{Engine, Key, Kind, Record, StoreError};
+use crate::trail::query::Query;
 
 /// Entries of a page.
 const PAGE: usize = 50;

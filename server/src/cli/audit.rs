@@ -17,10 +17,11 @@ use super::progress::Progress;
 use super::{Failure, block_on, parse_app_id};
 use crate::audit::EVENT_NAMES;
 use crate::clock::Clock;
-use crate::control::{Command, Reply, audit::MAX_LAST, audit::Query};
+use crate::control::{Command, Reply};
 use crate::maintenance::Part;
 use crate::trail::check::{self, Fault, Whole};
 use crate::trail::export::Stretch;
+use crate::trail::query::{MAX_LAST, Query};
 
 /// Which entries, and where to.
 #[derive(Debug, Args)]

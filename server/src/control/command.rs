@@ -3,7 +3,6 @@
 use serde::{Deserialize, Serialize};
 use sidekey_core::id::AppId;
 
-use super::audit;
 use crate::apps::{Edit, NewApp};
 use crate::import::WireUser;
 use crate::operators::{OperatorName, Password, Role};
@@ -11,6 +10,7 @@ use crate::outbox::Name;
 use crate::outbox::orders::Chosen;
 use crate::store::moving::Mark;
 use crate::trail::export::Stretch;
+use crate::trail::query::Query;
 
 /// An order to the server.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -113,7 +113,7 @@ pub enum Command {
         marker: String,
     },
     /// Reads the audit trail, which comes in parts.
-    Audit(audit::Query),
+    Audit(Query),
     /// Hands over a stretch of the audit trail with its hashes, in parts.
     AuditExport(Stretch),
     /// Makes an operator of the admin area.

@@ -2,7 +2,7 @@
 //!
 //! - this file: [`Work`], which carries an order out, the same on both ways;
 //! - `command`, `reply`: the orders, and what comes of them;
-//! - [`audit`]: the audit trail, queried;
+//! - `audit`: the audit trail;
 //! - [`door`]: how a running server lets its store go;
 //! - `import`, `export`: users of other products, and users for them;
 //! - `keys`: those about master keys and signing keys;
@@ -10,7 +10,7 @@
 //! - `outbox`: events that were not delivered;
 //! - [`socket`]: the way to a running server, which holds the lock on the store.
 
-pub mod audit;
+mod audit;
 mod command;
 mod door;
 mod export;
@@ -42,6 +42,7 @@ use crate::outbox::orders;
 use crate::probe::Probes;
 use crate::store::{Engine, FORMAT, StoreError};
 use crate::token::Signer;
+use crate::trail::query::QueryError;
 pub use command::{Command, Needs};
 pub use door::Door;
 pub use keys::KeyError;
@@ -101,15 +102,12 @@ pub enum CommandError {
     /// There is no running server.
     #[error("this is known while a server runs")]
     NoServer,
-    /// Whoever asked has gone.
-    #[error("nobody reads what was asked for")]
-    NobodyReads,
     /// Some users of a batch were not taken over.
     #[error("the import was broken off: {0}. Run it again: who was taken over stays so")]
     ImportBrokenOff(ImportError),
-    /// The oldest entries were removed while they were to be read.
-    #[error("old audit entries were removed meanwhile: try again")]
-    TrailTrimmed,
+    /// About the audit trail.
+    #[error(transparent)]
+    Trail(#[from] QueryError),
     /// Nobody takes the users any more.
     #[error("the export was broken off")]
     ExportBrokenOff,
@@ -201,8 +199,8 @@ pub async fn execute(
             let probes = authority.probes.as_ref().ok_or(CommandError::NoServer)?;
             Ok(Reply::ProbeEnded { seen: probes.end(&marker, Clock::instant()) })
         }
-        Command::Audit(query) => audit::asked(authority, &query, &parts).await,
-        Command::AuditExport(stretch) => audit::export(&**engine, stretch, &parts).await,
+        Command::Audit(query) => audit::audit(authority, &query, &parts).await,
+        Command::AuditExport(stretch) => audit::export(authority, stretch, &parts).await,
         Command::CreateOperator { .. }
         | Command::ListOperators
         | Command::SetOperatorRole { .. }

@@ -1,11 +1,11 @@
 //! The audit trail, read by operators.
 //!
+//! - [`query`]: a question to it, and what fits;
 //! - [`export`]: entries with the hashes that chain them, to be checked where no server is;
 //! - [`check`]: that check;
 //! - [`live`]: what happens, as it happens.
-//!
-//! Questions to it are in [`control::audit`](crate::control::audit).
 
 pub mod check;
 pub mod export;
 pub mod live;
+pub mod query;

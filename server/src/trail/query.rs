@@ -1,4 +1,4 @@
-//! The audit trail as an operator asks for it: whole, or what fits a question; one JSON object a line, oldest first.
+//! The audit trail as an operator asks for it: a whole stretch, or what fits a question; one JSON object a line, oldest first.
 
 use std::collections::VecDeque;
 
@@ -7,13 +7,11 @@ use sidekey_core::id::{AppId, UserId};
 use sidekey_core::time::UnixTime;
 use tokio::sync::mpsc;
 
-use super::{Authority, CommandError, Reply};
-use crate::apps::AppError;
+use super::export::{self, Stretch};
 use crate::audit::{Outline, told};
 use crate::maintenance::Part;
 use crate::store::engine::MAX_SCAN;
 use crate::store::{Engine, Key, Kind, StoreError, head};
-use crate::trail::export::{self, Stretch};
 
 /// Most entries that are asked for by their number: they are kept in memory until the last is known.
 pub const MAX_LAST: usize = 100_000;
@@ -40,7 +38,7 @@ pub struct Query {
 
 impl Query {
     /// Whether an entry as it is stored fits; what is no entry fits nothing.
-    pub(crate) fn takes(&self, stored: &[u8]) -> bool {
+    pub fn takes(&self, stored: &[u8]) -> bool {
         Outline::read(stored).is_some_and(|entry| self.fits(&entry))
     }
 
@@ -54,29 +52,25 @@ impl Query {
     }
 }
 
-/// The same for an operator: an app that there is not is a typing mistake, and must not read as "nothing happened".
-pub(super) async fn asked(
-    authority: &Authority,
-    of: &Query,
-    parts: &mpsc::Sender<Part>,
-) -> Result<Reply, CommandError> {
-    if let Some(app) = &of.app
-        && authority.apps.find(app).await?.is_none()
-    {
-        return Err(AppError::UnknownApp(app.clone()).into());
-    }
-    query(&*authority.engine, of, parts).await
+/// Why entries were not sent to the last one.
+#[derive(Debug, thiserror::Error)]
+pub enum QueryError {
+    /// The store cannot be read, or an entry in it.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// Whoever asked has gone.
+    #[error("nobody reads what was asked for")]
+    NobodyReads,
+    /// The oldest entries were removed while they were to be read.
+    #[error("old audit entries were removed meanwhile: try again")]
+    Trimmed,
 }
 
-/// Sends the lines of the entries that fit to `parts`.
+/// Sends the lines of the entries that fit to `parts`, and tells how many there are.
 ///
 /// # Errors
-/// The store cannot be read, or an entry in it.
-pub(crate) async fn query(
-    engine: &dyn Engine,
-    query: &Query,
-    parts: &mpsc::Sender<Part>,
-) -> Result<Reply, CommandError> {
+/// The store cannot be read, or nobody reads on.
+pub async fn find(engine: &dyn Engine, query: &Query, parts: &mpsc::Sender<Part>) -> Result<u64, QueryError> {
     let prefix = Key::of(Kind::Audit);
     let log = engine.audit_log();
     let (first, total) = (*log.start(), log.end().saturating_sub(*log.start()).saturating_add(1));
@@ -121,18 +115,18 @@ pub(crate) async fn query(
     if !chunk.is_empty() {
         send(parts, Part::Data(chunk.into())).await?;
     }
-    Ok(Reply::AuditTold { entries: count })
+    Ok(count)
 }
 
-/// Sends a stretch of the trail with its hashes to `parts`.
+/// Sends a stretch of the trail with its hashes to `parts`, and tells how many entries it has.
 ///
 /// # Errors
-/// The store cannot be read, or the oldest entries are removed meanwhile.
-pub(crate) async fn export(
+/// The store cannot be read, nobody reads on, or the oldest entries are removed meanwhile.
+pub async fn export(
     engine: &dyn Engine,
     stretch: Stretch,
     parts: &mpsc::Sender<Part>,
-) -> Result<Reply, CommandError> {
+) -> Result<u64, QueryError> {
     let prefix = Key::of(Kind::Audit);
     let mut at = head::base(engine).await?;
     let (first, end) = (at.sequence(), *engine.audit_log().end());
@@ -146,7 +140,7 @@ pub(crate) async fn export(
             let before = at;
             at = at.after(&record.value);
             if key.audit_sequence() != Some(at.sequence()) {
-                return Err(CommandError::TrailTrimmed);
+                return Err(QueryError::Trimmed);
             }
             let entry = Outline::read(&record.value).ok_or_else(damaged)?;
             if stretch.until.is_some_and(|until| entry.at >= until) {
@@ -154,8 +148,7 @@ pub(crate) async fn export(
                 break;
             }
             if !begun {
-                let is_wanted =
-                    at.sequence() > newest && stretch.since.is_none_or(|since| entry.at >= since);
+                let is_wanted = at.sequence() > newest && stretch.since.is_none_or(|since| entry.at >= since);
                 if !is_wanted {
                     continue;
                 }
@@ -176,7 +169,7 @@ pub(crate) async fn export(
     }
     chunk.extend(export::ending(count, &at));
     send(parts, Part::Data(chunk.into())).await?;
-    Ok(Reply::AuditTold { entries: count })
+    Ok(count)
 }
 
 /// An entry as it is told.
@@ -187,8 +180,8 @@ fn line(sequence: u64, entry: &[u8]) -> Option<Vec<u8>> {
 }
 
 /// Nobody reads on: that ends it.
-async fn send(parts: &mpsc::Sender<Part>, part: Part) -> Result<(), CommandError> {
-    parts.send(part).await.map_err(|_| CommandError::NobodyReads)
+async fn send(parts: &mpsc::Sender<Part>, part: Part) -> Result<(), QueryError> {
+    parts.send(part).await.map_err(|_| QueryError::NobodyReads)
 }
 
 #[cfg(test)]
@@ -202,7 +195,7 @@ mod tests {
 
     async fn asked(engine: &dyn Engine, of: &Query) -> (Vec<Value>, u64) {
         let (parts, mut waiting) = mpsc::channel(1_000);
-        let Reply::AuditTold { entries } = query(engine, of, &parts).await.unwrap() else { panic!() };
+        let entries = find(engine, of, &parts).await.unwrap();
         drop(parts);
         let mut text = Vec::new();
         while let Some(part) = waiting.recv().await {
