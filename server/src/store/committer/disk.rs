@@ -53,7 +53,8 @@ impl Disk {
     /// Writes the same records durably a few times more, before there is a thread.
     ///
     /// At one of its first writes sled looks through all segments of the file (512 KiB each) once for each of them: seven seconds with 20 GB,
-    /// in which no commit gets on. Which write that is depends on when its own threads come round to it; never was it one beyond the fourth.
+    /// in which no commit gets on. Which write that is depends on when its own threads come round to it; in seven starts of such a store it
+    /// was one of these each time.
     pub(in crate::store) fn warm_up(&mut self, records: &[(Key, &[u8])]) -> Result<(), String> {
         let version = self.version;
         // A record that does not change is not written.
@@ -107,5 +108,34 @@ impl Disk {
         }
         self.key = Some(key);
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_write_of_a_warm_up_is_one_and_the_last_one_stays() {
+        let folder = tempfile::TempDir::new().unwrap();
+        let (count, counted) = std::sync::mpsc::channel();
+        let steps = Steps {
+            write: Box::new(move |db, batch| {
+                let before = db.get(Key::meta("store").as_bytes())?;
+                db.apply_batch(batch)?;
+                count.send(db.get(Key::meta("store").as_bytes())? != before).map_err(io::Error::other)
+            }),
+            sync: Box::new(|| Ok(())),
+        };
+        let db = ::sled::open(folder.path()).unwrap();
+        let (store, head) = ([7; 16], Head::default());
+        let mut disk = Disk { db: db.clone(), steps, store, version: 5, head, key: None };
+        let records = [(Key::meta("store"), &b"value"[..])];
+        disk.put_now(&records).unwrap();
+        disk.warm_up(&records).unwrap();
+        assert_eq!(counted.try_iter().collect::<Vec<_>>(), [true; 9]);
+        let stored = db.get(Key::meta("store").as_bytes()).unwrap().unwrap();
+        assert_eq!(stored, record::encode(&Key::meta("store"), Version(5), b"value"));
+        assert_eq!(disk.version, 5);
     }
 }
