@@ -7,8 +7,9 @@ use super::world::{As, Down, Reply, World};
 
 /// From this many wrong answers on an account is only looked at: over 20 within 30 days it would need two codes.
 pub(crate) const WORN: u32 = 11;
-/// How long a session takes answers, less what a check may take, in seconds.
-pub(crate) const SESSION: u64 = 280;
+/// How long a session takes answers, less what a check may take, in seconds; and less a time step, by which one of several servers may
+/// be behind the latest time that was told while their clocks are moved one after the other.
+pub(crate) const SESSION: u64 = 250;
 /// How long an access token is used, in seconds: less than it lives.
 pub(crate) const ACCESS: u64 = 800;
 
