@@ -24,7 +24,7 @@ pub(crate) fn run(workspace: &Workspace, arguments: &[String]) -> Outcome {
         |failure| {
             failure.with_remedy(
                 "the compiler's message stands above, and on a new machine the usual cause is a \
-             missing C compiler (Debian: apt-get install build-essential)",
+             missing C compiler or `make` (Debian: apt-get install build-essential)",
             )
         },
     )?;
