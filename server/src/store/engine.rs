@@ -48,6 +48,11 @@ impl Version {
     pub(crate) fn of_test(number: u64) -> Self {
         Self(number)
     }
+
+    /// How many commits there were, of an engine that counts them.
+    pub(crate) fn counted(self) -> u64 {
+        self.0
+    }
 }
 
 /// A stored value and the version that it has.

@@ -12,9 +12,14 @@ use super::engine::{CommitError, MAX_TRIM, Record, StoreError};
 use super::keys::{Key, Kind};
 use super::{Batch, Store};
 use crate::audit::{self, Actor, Entry, Origin, ServerEvent};
+use crate::clock::Clock;
 
 /// Seconds that the oldest entry is late before any goes: so removals are told of once an hour and not every minute.
 const PATIENCE: u64 = 3_600;
+/// Entries that one commit removes while others are to get on: the larger, the longer the logins of its group wait.
+const AT_ONCE: u64 = 100;
+/// Where more than this part of the log is to go, it goes as fast as it can: more comes than would go otherwise, or the settings are new.
+const MUCH: u64 = 50;
 
 /// How much of the audit log is kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,8 +43,11 @@ pub async fn trim(store: &Store, retention: Retention, now: UnixTime) -> Result<
     let mut first = *log.start();
     let event = ServerEvent::AuditTrimmed { first, last: up_to, last_at: time_at(store, up_to).await? };
     let mut telling = Some(Entry::of_server(None, &Origin::local(Actor::Server, now), &event).to_bytes());
+    let is_much = up_to - first > (log.end() - log.start()) / MUCH;
+    let at_once = if is_much { MAX_TRIM } else { AT_ONCE };
     while first <= up_to {
-        let last = up_to.min(first.saturating_add(MAX_TRIM - 1));
+        let begun = Clock::instant();
+        let last = up_to.min(first.saturating_add(at_once - 1));
         let mut batch = Batch::new();
         batch.decided_at(now).trim(first..=last);
         telling.take().into_iter().for_each(|entry| {
@@ -50,6 +58,10 @@ pub async fn trim(store: &Store, retention: Retention, now: UnixTime) -> Result<
             // Somebody else removes them, or a backup reads them: the next sweep looks again.
             Err(CommitError::Conflict(_)) => break,
             Err(error) => return Err(error.into()),
+        }
+        if !is_much && first <= up_to {
+            // Half of the time is for what others commit.
+            tokio::time::sleep(begun.elapsed()).await;
         }
     }
     Ok(first.saturating_sub(*log.start()))

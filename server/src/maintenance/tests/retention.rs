@@ -1,7 +1,11 @@
 //! Removed audit entries: the rest can be verified, backed up and restored, and nobody removes any unnoticed.
 
+use sidekey_core::event::Event;
+
 use super::backups::{back_up, bring_back};
 use super::*;
+use crate::audit::Entry;
+use crate::store::Batch;
 use crate::store::retention::{Retention, trim};
 use crate::store::{Kind, record};
 
@@ -85,6 +89,30 @@ async fn the_oldest_of_too_many_go() {
     assert_eq!(latest.len(), 2);
     let before = store.activity(&user(300), Some(latest[1].0), 10).await.unwrap();
     assert!(latest[0].0 > latest[1].0 && latest[1].0 > before[0].0);
+}
+
+#[tokio::test]
+async fn a_small_part_of_a_long_log_goes_between_the_commits_of_others() {
+    let fixture = filled(1).await;
+    let engine = fixture.open().await;
+    let store = store(&engine, &fixture);
+    let entry = Entry::new(&user(0), &origin(), &Event::SignedOutEverywhere).to_bytes();
+    for _ in 0..30 {
+        let mut batch = Batch::new();
+        (0..500).for_each(|_| {
+            batch.append(entry.clone());
+        });
+        engine.commit(batch).await.unwrap();
+    }
+    let commits = async || engine.get(&Key::meta("head")).await.unwrap().unwrap().version.counted();
+    let (before, begun) = (engine.audit_log(), commits().await);
+    let keep = Retention { entries: Some(before.end() - 250), ..NONE };
+    assert_eq!(trim(&store, keep, NOW).await, Ok(250));
+    assert_eq!(engine.audit_log(), 251..=before.end() + 1);
+    assert_eq!(commits().await - begun, 3, "a hundred in a commit");
+    engine.close().await.unwrap();
+    drop((store, engine));
+    assert!(fixture.check().is_good());
 }
 
 #[tokio::test]
